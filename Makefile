@@ -1,0 +1,78 @@
+# Everything a developer or CI does here. Nothing but Python 3.10 or later and make need be installed:
+# each target makes the virtual environments that it uses, once, and again when their pins change.
+
+PYTHON ?= python3
+UV_VERSION := 0.13.9
+
+VENV := .venv
+VENV_2_11 := .venv-airflow-2.11
+UV := $(VENV)/bin/uv
+CHECKED := airflow_provider_s3dest tests example_dags demo
+
+# Airflow 2.11 stops at Python 3.12; where $(PYTHON) is later, an earlier one from the PATH serves.
+# A name on the PATH may be a shim that doesn't start, so each candidate is asked to run.
+PYTHON_2_11 ?= $(shell for python in "$(PYTHON)" python3.12 python3.11 python3.10; do \
+	"$$python" -c 'import sys; sys.exit(not (3, 10) <= sys.version_info < (3, 13))' 2>/dev/null && \
+	echo "$$python" && exit; done; echo "$(PYTHON)")
+
+.DEFAULT_GOAL := help
+.NOTPARALLEL:
+.PHONY: help test lint demo demo-ui schema pins clean
+
+help: ## Say what can be made
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+test: lint $(VENV)/.installed $(VENV_2_11)/.installed ## Run the checks and all tests, on Airflow 3.3 and 2.11
+	@echo "==> Tests on Airflow 3.3"
+	@$(VENV)/bin/python -m pytest
+	@echo "==> Hook, operator and DAG tests on Airflow 2.11"
+	@$(VENV_2_11)/bin/python -m pytest tests/airflow
+
+lint: $(VENV)/.installed ## Check style, format and types
+	@echo "==> ruff check, ruff format --check, mypy --strict"
+	@$(VENV)/bin/ruff check $(CHECKED)
+	@$(VENV)/bin/ruff format --check $(CHECKED)
+	@$(VENV)/bin/mypy --strict $(CHECKED)
+
+demo: $(VENV)/.installed ## Load five tables into an embedded S3 in a real DAG run, and check every record
+	@$(VENV)/bin/python -m demo
+
+demo-ui: $(VENV)/.installed ## Look around in Airflow's UI, with the demo's DAGs and its S3
+	@$(VENV)/bin/python -m demo ui
+
+schema: $(VENV)/.installed ## Write the JSON Schema of the destination spec anew
+	@$(VENV)/bin/python -m airflow_provider_s3dest.spec_schema > $(VENV)/destination_spec.schema.json
+	@mv $(VENV)/destination_spec.schema.json airflow_provider_s3dest/destination_spec.schema.json
+	@echo "==> airflow_provider_s3dest/destination_spec.schema.json"
+
+pins: $(UV) ## Pin the requirements anew (UPGRADE=1: to the newest versions)
+	@for airflow in 3.3 2.11; do \
+		echo "==> requirements/airflow-$$airflow.txt"; \
+		$(UV) pip compile --quiet --universal --python-version 3.10 --all-extras $(if $(UPGRADE),--upgrade) \
+			--no-emit-index-url --custom-compile-command "make pins" \
+			--output-file requirements/airflow-$$airflow.txt \
+			pyproject.toml requirements/airflow-$$airflow.in || exit 1; \
+	done
+
+clean: ## Remove the environments, builds and caches
+	@rm -rf $(VENV) $(VENV_2_11) .demo build dist .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	@find $(CHECKED) -name __pycache__ -type d -prune -exec rm -rf {} + 2>/dev/null || true
+
+$(UV):
+	@echo "==> $(VENV): $$($(PYTHON) --version), uv $(UV_VERSION)"
+	@$(PYTHON) -c 'import sys; sys.exit("Python 3.10 or later is needed: make PYTHON=python3.12 ..." if sys.version_info < (3, 10) else 0)'
+	@$(PYTHON) -m venv $(VENV)
+	@$(VENV)/bin/python -m pip install --quiet --disable-pip-version-check uv==$(UV_VERSION)
+
+$(VENV)/.installed: $(UV) requirements/airflow-3.3.txt pyproject.toml
+	@echo "==> $(VENV): Airflow 3.3, the tools and this project"
+	@$(UV) pip sync --quiet --python $(VENV)/bin/python requirements/airflow-3.3.txt
+	@$(UV) pip install --quiet --python $(VENV)/bin/python --no-deps --editable .
+	@touch $@
+
+$(VENV_2_11)/.installed: $(UV) requirements/airflow-2.11.txt pyproject.toml
+	@echo "==> $(VENV_2_11): $$($(PYTHON_2_11) --version), Airflow 2.11 and this project"
+	@test -x $(VENV_2_11)/bin/python || $(PYTHON_2_11) -m venv $(VENV_2_11)
+	@$(UV) pip sync --quiet --python $(VENV_2_11)/bin/python requirements/airflow-2.11.txt
+	@$(UV) pip install --quiet --python $(VENV_2_11)/bin/python --no-deps --editable .
+	@touch $@

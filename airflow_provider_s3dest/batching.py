@@ -1,0 +1,96 @@
+"""Cuts the encoded records of a table into batches, one an object, by records and by bytes."""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from airflow_provider_s3dest.formats.encoding import Encoded
+
+
+class ObjectSink(Protocol):
+    """Takes the content of one object."""
+
+    def write(self, data: bytes | memoryview) -> None: ...
+
+    def close(self, records: int) -> None:
+        """End the object, which holds so many records."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """The largest batch; None is no limit."""
+
+    records: int | None
+    bytes: int | None
+    """Bytes of an object before compression, header included."""
+
+
+class BatchLine:
+    """Cuts the records of one table, in their order, into batches as full as the limits allow.
+
+    A batch ends when the next record would not fit. A record that alone is over the limit of bytes is a batch of its
+    own. The cuts depend on the records and the limits alone, so that a retry makes the same.
+
+    :param limits: the largest batch.
+    :param header: what every object begins with.
+    :param open_object: opens the object of a batch, by its number from 0.
+    """
+
+    def __init__(self, limits: Limits, header: bytes, open_object: Callable[[int], ObjectSink]) -> None:
+        self._limits, self._header, self._open_object = limits, header, open_object
+        self._sink: ObjectSink | None = None
+        self._records = self._bytes = 0
+        self.batches = 0
+
+    def add(self, encoded: Encoded) -> None:
+        """Add the records of a chunk."""
+        data, ends = memoryview(encoded.data), encoded.ends
+        done = begin = 0
+        while done < len(ends):
+            if self._sink is None:
+                self._open()
+            fitting = self._fitting(ends, done, begin)
+            if fitting == done:
+                self._close()
+                continue
+            end = ends[fitting - 1]
+            assert self._sink is not None
+            self._sink.write(data[begin:end])
+            self._records += fitting - done
+            self._bytes += end - begin
+            done, begin = fitting, end
+            if self._is_full():
+                self._close()
+
+    def close(self) -> None:
+        """End the last batch."""
+        if self._sink is not None:
+            self._close()
+
+    def _fitting(self, ends: Sequence[int], done: int, begin: int) -> int:
+        """Tell up to which record of a chunk the open batch has room: at least one if it is empty."""
+        limits, fitting = self._limits, len(ends)
+        if limits.bytes is not None:
+            fitting = bisect_right(ends, begin + limits.bytes - self._bytes, done)
+        if limits.records is not None:
+            fitting = min(fitting, done + limits.records - self._records)
+        return max(fitting, done + 1) if self._records == 0 else fitting
+
+    def _is_full(self) -> bool:
+        limits = self._limits
+        return self._records == limits.records or (limits.bytes is not None and self._bytes >= limits.bytes)
+
+    def _open(self) -> None:
+        self._sink = self._open_object(self.batches)
+        self._sink.write(self._header)
+        self._records, self._bytes = 0, len(self._header)
+        self.batches += 1
+
+    def _close(self) -> None:
+        assert self._sink is not None
+        self._sink.close(self._records)
+        self._sink = None

@@ -1,0 +1,1 @@
+"""How records are written: values, CSV, JSON and their compression."""

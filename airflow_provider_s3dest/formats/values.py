@@ -1,0 +1,248 @@
+"""The canonical form of every kind of value: what it is in JSON, and what text it is in CSV.
+
+Sources of the rules: dates, times and durations after ISO 8601, base64 after RFC 4648, JSON after RFC 8259.
+"""
+
+from __future__ import annotations
+
+import math
+from base64 import b64encode
+from collections.abc import Callable, Mapping, Sequence
+from datetime import date, datetime, time, timedelta
+from decimal import Decimal
+from enum import Enum
+from pathlib import PurePath
+from typing import Any
+from uuid import UUID
+
+import msgspec
+
+from airflow_provider_s3dest.errors import short
+
+_ENCODER = msgspec.json.Encoder()
+_DECODER = msgspec.json.Decoder()
+
+_NATIVE = frozenset({str, int, float, bool, type(None), msgspec.Raw, UUID})
+"""Types that msgspec encodes after our rules by itself; it makes null of NaN and infinities."""
+
+_DIGITS_BY_STR = 4_000
+"""Digits of an int up to which ``str`` is safe: Python refuses more than 4,300 (CVE-2020-10735)."""
+
+_WIDE_INT = 10**_DIGITS_BY_STR
+
+
+class NoRuleError(ValueError):
+    """A value has no canonical form."""
+
+
+def is_native(values: Sequence[Any]) -> bool:
+    """Say whether msgspec encodes all of the values after our rules as they are."""
+    return _NATIVE.issuperset(map(type, values))
+
+
+def plain(value: Any) -> Any:
+    """Turn a value into one that msgspec encodes after our rules.
+
+    :raises NoRuleError: if there is no rule for its type, or for something inside it.
+
+    Example::
+
+        >>> plain({"at": datetime(2024, 1, 31, 12), "price": Decimal("1.10")})
+        {'at': '2024-01-31T12:00:00', 'price': '1.10'}
+    """
+    kind = type(value)
+    if kind in _CONVERSIONS:
+        return _CONVERSIONS[kind](value)
+    for base, conversion in _BASES:
+        if isinstance(value, base):
+            return conversion(value)
+    return _foreign(value)
+
+
+def csv_text(value: Any) -> str | None:
+    """Turn a value into the text of a CSV field, not yet quoted; None is null.
+
+    :raises NoRuleError: if there is no rule for its type, or for something inside it.
+    """
+    kind = type(value)
+    if kind in _TEXTS:
+        return _TEXTS[kind](value)
+    if isinstance(value, Decimal):
+        return _decimal_text(value)
+    converted = plain(value)
+    return _TEXTS[type(converted)](converted)
+
+
+def iso_duration(count: int, digits: int) -> str:
+    """Spell a duration after ISO 8601, in days, hours, minutes and seconds.
+
+    :param count: the duration, in units of 10**-digits seconds.
+
+    Example::
+
+        >>> iso_duration(93_783_500_000, 6)
+        'P1DT2H3M3.5S'
+    """
+    sign = "-" if count < 0 else ""
+    seconds, fraction = divmod(abs(count), 10**digits)
+    minutes, seconds = divmod(seconds, 60)
+    hours, minutes = divmod(minutes, 60)
+    days, hours = divmod(hours, 24)
+    decimals = f".{fraction:0{digits}d}".rstrip("0") if fraction else ""
+    clock = (
+        f"{hours}H" * bool(hours) + f"{minutes}M" * bool(minutes) + f"{seconds}{decimals}S" * bool(seconds or fraction)
+    )
+    if not (days or clock):
+        return "PT0S"
+    return f"{sign}P" + f"{days}D" * bool(days) + f"T{clock}" * bool(clock)
+
+
+def _same(value: Any) -> Any:
+    return value
+
+
+def _int(value: int) -> Any:
+    if -_WIDE_INT < value < _WIDE_INT:
+        return int(value)
+    return msgspec.Raw(_int_text(value).encode())
+
+
+def _int_text(value: int) -> str:
+    # Decimal knows no limit of digits.
+    return str(value) if -_WIDE_INT < value < _WIDE_INT else format(Decimal(value), "f")
+
+
+def _decimal(value: Decimal) -> str | None:
+    return _decimal_text(value) if value.is_finite() else None
+
+
+def _decimal_text(value: Decimal) -> str:
+    if value.is_finite():
+        return format(value, "f")
+    return "NaN" if value.is_nan() else _float_text(float(value))
+
+
+def _float_text(value: float) -> str:
+    if math.isfinite(value):
+        return float.__repr__(value)
+    return "NaN" if math.isnan(value) else "Infinity" if value > 0 else "-Infinity"
+
+
+def _timedelta(value: timedelta) -> str:
+    micros = (value.days * 86_400 + value.seconds) * 1_000_000 + value.microseconds
+    return iso_duration(micros * 1000 + getattr(value, "nanoseconds", 0), 9)  # pandas' own count nanoseconds
+
+
+def _datetime(value: datetime) -> str | None:
+    # pandas' missing moment is an instance of datetime.
+    return None if type(value).__name__ == "NaTType" else value.isoformat()
+
+
+def _bytes(value: bytes | bytearray | memoryview) -> str:
+    return b64encode(value).decode()
+
+
+def _list(value: Sequence[Any]) -> Sequence[Any]:
+    return value if is_native(value) and not _has_wide_int(value) else [plain(item) for item in value]
+
+
+def _set(value: Any) -> list[Any]:
+    return sorted((plain(item) for item in value), key=_ENCODER.encode)
+
+
+def _mapping(value: Mapping[Any, Any]) -> Mapping[str, Any]:
+    names = set(map(type, value))
+    if names <= {str}:
+        members = value.values()
+        if type(value) is dict and _NATIVE.issuperset(map(type, members)) and not _has_wide_int(members):
+            return value
+        return {name: plain(member) for name, member in value.items()}
+    converted = {}
+    for name, member in value.items():
+        if not isinstance(name, str):
+            raise NoRuleError(f"the key {short(name)} of a nested mapping is no string but {type(name).__name__}")
+        converted[str.__str__(name)] = plain(member)
+    return converted
+
+
+def _has_wide_int(values: Any) -> bool:
+    return any(type(value) is int and not -_WIDE_INT < value < _WIDE_INT for value in values)
+
+
+def _foreign(value: Any) -> Any:
+    """Convert numpy's scalars and arrays and pandas' missing value, without importing either."""
+    module, name = type(value).__module__.partition(".")[0], type(value).__name__
+    if module == "pandas" and name == "NAType":
+        return None
+    if module == "numpy" and hasattr(value, "dtype"):
+        if getattr(value, "ndim", 0):
+            return [plain(item) for item in value]
+        kind = value.dtype.kind
+        if kind in "biuUS":
+            return plain(value.item())
+        if kind == "f" and value.itemsize <= 8:  # numpy spells the shortest text of the value's own width
+            return float(str(value))
+        if kind == "M":
+            return None if str(value) == "NaT" else str(value)
+    raise NoRuleError(f"there is no rule for {module + '.' if module != 'builtins' else ''}{name}")
+
+
+_CONVERSIONS: dict[type, Callable[[Any], Any]] = {
+    **dict.fromkeys((str, float, bool, type(None), msgspec.Raw), _same),
+    int: _int,
+    Decimal: _decimal,
+    datetime: datetime.isoformat,
+    date: date.isoformat,
+    time: time.isoformat,
+    timedelta: _timedelta,
+    bytes: _bytes,
+    UUID: str,
+    list: _list,
+    dict: _mapping,
+}
+
+_BASES: tuple[tuple[Any, Callable[[Any], Any]], ...] = (
+    (Enum, lambda value: plain(value.value)),
+    (str, str.__str__),
+    (int, lambda value: _int(int(value))),
+    (float, float),
+    (Decimal, _decimal),
+    (datetime, _datetime),
+    (date, lambda value: value.isoformat()),
+    (time, lambda value: value.isoformat()),
+    (timedelta, _timedelta),
+    ((bytes, bytearray, memoryview), _bytes),
+    (UUID, str),
+    (PurePath, str),
+    ((list, tuple), _list),
+    ((set, frozenset), _set),
+    (Mapping, _mapping),
+)
+"""Conversions of subclasses, the narrower before the wider."""
+
+
+def _json_text(value: Any) -> str:
+    return _ENCODER.encode(value).decode()
+
+
+def _raw_text(value: msgspec.Raw) -> str | None:
+    """Spell a staged JSON value as a CSV field: strings without quotes, all else as it stands."""
+    text = bytes(value).decode()
+    if text[0] == '"':
+        decoded: str = _DECODER.decode(text)
+        return decoded
+    return None if text == "null" else text
+
+
+_TEXTS: dict[type, Callable[[Any], str | None]] = {
+    type(None): lambda value: None,
+    str: _same,
+    bool: lambda value: "true" if value else "false",
+    int: _int_text,
+    float: _float_text,
+    Decimal: _decimal_text,
+    msgspec.Raw: _raw_text,
+    list: lambda value: _json_text(_list(value)),
+    tuple: lambda value: _json_text(_list(value)),
+    dict: lambda value: _json_text(_mapping(value)),
+}

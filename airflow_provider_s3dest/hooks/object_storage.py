@@ -1,0 +1,38 @@
+"""Staged files on stores other than S3 and the local disk, through Airflow's ObjectStoragePath."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import IO, Any
+
+from airflow_provider_s3dest.errors import StagingError
+
+
+class ObjectStorageStore:
+    """Files of any scheme that Airflow knows, such as ``gs://conn@bucket/folder/``."""
+
+    def is_file(self, path: str) -> bool:
+        return bool(_path(path).is_file())
+
+    def below(self, folder: str) -> Iterator[str]:
+        base = _path(folder)
+        listed: list[str] = base.fs.find(base.path)
+        inside = base.path.rstrip("/") + "/"
+        for found in listed:
+            # File systems differ in whether they give a leading slash back.
+            yield folder + found.removeprefix(inside).removeprefix(inside.lstrip("/"))
+
+    def open(self, path: str) -> IO[bytes]:
+        stream: IO[bytes] = _path(path).open("rb")
+        return stream
+
+
+def _path(path: str) -> Any:
+    from airflow.providers.common.compat.sdk import ObjectStoragePath
+
+    try:
+        return ObjectStoragePath(path)
+    except (ImportError, ValueError) as error:
+        raise StagingError(
+            f"{path} can't be opened: {error}. Install the provider or file system of its scheme."
+        ) from error

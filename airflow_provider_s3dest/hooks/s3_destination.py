@@ -1,0 +1,261 @@
+"""The hook: a connection with defaults of the spec, over the Amazon provider's S3Hook."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Mapping, Sequence
+from datetime import datetime, timezone
+from typing import TYPE_CHECKING, Any
+from uuid import uuid4
+
+from airflow.providers.common.compat.sdk import AirflowNotFoundException, BaseHook
+
+from airflow_provider_s3dest.arguments import LoadArguments, table_faults
+from airflow_provider_s3dest.delivery import PlainDelivery
+from airflow_provider_s3dest.errors import Fault, S3DestinationError, SpecError
+from airflow_provider_s3dest.load import run_load
+from airflow_provider_s3dest.naming import LoadIdentity, ObjectNames
+from airflow_provider_s3dest.not_given import NOT_GIVEN, NotGiven, is_given
+from airflow_provider_s3dest.path_template import PathTemplate, prefix_of_text
+from airflow_provider_s3dest.progress import Progress
+from airflow_provider_s3dest.report import LoadReport
+from airflow_provider_s3dest.s3_errors import store_error
+from airflow_provider_s3dest.sources.records import open_records, tables_of
+from airflow_provider_s3dest.sources.staging import open_staged, staged_tables
+from airflow_provider_s3dest.sources.stores import LocalStore, S3Store, Store
+from airflow_provider_s3dest.sources.table import check_columns
+from airflow_provider_s3dest.spec import DestinationSpec, merged, spec_fields_of
+from airflow_provider_s3dest.upload import DryRun, Uploader
+
+if TYPE_CHECKING:
+    from airflow.providers.amazon.aws.hooks.s3 import S3Hook
+
+DEFAULT_AWS_CONN_ID = "aws_default"
+
+
+class S3DestinationHook(BaseHook):
+    """Delivers records to S3.
+
+    The connection, of type ``s3_destination``, holds in its extra any field of the destination spec, and
+    ``aws_conn_id``. Credentials, endpoint, region, retries and TLS come from that AWS connection.
+
+    :param s3_destination_conn_id: connection with defaults of the spec; None: no such connection is looked up.
+    :param aws_conn_id: AWS connection; not given: that of the s3_destination connection, else ``aws_default``;
+        None: boto3's own chain of credentials.
+
+    Example::
+
+        hook = S3DestinationHook(aws_conn_id="aws_default")
+        report = hook.load(
+            records=[{"id": 1}], table="ids", bucket="lake", path="raw/{{TABLE}}/{{UUID}}.json", format="json"
+        )
+    """
+
+    conn_name_attr = "s3_destination_conn_id"
+    default_conn_name = "s3_destination_default"
+    conn_type = "s3_destination"
+    hook_name = "S3 Destination"
+
+    def __init__(
+        self, s3_destination_conn_id: str | None = None, aws_conn_id: str | NotGiven | None = NOT_GIVEN, **kwargs: Any
+    ) -> None:
+        super().__init__(**kwargs)
+        self.s3_destination_conn_id = s3_destination_conn_id
+        self._aws_conn_id = aws_conn_id
+        self._connection_fields: dict[str, Any] | None = None
+
+    def load(
+        self,
+        *,
+        records: Any = NOT_GIVEN,
+        staging_path: Any = NOT_GIVEN,
+        table: str | None = None,
+        spec: DestinationSpec | Mapping[str, Any] | str | None = None,
+        columns: Sequence[str] | None = None,
+        load_id: str | None = None,
+        atomic: bool = False,
+        dry_run: bool = False,
+        **spec_fields: Any,
+    ) -> LoadReport:
+        """Deliver records, or the records of staged files, to S3.
+
+        :param records: a list, tuple, iterator or generator of mappings; a mapping of table name to such; or
+            anything with ``__arrow_c_stream__``.
+        :param staging_path: instead of records: a path or a list of paths, file, folder or glob.
+        :param table: name of the table, unless a mapping or ``{{TABLE}}`` in the staging path tells it.
+        :param spec: a destination spec, or a CloudQuery document as a mapping or YAML text.
+        :param columns: names of the columns that are written, in order; by default all.
+        :param load_id: names the load; a load of the same id and input writes the same objects. Random by default.
+        :param atomic: not supported yet.
+        :param dry_run: read, encode and report names and counts, and write nothing.
+        :param spec_fields: fields of the spec by name, over those of ``spec`` and of the connection.
+        :return: what was written. Dates in the path are those of the moment of the call, in UTC.
+        :raises SpecError: with everything that is wrong with the arguments.
+        :raises RecordError: at a record that can't be delivered.
+        :raises StagingError: if a staging path matches nothing, or a file can't be read.
+        :raises StoreError: if S3 refuses or can't be reached.
+        """
+        arguments = LoadArguments(
+            fields=merged(spec_fields, spec_fields_of(spec), self.connection_fields()),
+            records=records,
+            staging_path=staging_path,
+            table=table,
+            columns=columns,
+            atomic=atomic,
+        )
+        identity = LoadIdentity.of_load_id(load_id or str(uuid4()))
+        return self.deliver(arguments, identity, datetime.now(timezone.utc), dry_run=dry_run)
+
+    def deliver(
+        self,
+        arguments: LoadArguments,
+        identity: LoadIdentity,
+        moment: datetime | None,
+        *,
+        try_number: int = 1,
+        dry_run: bool = False,
+        stop: threading.Event | None = None,
+    ) -> LoadReport:
+        """Deliver under a given identity: what both :meth:`load` and the operator do.
+
+        :param arguments: with the fields of operator, spec and connection already laid over one another.
+        :param identity: what the names of the objects derive from.
+        :param moment: what the dates in the path derive from.
+        :param try_number: number of the try, from 1.
+        :param stop: set from outside to end the load.
+        """
+        faults = list(arguments.faults())
+        if faults:
+            raise SpecError(faults)
+        spec = DestinationSpec(**arguments.fields)
+        names = ObjectNames(PathTemplate.parse(spec.path), spec.file_format, identity, moment)
+        wanted = check_columns(arguments.columns)
+        client = self.s3_hook(spec).conn  # once, before threads share it: the property is no safe place for several
+        if is_given(arguments.staging_path):
+            stores = _Stores(client)
+            staged = staged_tables(arguments.staging_path, arguments.table, stores.of)
+            tables = (open_staged(name, files, wanted) for name, files in staged.items())
+            table_names = list(staged)
+        else:
+            handed_over = tables_of(arguments.records, arguments.table)
+            tables = (open_records(name, own, wanted) for name, own in handed_over.items())
+            table_names = list(handed_over)
+        faults = list(table_faults(spec.path, table_names))
+        if faults:
+            raise SpecError(faults)
+        for name in table_names:
+            names.prefix(name)  # refuses a name that can't be part of a key before anything is written
+        arguments.warn()
+        progress = Progress()
+        delivery = PlainDelivery(try_number)
+        if dry_run:
+            report = run_load(tables, spec, names, delivery, DryRun(spec, progress), progress)
+        else:
+            with Uploader(client, spec, progress, stop or threading.Event()) as uploader:
+                report = run_load(tables, spec, names, delivery, uploader, progress)
+        progress.end(report, "Would store" if dry_run else "Stored")
+        return report
+
+    def connection_fields(self) -> dict[str, Any]:
+        """Give the fields of the spec that the connection holds; none without a connection.
+
+        :raises SpecError: if the connection does not exist.
+        """
+        return {key: value for key, value in self._extra().items() if key != "aws_conn_id"}
+
+    @property
+    def aws_conn_id(self) -> str | None:
+        """The AWS connection that is used."""
+        if is_given(self._aws_conn_id):
+            return self._aws_conn_id  # type: ignore[return-value]
+        return self._extra().get("aws_conn_id") or DEFAULT_AWS_CONN_ID
+
+    def s3_hook(self, spec: DestinationSpec | None = None) -> S3Hook:
+        """Build the Amazon provider's hook, with what the spec says over what the AWS connection says.
+
+        :raises SpecError: if the AWS connection does not exist.
+        """
+        from airflow.providers.amazon.aws.hooks.s3 import S3Hook
+        from botocore.config import Config
+
+        conn_id = self.aws_conn_id
+        if conn_id:
+            self._existing(conn_id, "aws_conn_id", "Create it, or give aws_conn_id=None for boto3's own chain.")
+        # A config of the hook's own would replace that of the connection.
+        base = S3Hook(aws_conn_id=conn_id).conn_config.botocore_config or Config()
+        settings: dict[str, Any] = {}
+        if spec and spec.max_retries is not None:
+            kept = {key: value for key, value in (base.retries or {}).items() if key != "total_max_attempts"}
+            settings["retries"] = {**kept, "max_attempts": spec.max_retries}
+        if spec and spec.use_path_style:
+            settings["s3"] = {**(base.s3 or {}), "addressing_style": "path"}
+        return S3Hook(
+            aws_conn_id=conn_id,
+            region_name=(spec.region if spec else "") or None,
+            verify=False if spec and spec.endpoint_skip_tls_verify else None,
+            config=base.merge(Config(**settings)),
+        )
+
+    def get_conn(self) -> Any:
+        """Give the boto3 client that all requests go through."""
+        return self.s3_hook().conn
+
+    def test_connection(self) -> tuple[bool, str]:
+        """Write an object where the spec would write, and remove it.
+
+        :return: whether both went well, and what the user should know.
+        """
+        try:
+            fields = self.connection_fields()
+            bucket, path = fields.get("bucket"), fields.get("path") or ""
+            if not bucket:
+                return False, "The connection names no `bucket`, so there is nowhere to write a test object."
+            spec = DestinationSpec(**{"format": "json", "path": "{{UUID}}", **fields})
+            client = self.s3_hook(spec).conn
+            key = f"{prefix_of_text(path)}_s3dest-connection-test-{uuid4()}"
+            return _write_and_remove(client, spec, key)
+        except S3DestinationError as error:
+            return False, str(error)
+
+    def _extra(self) -> dict[str, Any]:
+        if self._connection_fields is None:
+            if self.s3_destination_conn_id is None:
+                self._connection_fields = {}
+            else:
+                remedy = "Create it with the type s3_destination, or leave s3_destination_conn_id out."
+                connection = self._existing(self.s3_destination_conn_id, "s3_destination_conn_id", remedy)
+                self._connection_fields = dict(connection.extra_dejson)
+        return self._connection_fields
+
+    def _existing(self, conn_id: str, argument: str, remedy: str) -> Any:
+        try:
+            return self.get_connection(conn_id)
+        except AirflowNotFoundException as error:
+            raise SpecError([Fault(argument, f"there is no connection {conn_id!r}.", remedy)]) from error
+
+
+def _write_and_remove(client: Any, spec: DestinationSpec, key: str) -> tuple[bool, str]:
+    from botocore.exceptions import BotoCoreError, ClientError
+
+    target = {"Bucket": spec.bucket, "Key": key}
+    operation = "PutObject"
+    try:
+        client.put_object(**target, Body=b"", **spec.put_arguments)
+        operation = "DeleteObject"
+        client.delete_object(**target)
+    except (ClientError, BotoCoreError) as error:
+        left = f" The empty object s3://{spec.bucket}/{key} remains." if operation == "DeleteObject" else ""
+        return False, f"{store_error(error, operation, spec.bucket, key)}{left}"
+    return True, f"Wrote and removed s3://{spec.bucket}/{key}."
+
+
+class _Stores:
+    """The stores of staging paths by scheme, each built once."""
+
+    def __init__(self, client: Any) -> None:
+        self._known: dict[str, Store] = {"": LocalStore(), "s3": S3Store(client)}
+
+    def of(self, scheme: str) -> Store:
+        from airflow_provider_s3dest.hooks.object_storage import ObjectStorageStore
+
+        return self._known.setdefault(scheme, ObjectStorageStore())

@@ -1,0 +1,110 @@
+"""Names the objects of a load from its identity, so that a retry writes the same names."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime, timezone
+from typing import Any
+from uuid import UUID, uuid5
+
+from airflow_provider_s3dest.errors import Fault, SpecError, short
+from airflow_provider_s3dest.path_template import DATE_FORMATS, PathTemplate, escape
+
+_NAMESPACE = UUID("6f1c2f0e-5a0b-5d3c-9a53-1f6f5a9d7c11")
+"""The namespace of all our version 5 UUIDs; a change of it would make every retry a duplicate."""
+
+
+@dataclass(frozen=True, slots=True)
+class LoadIdentity:
+    """What stays the same over all tries of a load.
+
+    :param load: parts that name the load; of a task instance dag_id, run_id, task_id and map_index.
+    :param sync: parts that name the run of the task, one for all its mapped instances.
+    """
+
+    load: tuple[str | int, ...]
+    sync: tuple[str | int, ...]
+
+    @classmethod
+    def of_task_instance(cls, dag_id: str, run_id: str, task_id: str, map_index: int) -> LoadIdentity:
+        """Name the load of a task instance."""
+        return cls((dag_id, run_id, task_id, map_index), (dag_id, run_id, task_id))
+
+    @classmethod
+    def of_load_id(cls, load_id: str) -> LoadIdentity:
+        """Name a load by an id of the caller's."""
+        return cls((load_id,), (load_id,))
+
+    @property
+    def sync_id(self) -> str:
+        """The text of ``{{SYNC_ID}}``."""
+        return _uuid(*self.sync)
+
+
+class ObjectNames:
+    """Makes the keys of a load.
+
+    :param template: the path.
+    :param file_format: the text of ``{{FORMAT}}``.
+    :param identity: what the load is.
+    :param moment: the run's logical date, or when it was due; None if it has neither.
+    """
+
+    def __init__(
+        self,
+        template: PathTemplate,
+        file_format: str,
+        identity: LoadIdentity,
+        moment: datetime | None,
+    ) -> None:
+        self._template, self._identity = template, identity
+        self._values = {"FORMAT": file_format, "SYNC_ID": identity.sync_id, **_date_values(moment)}
+        needed = template.names & set(DATE_FORMATS)
+        if needed and moment is None:
+            problem = f"has {{{{{min(needed)}}}}}, and the run has neither a logical date nor a run_after."
+            raise SpecError([Fault("path", problem, "Use {{SYNC_ID}}, or trigger the run with a date.")])
+        self._keys: dict[str, str] = {}
+
+    def key(self, table: str, batch: int, *, partition: str = "", generation: int = 0) -> str:
+        """Give the key of the object of one batch.
+
+        :param table: name of the table.
+        :param batch: number of the batch within its table and partition, from 0.
+        :param partition: the folder of the partition; empty without.
+        :param generation: what the delivery claimed; grows when names of earlier tries must not be used again.
+        :raises SpecError: if two tables would share a key, or a name can't be part of one.
+        """
+        values = self._of_table(table)
+        if "UUID" in self._template.names:
+            parts = (*self._identity.load, generation, table, partition, batch)
+            return self._template.render({**values, "BATCH": f"{batch:06d}", "UUID": _uuid(*parts)})
+        key = self._template.render({**values, "BATCH": f"{batch:06d}"})
+        other = self._keys.setdefault(key, table)
+        if other != table:
+            problem = f"gives the tables {other!r} and {table!r} the same key {key!r}."
+            raise SpecError([Fault("path", problem, "Put {{TABLE}} in.")])
+        return key
+
+    def prefix(self, table: str) -> str:
+        """Give the folder that all objects of a table share, with its slash; empty if they share none."""
+        return self._template.prefix(self._of_table(table))
+
+    def _of_table(self, table: Any) -> Mapping[str, str]:
+        if not isinstance(table, str) or table in ("", ".", ".."):
+            raise SpecError([Fault("table", f"{short(table)} can't be part of a key.", "Name the table otherwise.")])
+        return {**self._values, "TABLE": escape(table), "TABLE_HYPHEN": escape(table.replace("_", "-"))}
+
+
+def _date_values(moment: datetime | None) -> dict[str, str]:
+    if moment is None:
+        return {}
+    in_utc = moment.astimezone(timezone.utc) if moment.tzinfo else moment
+    # strftime pads the year on some platforms only.
+    return {name: in_utc.strftime(form).zfill(4 if name == "YEAR" else 2) for name, form in DATE_FORMATS.items()}
+
+
+def _uuid(*parts: str | int) -> str:
+    # JSON keeps ("a", "b") and ("a,b",) apart.
+    return str(uuid5(_NAMESPACE, json.dumps(parts)))

@@ -1,0 +1,28 @@
+"""The mark of an argument that was not given, for arguments to which None means something."""
+
+from __future__ import annotations
+
+from enum import Enum
+from typing import Any, Final, Literal
+
+
+class NotGiven(Enum):
+    """An enum, so that the mark is the same object after a copy, a deep copy or a pickle."""
+
+    NOT_GIVEN = "not given"
+
+    def __repr__(self) -> str:
+        return "<not given>"
+
+    __str__ = __repr__
+
+    def __bool__(self) -> Literal[False]:
+        return False
+
+
+NOT_GIVEN: Final = NotGiven.NOT_GIVEN
+
+
+def is_given(value: Any) -> bool:
+    """Say whether a value is one."""
+    return value is not NOT_GIVEN

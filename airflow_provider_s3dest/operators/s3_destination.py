@@ -1,0 +1,331 @@
+"""The operator: delivers the records of an upstream task, or staged files, to S3."""
+
+from __future__ import annotations
+
+import re
+import threading
+from collections.abc import Collection, Mapping, Sequence
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
+
+from airflow.providers.common.compat.sdk import AirflowFailException, BaseOperator, XComArg
+
+from airflow_provider_s3dest import path_template
+from airflow_provider_s3dest.arguments import LoadArguments, check_literal_records
+from airflow_provider_s3dest.errors import Fault, S3DestinationError, SpecError
+from airflow_provider_s3dest.naming import LoadIdentity
+from airflow_provider_s3dest.not_given import NOT_GIVEN, NotGiven, is_given
+from airflow_provider_s3dest.operators.held_records import HeldRecords, hold, release, rendered
+from airflow_provider_s3dest.sources.records import NoRecordsError
+from airflow_provider_s3dest.spec import DestinationSpec, merged, spec_fields_of
+
+if TYPE_CHECKING:
+    import jinja2
+    from airflow.providers.common.compat.sdk import Context
+
+_SPEC_FIELDS = (
+    "bucket",
+    "path",
+    "format",
+    "format_spec",
+    "compression",
+    "batch_size",
+    "batch_size_bytes",
+    "no_rotate",
+)
+"""Fields of the destination spec that are arguments by their own names."""
+
+_LIKE_A_PLACEHOLDER = re.compile(r"\{\{-?\s*([A-Z][A-Z0-9_]*)\s*-?\}\}")
+
+
+class S3DestinationOperator(BaseOperator):
+    """Deliver records to S3 as CSV or JSON objects: append across runs, replace within a task instance.
+
+    Exactly one of ``records`` and ``staging_path`` is given. What an argument does not say, ``spec`` says, else the
+    connection, else the default.
+
+    :param records: records of one table (a list, tuple, iterator or generator of mappings, a mapped task's output, or
+        anything with ``__arrow_c_stream__``), or a mapping of table name to such. (templated)
+    :param staging_path: path or paths of staged files: file, folder or glob; local, ``s3://``, or of any scheme that
+        ObjectStoragePath knows; ``{{TABLE}}`` in it captures the table. (templated)
+    :param table: name of the table, unless a mapping or ``{{TABLE}}`` in the staging path tells it. (templated)
+    :param columns: names of the columns that are written, in order; by default all. (templated)
+    :param spec: a :class:`~airflow_provider_s3dest.spec.DestinationSpec`, or a CloudQuery document as a mapping or
+        YAML text, for all fields that have no argument of their own. (templated)
+    :param bucket: name of the bucket. (templated)
+    :param path: template of the keys: Jinja, and the placeholders ``{{TABLE}}``, ``{{TABLE_HYPHEN}}``, ``{{UUID}}``,
+        ``{{FORMAT}}``, ``{{YEAR}}``, ``{{MONTH}}``, ``{{DAY}}``, ``{{HOUR}}``, ``{{MINUTE}}``, ``{{SYNC_ID}}`` and
+        ``{{BATCH}}``. (templated)
+    :param format: ``csv`` or ``json``.
+    :param format_spec: of csv: ``delimiter`` (``,``) and ``skip_header`` (False).
+    :param compression: empty, or ``gzip``.
+    :param batch_size: records in an object, at most (10,000).
+    :param batch_size_bytes: bytes of an object before compression, at most (5 MiB).
+    :param no_rotate: write one object per table.
+    :param atomic: not supported yet.
+    :param state_path: not supported yet. (templated)
+    :param delete_staging: not supported yet.
+    :param dry_run: read, encode and report names and counts, and write nothing.
+    :param s3_destination_conn_id: connection with defaults of the spec; None: none is looked up. (templated)
+    :param aws_conn_id: AWS connection; not given: that of the s3_destination connection, else ``aws_default``;
+        None: boto3's own chain of credentials. (templated)
+    :return: what was written: records, objects, bytes, bucket, tables, uris and manifest.
+    :raises SpecError: while the DAG is parsed, with everything that is wrong with literal arguments.
+
+    Example::
+
+        S3DestinationOperator(
+            task_id="load",
+            records=extract(),
+            table="orders",
+            bucket="lake",
+            path="raw/{{ ds }}/{{TABLE}}/{{UUID}}.{{FORMAT}}",
+            format="json",
+        )
+    """
+
+    template_fields: Sequence[str] = (
+        "records",
+        "staging_path",
+        "table",
+        "columns",
+        "bucket",
+        "path",
+        "spec",
+        "state_path",
+        "s3_destination_conn_id",
+        "aws_conn_id",
+    )
+    template_ext: Sequence[str] = ()
+    shallow_copy_attrs: Sequence[str] = ("_records",)
+    ui_color = "#e8f3ec"
+    _stop: threading.Event | None = None
+
+    def __init__(
+        self,
+        *,
+        records: Any = NOT_GIVEN,
+        staging_path: Any = NOT_GIVEN,
+        table: str | None = None,
+        columns: Sequence[str] | None = None,
+        spec: DestinationSpec | Mapping[str, Any] | str | None = None,
+        bucket: str | NotGiven = NOT_GIVEN,
+        path: str | NotGiven = NOT_GIVEN,
+        format: str | NotGiven = NOT_GIVEN,
+        format_spec: Mapping[str, Any] | NotGiven | None = NOT_GIVEN,
+        compression: str | NotGiven = NOT_GIVEN,
+        batch_size: int | NotGiven | None = NOT_GIVEN,
+        batch_size_bytes: int | NotGiven | None = NOT_GIVEN,
+        no_rotate: bool | NotGiven = NOT_GIVEN,
+        atomic: bool = False,
+        state_path: str | None = None,
+        delete_staging: bool = False,
+        dry_run: bool = False,
+        s3_destination_conn_id: str | None = None,
+        aws_conn_id: str | NotGiven | None = NOT_GIVEN,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**kwargs)
+        self._records_sources: dict[str | None, list[str]] = {}
+        self.records = records
+        self.staging_path = staging_path
+        self.table = table
+        self.columns = columns
+        self.spec = spec
+        self.bucket = bucket
+        self.path = path
+        self.format = format
+        self.format_spec = format_spec
+        self.compression = compression
+        self.batch_size = batch_size
+        self.batch_size_bytes = batch_size_bytes
+        self.no_rotate = no_rotate
+        self.atomic = atomic
+        self.state_path = state_path
+        self.delete_staging = delete_staging
+        self._dry_run = dry_run  # BaseOperator has a method of that name
+        self.s3_destination_conn_id = s3_destination_conn_id
+        self.aws_conn_id = aws_conn_id
+        self._written_path = path if isinstance(path, str) else _path_of(spec)
+        if not getattr(self, "_BaseOperator__from_mapped", False):
+            self._check_literals()
+
+    @classmethod
+    def partial(cls, **kwargs: Any) -> Any:
+        """Set arguments that all mapped instances share; literal records stay out of the serialized DAG."""
+        if "records" in kwargs:
+            kwargs["records"] = hold(kwargs["records"])
+        return super().partial(**kwargs)
+
+    @property
+    def records(self) -> Any:
+        """The records, held so that Airflow stores none of them."""
+        return self._records
+
+    @records.setter
+    def records(self, records: Any) -> None:
+        self._records = hold(records)
+        if sources := _sources(self._records):
+            self._records_sources = sources
+
+    def render_template(
+        self,
+        content: Any,
+        context: Context,
+        jinja_env: jinja2.Environment | None = None,
+        seen_oids: set[int] | None = None,
+    ) -> Any:
+        """Render Jinja beside our placeholders, which stay as they are.
+
+        :raises AirflowFailException: at a placeholder that is misused or misspelt.
+        """
+        if isinstance(content, HeldRecords):
+            if seen_oids is not None and id(content.value) in seen_oids:  # data of a mapped task is not to be rendered
+                return content.value
+            return rendered(content.value, lambda text: self.render_template(text, context, jinja_env, seen_oids))
+        if not isinstance(content, str) or "{" not in content:
+            return super().render_template(content, context, jinja_env, seen_oids)
+        from jinja2 import UndefinedError
+
+        faults = list(path_template.misuses(content))
+        if faults:
+            raise AirflowFailException(str(SpecError(faults)))
+        environment = (jinja_env or self.get_template_env()).overlay()
+        environment.globals = {**environment.globals, **path_template.jinja_globals()}
+        try:
+            return super().render_template(content, context, environment, seen_oids)
+        except UndefinedError as error:
+            for name in _LIKE_A_PLACEHOLDER.findall(content):
+                if not path_template.is_placeholder(name) and f"'{name}'" in str(error):
+                    raise AirflowFailException(str(path_template.unknown_name(name))) from error
+            raise
+
+    def execute(self, context: Context) -> dict[str, Any]:
+        """Deliver the records and report what was written."""
+        from airflow_provider_s3dest.hooks.s3_destination import S3DestinationHook
+
+        ti: Any = context["ti"]
+        self._stop = threading.Event()
+        try:
+            hook = S3DestinationHook(self.s3_destination_conn_id, self.aws_conn_id)
+            arguments = self._arguments(hook.connection_fields())
+            self._refuse_none()
+            self._refuse_shared_key(ti, arguments)
+            report = hook.deliver(
+                arguments,
+                LoadIdentity.of_task_instance(ti.dag_id, ti.run_id, ti.task_id, ti.map_index),
+                _moment(context),
+                try_number=ti.try_number,
+                dry_run=self._dry_run,
+                stop=self._stop,
+            )
+        except S3DestinationError as error:
+            if error.final:
+                raise AirflowFailException(str(error)) from error
+            raise
+        return report.as_dict()
+
+    def on_kill(self) -> None:
+        """Stop the load: no further request begins."""
+        if self._stop is not None:
+            self._stop.set()
+
+    def _arguments(self, connection_fields: Mapping[str, Any]) -> LoadArguments:
+        own = {name: getattr(self, name) for name in _SPEC_FIELDS if is_given(getattr(self, name))}
+        return LoadArguments(
+            fields=merged(own, spec_fields_of(self.spec), connection_fields),
+            records=release(self.records),
+            staging_path=NOT_GIVEN if self.staging_path is None else self.staging_path,
+            table=self.table,
+            columns=self.columns,
+            atomic=self.atomic,
+            state_path=self.state_path,
+            delete_staging=self.delete_staging,
+            written_path=self._written_path,
+        )
+
+    def _check_literals(self) -> None:
+        """Check what the DAG file alone tells; the rest is checked when the task starts."""
+        try:
+            arguments = self._arguments({})
+        except SpecError:
+            if _is_literal(self.spec):
+                raise
+            return
+        unknown = {name for name in self.template_fields if not _is_literal(getattr(self, name))}
+        unknown |= {name for name, value in arguments.fields.items() if not _is_literal(value)}
+        if self.s3_destination_conn_id is not None or "spec" in unknown:
+            unknown |= {name for name in DestinationSpec.model_fields if name not in arguments.fields}
+        faults = list(arguments.faults(unknown))
+        path = arguments.fields.get("path")
+        if "path" in unknown and isinstance(path, str):
+            faults += path_template.faults(path, jinja=True)
+        if faults:
+            raise SpecError(faults, f"task {self.task_id!r}")
+        if "records" not in unknown:
+            check_literal_records(arguments.records, self.table)
+
+    def _refuse_none(self) -> None:
+        tables = self.records if type(self.records) is dict else {self.table: self.records}
+        for table, records in tables.items():
+            if records is None:
+                named = self._records_sources.get(table) or self._records_sources.get(None)
+                tasks = ", ".join(repr(task) for task in named or sorted(self.upstream_task_ids)) or "the upstream task"
+                raise NoRecordsError(
+                    f"The records of table {table!r} are None: {tasks} returned nothing, was skipped, or pushed "
+                    "under another key. Return a list, an empty one for no records."
+                )
+
+    def _refuse_shared_key(self, ti: Any, arguments: LoadArguments) -> None:
+        """Refuse mapped instances that would overwrite each other's only object."""
+        if ti.map_index < 0 or not arguments.fields.get("no_rotate"):
+            return
+        written = self._written_path or ""
+        mapped = self.dag.task_dict.get(self.task_id) if self._dag is not None else None
+        shared: Collection[str] = getattr(mapped, "partial_kwargs", None) or _ALL
+        varying = {"path", "bucket", "spec"}
+        if {"TABLE", "TABLE_HYPHEN"} & path_template.placeholders(written):
+            varying |= {"table"} if self.table is not None else {"records", "staging_path"}
+        given = {name for name in varying if getattr(self, name) is not None and is_given(getattr(self, name))}
+        if "map_index" not in written and not given - set(shared):
+            problem = "gives all mapped instances the same key with `no_rotate`."
+            raise SpecError([Fault("path", problem, "Put {{ ti.map_index }} in, or map over `table` or `path`.")])
+
+
+_ALL = S3DestinationOperator.template_fields
+
+
+def _is_literal(value: Any) -> bool:
+    """Say whether the DAG file alone tells a value: it holds no XComArg and no Jinja."""
+    if isinstance(value, str):
+        return not path_template.has_jinja(value)
+    if isinstance(value, Mapping):
+        return all(map(_is_literal, value.values()))
+    if isinstance(value, (list, tuple)):
+        return all(map(_is_literal, value))
+    return not isinstance(value, XComArg)
+
+
+def _path_of(spec: Any) -> str | None:
+    try:
+        path = spec_fields_of(spec).get("path")
+    except SpecError:
+        return None
+    return path if isinstance(path, str) else None
+
+
+def _sources(records: Any) -> dict[str | None, list[str]]:
+    """Name the tasks whose output the records are, by table; None stands for the only table."""
+    tables = records if type(records) is dict else {None: records}
+    found = {
+        table: [operator.task_id for operator, _ in XComArg.iter_xcom_references(own)]
+        for table, own in tables.items()
+        if isinstance(own, (XComArg, list, tuple))
+    }
+    return {table: tasks for table, tasks in found.items() if tasks}
+
+
+def _moment(context: Context) -> datetime | None:
+    """Give the moment that the run is about: its logical date, else when it was due."""
+    run: Any = context.get("dag_run")
+    return getattr(run, "logical_date", None) or getattr(run, "run_after", None)

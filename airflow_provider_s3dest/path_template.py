@@ -1,0 +1,184 @@
+"""The path template: a closed set of placeholders, from which the key of each object is made."""
+
+from __future__ import annotations
+
+import difflib
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+
+from airflow_provider_s3dest.errors import Fault, SpecError
+
+DATE_FORMATS: Mapping[str, str] = {"YEAR": "%Y", "MONTH": "%m", "DAY": "%d", "HOUR": "%H", "MINUTE": "%M"}
+PLACEHOLDERS = ("TABLE", "TABLE_HYPHEN", "UUID", "FORMAT", *DATE_FORMATS, "SYNC_ID", "BATCH", "FIELD")
+
+_BRACES = re.compile(r"\{\{-?\s*(.*?)\s*-?\}\}", re.DOTALL)
+_JINJA_BLOCK = re.compile(r"\{%.*?%\}|\{#.*?#\}", re.DOTALL)
+_FIELD = re.compile(r"""FIELD(?:\.(?P<name>\w+)|\[\s*(?P<quote>["'])(?P<odd>.+?)(?P=quote)\s*\])""")
+_MISUSED = re.compile(rf"(?P<name>{'|'.join(PLACEHOLDERS)})\b")
+_CONTROL = re.compile(r"[\x00-\x1f\x7f]")
+_ESCAPED = re.compile(r"[%/\x00-\x1f\x7f]")
+
+MAX_KEY_BYTES = 1024
+"""The longest key that S3 takes, in bytes of UTF-8 (Amazon S3 User Guide, "Naming Amazon S3 objects")."""
+
+
+def is_placeholder(expression: str) -> bool:
+    """Say whether the text between two pairs of braces is one of ours, and nothing more."""
+    return expression in PLACEHOLDERS[:-1] or bool(_FIELD.fullmatch(expression))
+
+
+def has_jinja(text: str) -> bool:
+    """Say whether a text holds Jinja beside our placeholders, so that only a run can know its value."""
+    return bool(_JINJA_BLOCK.search(text)) or any(not is_placeholder(e) for e in _BRACES.findall(text))
+
+
+def names_a_run(text: str) -> bool:
+    """Say whether a path differs from run to run: by a date, the sync id, or whatever its Jinja renders."""
+    return has_jinja(text) or not {*DATE_FORMATS, "SYNC_ID"}.isdisjoint(_BRACES.findall(text))
+
+
+class _Field:
+    """Stands for ``FIELD`` while Jinja renders: gives every ``FIELD.name`` back as it was."""
+
+    def __getattr__(self, name: str) -> str:
+        return self[name]
+
+    def __getitem__(self, name: str) -> str:
+        return f'{{{{FIELD["{name}"]}}}}'
+
+    def __str__(self) -> str:
+        return "{{FIELD}}"
+
+
+def jinja_globals() -> dict[str, object]:
+    """Give what Jinja must know so that it leaves our placeholders standing in the rendered text."""
+    return {**{name: f"{{{{{name}}}}}" for name in PLACEHOLDERS[:-1]}, "FIELD": _Field()}
+
+
+def placeholders(text: str) -> frozenset[str]:
+    """Give the expressions between braces in a text, such as ``UUID`` or ``FIELD.region``."""
+    return frozenset(_BRACES.findall(text))
+
+
+def prefix_of_text(text: str) -> str:
+    """Give the folder, with its slash, that every key of a template begins with whatever is filled in."""
+    return text.partition("{")[0].rpartition("/")[0] + "/" * ("/" in text.partition("{")[0])
+
+
+def misuses(text: str, key: str = "path") -> Iterator[Fault]:
+    """Find filters and expressions around our placeholders: they have no value before the object is named."""
+    for expression in _BRACES.findall(text):
+        found = _MISUSED.match(expression)
+        if found and not is_placeholder(expression):
+            name = found["name"]
+            if name == "FIELD":
+                remedy = 'Write {{FIELD.name}} or {{FIELD["odd name"]}}.'
+            else:
+                remedy = f"Write {{{{{name}}}}} alone."
+            yield Fault(key, f"filters and expressions don't work on a placeholder: {{{{{expression}}}}}.", remedy)
+
+
+def unknown_name(name: str, key: str = "path") -> Fault:
+    """Build the fault for a placeholder that is not in the set."""
+    near = difflib.get_close_matches(name.upper(), PLACEHOLDERS, n=1)
+    guess = f"Did you mean {{{{{near[0]}}}}}? " if near else ""
+    known = ", ".join(f"{{{{{p}}}}}" for p in PLACEHOLDERS[:-1]) + ", {{FIELD.name}}"
+    return Fault(
+        key,
+        f"unknown placeholder {{{{{name}}}}}.",
+        f"{guess}Known are {known}; Jinja is rendered by the operator only.",
+    )
+
+
+def faults(text: str, *, jinja: bool = False) -> Iterator[Fault]:
+    """Find what is wrong with a path template.
+
+    :param text: the template.
+    :param jinja: whether Jinja is still to be rendered in it, so that unknown names may be Jinja's.
+    """
+    yield from misuses(text)
+    misused = {e for e in _BRACES.findall(text) if _MISUSED.match(e) and not is_placeholder(e)}
+    for expression in _BRACES.findall(text):
+        if not is_placeholder(expression) and expression not in misused and not jinja:
+            yield unknown_name(expression)
+        elif _FIELD.fullmatch(expression):
+            yield Fault(
+                "path", f"{{{{{expression}}}}} is not supported yet.", "Write one load per partition value for now."
+            )
+    if not jinja and _JINJA_BLOCK.search(text):
+        yield Fault("path", "Jinja is not rendered here.", "Pass `path` to the operator, which renders it.")
+    shape = _JINJA_BLOCK.sub("", _BRACES.sub("X", text))
+    if not text:
+        yield Fault("path", "is empty.", "Give the key of the objects, such as raw/{{TABLE}}/{{UUID}}.{{FORMAT}}.")
+    if shape.startswith("/"):
+        yield Fault("path", f"starts with `/`: {text!r}.", "A key begins with its first folder: take the slash off.")
+    if "//" in shape or "./" in shape or shape.endswith(("/.", "/..")) or shape in (".", ".."):
+        yield Fault(
+            "path", f"contains `//`, `./` or `../`: {text!r}.", "S3 keeps them as they stand: write the plain path."
+        )
+    if shape.endswith("/"):
+        yield Fault(
+            "path", f"ends with `/`: {text!r}.", "It names objects, not a folder: end it with {{UUID}}.{{FORMAT}}, say."
+        )
+    if _CONTROL.search(shape):
+        yield Fault("path", f"contains a line end or another control character: {text!r}.", "Take it out.")
+
+
+def escape(text: str) -> str:
+    """Percent-encode ``%``, ``/`` and control characters of a table name or field value in a key.
+
+    Example::
+
+        >>> escape("a/b%")
+        'a%2Fb%25'
+    """
+    return _ESCAPED.sub(lambda found: f"%{ord(found[0]):02X}", text)
+
+
+@dataclass(frozen=True, slots=True)
+class PathTemplate:
+    """A valid template of object keys.
+
+    Example::
+
+        >>> PathTemplate.parse("raw/{{TABLE}}/{{UUID}}.csv").render({"TABLE": "planes", "UUID": "1"})
+        'raw/planes/1.csv'
+    """
+
+    text: str
+    names: frozenset[str]
+
+    @classmethod
+    def parse(cls, text: str) -> PathTemplate:
+        """Check a template and take its placeholders.
+
+        :raises SpecError: with all that is wrong with it.
+        """
+        found = list(faults(text))
+        if found:
+            raise SpecError(found)
+        return cls(text, placeholders(text))
+
+    def render(self, values: Mapping[str, str]) -> str:
+        """Fill the placeholders in.
+
+        :raises SpecError: if the key is longer than S3 takes.
+        """
+        key = _BRACES.sub(lambda found: values[found[1]], self.text)
+        size = len(key.encode())
+        if size > MAX_KEY_BYTES:
+            raise SpecError(
+                [Fault("path", f"gives a key of {size} bytes, S3 takes {MAX_KEY_BYTES}: {key[:120]}…", "Shorten it.")]
+            )
+        return key
+
+    def prefix(self, values: Mapping[str, str]) -> str:
+        """Give the folder that all objects of a table share: the path up to what differs between its objects."""
+        text = self.text
+        for found in _BRACES.finditer(text):
+            if found[1] in ("UUID", "BATCH") or found[1].startswith("FIELD"):
+                text = text[: found.start()]
+                break
+        folder = text[: text.rfind("/") + 1]
+        return _BRACES.sub(lambda found: values[found[1]], folder)

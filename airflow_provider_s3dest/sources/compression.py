@@ -1,0 +1,50 @@
+"""Unpacks staged files as they are read."""
+
+from __future__ import annotations
+
+import gzip
+import sys
+import zlib
+from typing import IO, Any
+
+from airflow_provider_s3dest.errors import MissingExtraError, StagingError
+
+SUFFIXES = (".gz", ".zst")
+
+
+def unpacked(stored: IO[bytes], suffix: str) -> IO[bytes]:
+    """Give a reader of the content of a file.
+
+    The reader can seek, at the price of unpacking again from the start for a step back. Parquet, whose index is at
+    its end, is so unpacked about three times; that costs time, but neither memory nor disk.
+
+    :param stored: the file as it is stored, able to seek.
+    :param suffix: ``""``, ``.gz`` or ``.zst``.
+    """
+    if suffix == ".gz":
+        return gzip.GzipFile(fileobj=stored, mode="rb")  # type: ignore[return-value]
+    if suffix == ".zst":
+        return _zstd().ZstdFile(stored)  # type: ignore[no-any-return]
+    return stored
+
+
+def unpacking_error(error: Exception, path: str) -> StagingError | None:
+    """Turn what a decompressor raises into an error that names the file; None for any other error."""
+    if isinstance(error, EOFError):
+        return StagingError(f"{path} is cut off: its compressed stream has no end. Stage it again, whole.")
+    if isinstance(error, (gzip.BadGzipFile, zlib.error)) or type(error).__name__ == "ZstdError":
+        return StagingError(f"{path} can't be unpacked: {error}. Stage it again, or under the right ending.")
+    return None
+
+
+def _zstd() -> Any:
+    try:
+        if sys.version_info >= (3, 14):
+            from compression import zstd
+        else:
+            from backports import zstd
+    except ImportError as error:
+        raise MissingExtraError(
+            "Reading .zst files needs a library: pip install 'airflow-provider-s3dest[zstd]'."
+        ) from error
+    return zstd

@@ -1,0 +1,184 @@
+"""Reads staged CSV and TSV after RFC 4180; text stays text, an unquoted empty field is null, a quoted one is not."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from itertools import chain
+from typing import IO
+
+from airflow_provider_s3dest.errors import Place, RecordError, short
+from airflow_provider_s3dest.sources.table import Columns, Places
+from airflow_provider_s3dest.sources.text_lines import Block, blocks
+
+MAX_RECORD_BYTES = 2**30
+"""A record beyond this is taken for a quote that never closes, before it fills the memory."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Parsed:
+    """The records of a block: their fields, the line on which each begins, and how nulls stand in the fields."""
+
+    rows: list[Sequence[str | None]]
+    lines: Sequence[int]
+    empty_is_null: bool
+
+
+class CsvFile:
+    """One CSV file: its header, then its records in chunks.
+
+    :param stream: the content of the file.
+    :param delimiter: one character.
+    :param table: name of the table, for errors.
+    :param path: path of the file, for errors.
+    """
+
+    def __init__(self, stream: IO[bytes], delimiter: str, table: str, path: str) -> None:
+        self._delimiter, self._table, self._path = delimiter, table, path
+        self._parsed = self._parse(blocks(stream, table, path))
+
+    def header(self) -> tuple[str, ...]:
+        """Read the names of the columns; none if the file holds nothing.
+
+        :raises RecordError: if a name stands twice.
+        """
+        for parsed in self._parsed:
+            if parsed.rows:
+                header = tuple(name or "" for name in parsed.rows[0])
+                rest = _Parsed(parsed.rows[1:], parsed.lines[1:], parsed.empty_is_null)
+                self._parsed = chain([rest], self._parsed)
+                for position, name in enumerate(header):
+                    if name in header[:position]:
+                        problem = f"the header names the column {name!r} twice."
+                        raise self._error(parsed.lines[0], problem, "Give each column a name of its own.")
+                return header
+        return ()
+
+    def chunks(self) -> Iterator[Columns]:
+        """Read header and records.
+
+        :raises RecordError: at a record with too many or too few fields, or with quotes out of place.
+        """
+        header = self.header()
+        for parsed in self._parsed:
+            if not parsed.rows:
+                continue
+            if set(map(len, parsed.rows)) != {len(header)}:
+                self._refuse_ragged(parsed, len(header))
+            columns = [list(column) for column in zip(*parsed.rows, strict=True)]
+            if parsed.empty_is_null:
+                columns = [[value or None for value in column] if "" in column else column for column in columns]
+            places = Places(file=self._path, lines=parsed.lines)
+            yield Columns(dict(zip(header, columns, strict=True)), places, len(parsed.rows))
+
+    def _parse(self, source: Iterator[Block]) -> Iterator[_Parsed]:
+        for block in source:
+            if '"' in block.text:
+                yield from self._parse_quoted(block, source)
+            else:
+                yield self._parse_plain(block)
+
+    def _parse_plain(self, block: Block) -> _Parsed:
+        lines = block.text.split("\n")
+        if not lines[-1]:
+            lines.pop()
+        numbers: Sequence[int] = range(block.first_line, block.first_line + len(lines))
+        if "\r" in block.text:
+            lines = [line.removesuffix("\r") for line in lines]
+            for number, line in zip(numbers, lines, strict=True):
+                if "\r" in line:
+                    raise self._stray(number, line)
+        if "" in lines:
+            numbers = [number for number, line in zip(numbers, lines, strict=True) if line]
+            lines = [line for line in lines if line]
+        return _Parsed([line.split(self._delimiter) for line in lines], numbers, empty_is_null=True)
+
+    def _parse_quoted(self, block: Block, source: Iterator[Block]) -> Iterator[_Parsed]:
+        """Parse a block that holds quotes, drawing further blocks while its last record is open."""
+        text, line = block.text, block.first_line
+        while True:
+            rows: list[Sequence[str | None]] = []
+            numbers: list[int] = []
+            done = 0
+            while done < len(text):
+                row, end = self._record(text, done, line)
+                if row is None:
+                    break
+                if row:
+                    rows.append(row)
+                    numbers.append(line)
+                line += text.count("\n", done, end)
+                done = end
+            yield _Parsed(rows, numbers, empty_is_null=False)
+            if done >= len(text):
+                return
+            text = self._with_more(text[done:], line, source)
+
+    def _with_more(self, text: str, line: int, source: Iterator[Block]) -> str:
+        """Add to an open record at least as much again, so that a long field is not read over and over."""
+        pieces, size = [text], 0
+        for block in source:
+            pieces.append(block.text)
+            size += len(block.text)
+            if size >= len(text):
+                break
+        if not size or size + len(text) > MAX_RECORD_BYTES:
+            raise self._error(line, "a quoted field never closes.", "Close it, and double the quotes inside fields.")
+        return "".join(pieces)
+
+    def _record(self, text: str, start: int, line: int) -> tuple[list[str | None] | None, int]:
+        """Parse one record: its fields (none for a blank line) and where it ends; None while it is open."""
+        delimiter = self._delimiter
+        fields: list[str | None] = []
+        position, end = start, _line_end(text, start)
+        if text[position:end] in ("", "\r"):
+            return fields, end + 1
+        while True:
+            if text.startswith('"', position):
+                closing = _closing_quote(text, position)
+                if closing < 0:
+                    return None, start
+                fields.append(text[position + 1 : closing].replace('""', '"'))
+                position = closing + 1
+                end = _line_end(text, position) if position > end else end
+            else:
+                quoted_next = text.find(delimiter + '"', position, end)
+                stop = quoted_next if quoted_next >= 0 else end
+                run = text[position:stop].removesuffix("\r") if stop == end else text[position:stop]
+                if "\r" in run:
+                    raise self._stray(line + text.count("\n", start, position), run)
+                fields.extend([value or None for value in run.split(delimiter)])
+                position = stop
+            if position == end or text[position:end] == "\r":
+                return fields, end + 1
+            if not text.startswith(delimiter, position):
+                problem = f"text stands after the closing quote of a field: {short(text[position:end])}."
+                line += text.count("\n", start, position)
+                raise self._error(line, problem, "Double the quotes inside fields.")
+            position += 1
+
+    def _stray(self, line: int, content: str) -> RecordError:
+        remedy = "End lines with \\n or \\r\\n, and quote fields that hold a carriage return."
+        return self._error(line, f"a carriage return stands alone in {short(content)}.", remedy)
+
+    def _refuse_ragged(self, parsed: _Parsed, width: int) -> None:
+        for row, line in zip(parsed.rows, parsed.lines, strict=True):
+            if len(row) != width:
+                problem = f"the header has {width} fields, the record {len(row)}."
+                raise self._error(line, problem, "Complete the record, or quote fields that hold the delimiter.")
+
+    def _error(self, line: int, problem: str, remedy: str) -> RecordError:
+        return RecordError(problem, remedy, table=self._table, place=Place(file=self._path, line=line))
+
+
+def _line_end(text: str, position: int) -> int:
+    end = text.find("\n", position)
+    return end if end >= 0 else len(text)
+
+
+def _closing_quote(text: str, opening: int) -> int:
+    """Find the quote that closes a field, past the doubled ones; -1 if it is not there."""
+    position = text.find('"', opening + 1)
+    while position >= 0 and text.startswith('"', position + 1):
+        position = text.find('"', position + 2)
+    return position

@@ -1,0 +1,141 @@
+"""Reads staged NDJSON and JSON arrays; every value keeps its own spelling, so 1.10 stays 1.10."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+from typing import IO
+
+import msgspec
+
+from airflow_provider_s3dest.errors import Place, RecordError, short
+from airflow_provider_s3dest.sources.table import CHUNK_RECORDS, Places, Rows
+from airflow_provider_s3dest.sources.text_lines import blocks
+
+Record = dict[str, msgspec.Raw]
+
+_DECODER = msgspec.json.Decoder(Record)
+_TOKEN = re.compile(rb'"[^"\\]*(?:\\.[^"\\]*)*"|[\[\]{}]', re.DOTALL)
+_BLANK = b" \t\r\n"
+
+
+def read_lines(stream: IO[bytes], table: str, path: str) -> Iterator[Rows]:
+    """Read one JSON object a line; blank lines are passed over.
+
+    :raises RecordError: at a line that is no JSON object.
+    """
+    for block in blocks(stream, table, path):
+        lines = block.data.split(b"\n")
+        numbers: Sequence[int] = range(block.first_line, block.first_line + len(lines))
+        try:
+            records = list(map(_DECODER.decode, lines[:-1] if not lines[-1] else lines))
+        except (msgspec.MsgspecError, UnicodeDecodeError):
+            filled = [(number, line) for number, line in zip(numbers, lines, strict=True) if line.strip(_BLANK)]
+            records = [_decode(line, table, path, number) for number, line in filled]
+            numbers = [number for number, _ in filled]
+        if records:
+            yield Rows(records, Places(file=path, lines=numbers))
+
+
+def read_array(stream: IO[bytes], table: str, path: str) -> Iterator[Rows]:
+    """Read one JSON array of objects, an object at a time.
+
+    :raises RecordError: at an element that is no JSON object, and where the array is cut off.
+    """
+    records: list[Record] = []
+    lines: list[int] = []
+    for element, line in _elements(stream, table, path):
+        records.append(_compact(_decode(element, table, path, line)))
+        lines.append(line)
+        if len(records) == CHUNK_RECORDS:
+            yield Rows(records, Places(file=path, lines=lines))
+            records, lines = [], []
+    if records:
+        yield Rows(records, Places(file=path, lines=lines))
+
+
+def begins_array(stream: IO[bytes]) -> bool:
+    """Say whether the first character of a stream, which is used up, opens an array."""
+    head = stream.read(2**16).removeprefix(b"\xef\xbb\xbf").lstrip(_BLANK)
+    return head.startswith(b"[")
+
+
+def _decode(text: bytes, table: str, path: str, line: int) -> Record:
+    try:
+        return _DECODER.decode(text)
+    except (msgspec.MsgspecError, UnicodeDecodeError) as error:
+        problem = f"is no JSON object: {error}: {short(text.decode(errors='replace').strip())}."
+        remedy = "Stage one JSON object a line, or one array of objects."
+        if re.search(rb"[:\[,]\s*(NaN|-?Infinity)\b", text):
+            remedy = "JSON has no NaN or Infinity: write null."
+        raise RecordError(problem, remedy, table=table, place=Place(file=path, line=line)) from error
+
+
+def _compact(record: Record) -> Record:
+    """Spell nested values on one line, as they must stand in a file of one object a line."""
+    for name, raw in record.items():
+        text = bytes(raw)
+        if b"\n" in text or b"\r" in text:
+            record[name] = msgspec.Raw(_one_line(text))
+    return record
+
+
+def _one_line(text: bytes) -> bytes:
+    """Take line ends between tokens out; inside a JSON string there are none."""
+    return b" ".join(part for part in (piece.strip(_BLANK) for piece in text.splitlines()) if part)
+
+
+def _elements(stream: IO[bytes], table: str, path: str) -> Iterator[tuple[bytes, int]]:
+    """Cut an array into the bytes of its elements, each with the line on which it begins."""
+
+    def fault(problem: str) -> RecordError:
+        remedy = "Stage one array of JSON objects, whole."
+        return RecordError(problem, remedy, table=table, place=Place(file=path, line=line))
+
+    source = blocks(stream, table, path)
+    data, position, depth, begin, line = b"", 0, 0, 0, 1
+    opened = closed = expects_comma = False
+    while True:
+        found = _TOKEN.search(data, position)
+        # A string may be open at the end of the data: a quote before the token, or without any, needs more.
+        gap = data[position : found.start() if found else len(data)]
+        if found is None or b'"' in gap:
+            block = next(source, None)
+            if block is None:
+                break
+            keep = begin if depth > 1 else position
+            data, begin, position = data[keep:] + block.data, 0, position - keep
+            continue
+        if depth <= 1:
+            between = gap.strip(_BLANK)
+            line += gap.count(b"\n")
+            if closed:
+                raise fault(f"text stands after the end of the array: {short(found[0])}.")
+            if opened and found[0] not in b"{]":
+                raise fault(f"an element of the array is no object: {short(found[0].decode(errors='replace'))}.")
+            wanted = b"," if expects_comma and found[0] != b"]" else b""
+            if between != wanted:
+                raise fault(f"the array is malformed: {short(between.decode(errors='replace'))} between its elements.")
+        position = found.end()
+        if found[0] in (b"{", b"["):
+            if depth == 0 and found[0] == b"[":
+                opened = True
+            elif depth == 0:
+                raise fault("is no array.")
+            elif depth == 1:
+                begin = found.start()
+            depth += 1
+        elif found[0] in (b"}", b"]"):
+            depth -= 1
+            if depth == 1:
+                element = data[begin:position]
+                yield element, line
+                line += element.count(b"\n")
+                expects_comma = True
+            elif depth <= 0:
+                closed = True
+                depth = 0
+    if not closed:
+        raise fault("the array is cut off: it has no end.")
+    if data[position:].strip(_BLANK):
+        raise fault(f"text stands after the end of the array: {short(data[position:].decode(errors='replace'))}.")

@@ -1,0 +1,77 @@
+"""Turns what a task hands over (lists, streams, mapped results, data frames, mappings of tables) into tables."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any
+
+from airflow_provider_s3dest.errors import Fault, S3DestinationError, SpecError, short
+from airflow_provider_s3dest.sources.arrow import is_arrow, open_frame
+from airflow_provider_s3dest.sources.table import (
+    CHUNK_RECORDS,
+    STREAM_WINDOW,
+    Table,
+    chunks_of,
+    table_of_known,
+    table_of_list,
+    table_of_stream,
+)
+
+
+class NoRecordsError(S3DestinationError):
+    """What was handed over is no records at all, such as None."""
+
+
+def tables_of(records: Any, table: str | None) -> dict[str, Any]:
+    """Sort records into tables, without reading any.
+
+    :param records: the records of ``table``, or a mapping of table name to records.
+    :raises SpecError: if ``table`` is missing, or given beside a mapping.
+    """
+    if isinstance(records, Mapping) and not is_arrow(records):
+        if table is not None:
+            problem = f"is {table!r} beside a mapping of tables."
+            raise SpecError([Fault("table", problem, "Leave it out, or hand over a list of records.")])
+        return dict(records)
+    if table is None:
+        raise SpecError([Fault("table", "is missing.", "Name the table of the records.")])
+    return {table: records}
+
+
+def open_records(name: str, records: Any, wanted: tuple[str, ...] | None) -> Table:
+    """Open the records of one table.
+
+    :param records: a list, tuple, iterator or generator of mappings; a lazy sequence of mappings or of lists of
+        them; or anything with ``__arrow_c_stream__``.
+    :raises NoRecordsError: for anything else.
+    """
+    if records is None:
+        raise NoRecordsError(f"The records of table {name!r} are None. Return a list, an empty one for no records.")
+    if is_arrow(records):
+        columns, chunks = open_frame(records, name)
+        return table_of_known(name, columns, chunks, wanted)
+    if isinstance(records, (list, tuple)):
+        return table_of_list(name, records, wanted)
+    if isinstance(records, (str, bytes, bytearray, Mapping)) or not isinstance(records, Iterable):
+        raise NoRecordsError(
+            f"The records of table {name!r} are no list of mappings but {type(records).__name__}: {short(records)}. "
+            "Hand over the output of a task (task.output) or a list; a Jinja string gives a list only with "
+            "render_template_as_native_obj=True."
+        )
+    if isinstance(records, Sequence):
+        return table_of_stream(name, chunks_of(_flattened(records)), wanted)
+    return table_of_stream(name, chunks_of(records), wanted)
+
+
+def _flattened(sequence: Sequence[Any]) -> Iterator[Any]:
+    """Read a mapped task's results, each a record or a list of records, by slices, since each read is a request."""
+    start, size = 0, 1
+    while items := sequence[start : start + size]:
+        for item in items:
+            if isinstance(item, (list, tuple)):
+                yield from item
+            else:
+                yield item
+        start += len(items)
+        longest = max(len(item) if isinstance(item, (list, tuple)) else 1 for item in items)
+        size = max(1, min(CHUNK_RECORDS, STREAM_WINDOW // max(1, longest)))

@@ -1,0 +1,243 @@
+"""Finds the files of a staging path, sorts them into tables, and opens each by its ending."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import Any, Protocol
+
+from airflow_provider_s3dest import path_template
+from airflow_provider_s3dest.errors import Fault, SpecError, StagingError, short
+from airflow_provider_s3dest.sources import json_file
+from airflow_provider_s3dest.sources.arrow import ArrowFile
+from airflow_provider_s3dest.sources.compression import SUFFIXES, unpacked, unpacking_error
+from airflow_provider_s3dest.sources.csv_file import CsvFile
+from airflow_provider_s3dest.sources.stores import Store
+from airflow_provider_s3dest.sources.table import Columns, Rows, Table, table_of_known, table_of_stream
+
+FORMATS: Mapping[str, str] = {
+    ".csv": "csv",
+    ".tsv": "tsv",
+    ".ndjson": "ndjson",
+    ".jsonl": "ndjson",
+    ".json": "json",
+    ".parquet": "parquet",
+    ".arrow": "arrow",
+    ".feather": "arrow",
+    ".ipc": "arrow",
+    ".arrows": "arrow",
+}
+"""What a file is, by its ending before that of its compression."""
+
+_TABLE = re.compile(r"\{\{\s*TABLE\s*\}\}")
+_WILD = re.compile(r"[*?\[]")
+_SCHEME = re.compile(r"^([a-z][a-z0-9+.-]*)://", re.IGNORECASE)
+_SHOWN = r"(?![._])"
+
+
+@dataclass(frozen=True, slots=True)
+class StagedFile:
+    """One file of a staging path."""
+
+    store: Store
+    path: str
+    format: str
+    compression: str
+
+
+def check_staging_path(staging_path: Any, table: str | None) -> Iterator[Fault]:
+    """Find what is wrong with the literal staging paths of a load.
+
+    :param staging_path: a path or a list of paths; Jinja may be left in it.
+    :param table: name of the table, if the paths don't tell it.
+    """
+    paths = [staging_path] if isinstance(staging_path, (str, os.PathLike)) else staging_path
+    wrong = not isinstance(paths, (list, tuple)) or not paths
+    if wrong or not all(isinstance(path, (str, os.PathLike)) and str(path) for path in paths):
+        yield Fault("staging_path", f"is {short(staging_path)}.", "Give a path or a list of paths.")
+        return
+    captures = {bool(_TABLE.search(str(path))) for path in paths}
+    for path in map(str, paths):
+        for name in path_template.placeholders(path):
+            if path_template.is_placeholder(name) and name != "TABLE":
+                yield Fault(
+                    "staging_path", f"can't hold {{{{{name}}}}}.", "Of the placeholders, only {{TABLE}} works here."
+                )
+        yield from path_template.misuses(path, "staging_path")
+    if captures == {True, False}:
+        yield Fault("staging_path", "has {{TABLE}} in some paths and not in others.", "Load them by two tasks.")
+    elif captures == {True} and table is not None:
+        yield Fault("table", f"is {table!r} beside {{{{TABLE}}}} in the staging path.", "Leave one of the two out.")
+    elif captures == {False} and table is None:
+        yield Fault("table", "is missing.", "Name the table, or put {{TABLE}} in the staging path.")
+
+
+def staged_tables(
+    staging_path: str | os.PathLike[str] | Sequence[str | os.PathLike[str]],
+    table: str | None,
+    store_of: Callable[[str], Store],
+) -> dict[str, list[StagedFile]]:
+    """List the files of a staging path, by table.
+
+    Files are sorted by path; one that several paths match is read once. Names that begin with ``_`` or ``.`` are
+    passed over where a wildcard or a folder would match them.
+
+    :param staging_path: a path or a list: file, folder, or glob with ``*``, ``?``, ``[..]`` and ``**``.
+    :param table: name of the table; None if ``{{TABLE}}`` in the path captures it.
+    :param store_of: gives the store for a scheme, ``""`` being the local disk.
+    :raises SpecError: if path and table don't go together.
+    :raises StagingError: if a path matches nothing, or a file has an ending that is not known.
+    """
+    faults = list(check_staging_path(staging_path, table))
+    if faults:
+        raise SpecError(faults)
+    paths = [staging_path] if isinstance(staging_path, (str, os.PathLike)) else staging_path
+    found: dict[str, tuple[str, StagedFile]] = {}
+    for path in map(str, paths):
+        matched = list(_matches(path.removeprefix("file://"), table, store_of))
+        found.update((file.path, (name, file)) for name, file in matched)
+        if not matched:
+            where = "" if _SCHEME.match(path) or os.path.isabs(path) else f" below {os.getcwd()}"
+            raise StagingError(
+                f"The staging path {path} matches no file{where}. Check it, and that the upstream task staged there; "
+                "names that begin with `_` or `.` are passed over."
+            )
+    tables: dict[str, list[StagedFile]] = {}
+    for name, file in sorted(found.values(), key=lambda pair: (pair[0], pair[1].path)):
+        tables.setdefault(name, []).append(file)
+    return tables
+
+
+def open_staged(name: str, files: Sequence[StagedFile], wanted: tuple[str, ...] | None) -> Table:
+    """Open the files of one table, one after the other.
+
+    Typed files and CSV files tell their columns beforehand, so that all are asked first; JSON files are a stream.
+    """
+    if all(file.format not in ("ndjson", "json") for file in files):
+        known: dict[str, None] = {}
+        if wanted is None:
+            for file in files:
+                with _Opened(file, name) as opened:
+                    known.update(dict.fromkeys(opened.header()))
+        return table_of_known(name, known, _all_chunks(name, files), wanted)
+    return table_of_stream(name, _all_chunks(name, files), wanted)
+
+
+def _all_chunks(name: str, files: Sequence[StagedFile]) -> Iterator[Rows | Columns]:
+    for file in files:
+        with _Opened(file, name) as opened:
+            yield from opened.chunks()
+
+
+class _Reader(Protocol):
+    def header(self) -> tuple[str, ...]: ...
+
+    def chunks(self) -> Iterator[Rows | Columns]: ...
+
+
+class _JsonFile:
+    def __init__(self, read: Callable[[], Iterator[Rows]]) -> None:
+        self.chunks = read
+
+    def header(self) -> tuple[str, ...]:
+        raise AssertionError("JSON files tell their columns record by record")
+
+
+class _Opened:
+    """An open staged file, as a context; what goes wrong in it names the file."""
+
+    def __init__(self, file: StagedFile, table: str) -> None:
+        self._file, self._table = file, table
+
+    def __enter__(self) -> _Reader:
+        file, table = self._file, self._table
+        self._stored = file.store.open(file.path)
+        stream = unpacked(self._stored, file.compression)
+        if file.format in ("csv", "tsv"):
+            return CsvFile(stream, "\t" if file.format == "tsv" else ",", table, file.path)
+        if file.format in ("parquet", "arrow"):
+            return ArrowFile(stream, file.format == "parquet", table, file.path)
+        is_array = file.format == "json" and json_file.begins_array(stream)
+        stream.seek(0)
+        return _JsonFile(partial(json_file.read_array if is_array else json_file.read_lines, stream, table, file.path))
+
+    def __exit__(self, kind: Any, error: BaseException | None, trace: Any) -> None:
+        self._stored.close()
+        if isinstance(error, Exception) and (named := unpacking_error(error, self._file.path)):
+            raise named from error
+
+
+def _matches(path: str, table: str | None, store_of: Callable[[str], Store]) -> Iterator[tuple[str, StagedFile]]:
+    scheme = _SCHEME.match(path)
+    store = store_of(scheme[1].lower() if scheme else "")
+    # On the disk a name may hold what looks like a wildcard; elsewhere the question would be one request more.
+    may_be_file = not (_TABLE.search(path) or path.endswith("/") or (scheme and _WILD.search(path)))
+    if may_be_file and store.is_file(path):
+        yield table or "", _staged(store, path)
+        return
+    base, pattern = _pattern(path)
+    for found in store.below(base):
+        if match := pattern.fullmatch(found):
+            yield table if table is not None else match["table"], _staged(store, found)
+
+
+def _staged(store: Store, path: str) -> StagedFile:
+    stem, ending = os.path.splitext(path)
+    compression = ending.lower() if ending.lower() in SUFFIXES else ""
+    if compression:
+        stem, ending = os.path.splitext(stem)
+    if ending.lower() not in FORMATS:
+        raise StagingError(
+            f"{path} has an ending that tells no format. Known are {', '.join(FORMATS)}, each also with .gz or .zst."
+        )
+    return StagedFile(store, path, FORMATS[ending.lower()], compression)
+
+
+def _pattern(path: str) -> tuple[str, re.Pattern[str]]:
+    """Translate a folder, a glob or a path with ``{{TABLE}}`` into the folder to list and what to match there."""
+    is_folder = path.endswith("/")
+    parts = _TABLE.sub("{{TABLE}}", path.rstrip("/")).split("/")
+    wild = [bool(_WILD.search(part)) or "{{TABLE}}" in part for part in parts]
+    first = wild.index(True) if True in wild else len(parts)
+    base = "/".join(parts[:first]) + "/" if first else ""
+    seen_table = False
+    translated = [re.escape(base)]
+    rest = parts[first:]
+    for position, part in enumerate(rest):
+        is_last = position == len(rest) - 1
+        if part == "**":
+            translated.append(rf"(?:{_SHOWN}[^/]+/)*" + (rf"{_SHOWN}[^/]+" if is_last else ""))
+            continue
+        text, seen_table = _component(part, seen_table)
+        translated.append(text + ("" if is_last else "/"))
+    below = rf"{_SHOWN}[^/]+(?:/{_SHOWN}[^/]+)*"
+    if not rest:
+        translated.append(below)
+    elif is_folder or rest[-1] == "{{TABLE}}":
+        translated.append(f"/{below}")
+    elif not _WILD.search(rest[-1]) and "{{TABLE}}" not in rest[-1]:
+        translated.append(f"(?:/{below})?")
+    return base, re.compile("".join(translated), re.DOTALL)
+
+
+def _component(part: str, seen_table: bool) -> tuple[str, bool]:
+    """Translate one folder or file name; wildcards don't match a leading ``_`` or ``.``."""
+    text = _SHOWN if part[0] in "*?[{" else ""
+    for piece in re.split(r"(\{\{TABLE\}\}|\*|\?|\[[!^]?\]?[^\]]*\])", part):
+        if piece == "{{TABLE}}":
+            text += "(?P=table)" if seen_table else "(?P<table>[^/]+?)"
+            seen_table = True
+        elif piece == "*":
+            text += "[^/]*"
+        elif piece == "?":
+            text += "[^/]"
+        elif piece.startswith("[") and len(piece) > 1:
+            negated = piece[1] in "!^"
+            members = re.escape(piece[2:-1] if negated else piece[1:-1]).replace(r"\-", "-")
+            text += f"[{'^' * negated}{members}]"
+        else:
+            text += re.escape(piece)
+    return text, seen_table

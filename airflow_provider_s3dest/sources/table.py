@@ -1,0 +1,219 @@
+"""What every source gives: tables, each a stream of chunks with the same columns in the same order."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import chain, islice
+from typing import Any, Protocol
+
+from airflow_provider_s3dest.errors import Fault, Place, RecordError, SpecError, short
+
+CHUNK_RECORDS = 1000
+"""Records in a chunk of Python records: msgspec encodes 500 to 2,000 at a time fastest."""
+
+STREAM_WINDOW = 10_000
+"""Records of a stream that are looked at for its columns."""
+
+
+@dataclass(frozen=True, slots=True)
+class Places:
+    """Where the records of a chunk came from: an index to count from, or a file and a line for each."""
+
+    start: int = 0
+    file: str | None = None
+    lines: Sequence[int] | None = None
+    unit: str = "line"
+
+    def __getitem__(self, position: int) -> Place:
+        if self.file is None:
+            return Place(index=self.start + position)
+        line = self.lines[position] if self.lines is not None else self.start + position
+        return Place(file=self.file, line=line, unit=self.unit)
+
+
+class Chunk(Protocol):
+    """Some consecutive records of a table."""
+
+    @property
+    def places(self) -> Places: ...
+
+    def __len__(self) -> int: ...
+
+    def column(self, name: str) -> Sequence[Any]:
+        """Give the values of one column, None where a record lacks it."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Rows:
+    """A chunk of records as mappings."""
+
+    rows: Sequence[Mapping[str, Any]]
+    places: Places
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    def column(self, name: str) -> Sequence[Any]:
+        try:
+            return [row[name] for row in self.rows]
+        except KeyError:
+            return [row.get(name) for row in self.rows]
+
+
+@dataclass(frozen=True, slots=True)
+class Columns:
+    """A chunk of records by columns; a column that is not there is null throughout."""
+
+    values: Mapping[str, Sequence[Any]]
+    places: Places
+    size: int
+
+    def __len__(self) -> int:
+        return self.size
+
+    def column(self, name: str) -> Sequence[Any]:
+        return self.values[name] if name in self.values else [None] * self.size
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """The records of one table, ready to be encoded: ``columns`` holds for every chunk."""
+
+    name: str
+    columns: tuple[str, ...]
+    chunks: Iterator[Chunk]
+
+
+def check_columns(columns: Any) -> tuple[str, ...] | None:
+    """Check the ``columns`` argument: names in order, each once.
+
+    :raises SpecError: if it is anything else.
+    """
+    if columns is None:
+        return None
+    if isinstance(columns, str) or not isinstance(columns, Sequence) or not all(isinstance(c, str) for c in columns):
+        raise SpecError([Fault("columns", f"is {short(columns)}.", "Give a list of column names.")])
+    twice = sorted({column for column in columns if columns.count(column) > 1})
+    if twice or not columns:
+        raise SpecError(
+            [Fault("columns", f"names {twice or 'nothing'}" + (" twice." if twice else "."), "Name each column once.")]
+        )
+    return tuple(columns)
+
+
+def table_of_known(name: str, known: Iterable[str], chunks: Iterable[Chunk], wanted: tuple[str, ...] | None) -> Table:
+    """Make a table of chunks whose columns are known beforehand (typed files, headers, data frames)."""
+    return Table(name, wanted or tuple(known), iter(chunks))
+
+
+def table_of_list(name: str, records: Sequence[Any], wanted: tuple[str, ...] | None) -> Table:
+    """Make a table of a list of mappings, all of which are looked through for their columns first."""
+    chunks = [
+        Rows(records[start : start + CHUNK_RECORDS], Places(start)) for start in range(0, len(records), CHUNK_RECORDS)
+    ]
+    columns: dict[str, None] = {}
+    for chunk in chunks:
+        _collect(name, chunk, columns)
+    return Table(name, wanted or tuple(columns), iter(chunks))
+
+
+def table_of_stream(name: str, chunks: Iterable[Rows | Columns], wanted: tuple[str, ...] | None) -> Table:
+    """Make a table of a stream: its columns are ``wanted``, or those of its first 10,000 records.
+
+    A column that turns up later is a RecordError, since objects already written lack it.
+    """
+    stream = iter(chunks)
+    if wanted:
+        return Table(name, wanted, (_checked_keys(name, chunk) for chunk in stream))
+    head: list[Rows | Columns] = []
+    columns: dict[str, None] = {}
+    seen = 0
+    for chunk in stream:
+        head.append(chunk)
+        _collect(name, chunk, columns, limit=STREAM_WINDOW - seen)
+        seen += len(chunk)
+        if seen >= STREAM_WINDOW:
+            break
+    return Table(name, tuple(columns), _without_late_columns(name, chain(head, stream), columns))
+
+
+def chunks_of(records: Iterable[Any]) -> Iterator[Rows]:
+    """Cut a stream of mappings into chunks."""
+    stream, start = iter(records), 0
+    while rows := list(islice(stream, CHUNK_RECORDS)):
+        yield Rows(rows, Places(start))
+        start += len(rows)
+
+
+def _collect(table: str, chunk: Rows | Columns, columns: dict[str, None], limit: int | None = None) -> None:
+    """Add the columns of a chunk's records, of its first ``limit`` if given, in the order in which they turn up."""
+    if isinstance(chunk, Columns):
+        columns.update(dict.fromkeys(chunk.values))
+        return
+    last: Any = None
+    for position, row in enumerate(chunk.rows[:limit] if limit is not None else chunk.rows):
+        keys = _keys(table, row, chunk.places, position)
+        if keys != last:
+            _check_names(table, keys, chunk.places, position)
+            columns.update(dict.fromkeys(keys))
+            last = keys
+
+
+def _checked_keys(table: str, chunk: Rows | Columns) -> Rows | Columns:
+    if isinstance(chunk, Rows):
+        last: Any = None
+        for position, row in enumerate(chunk.rows):
+            keys = _keys(table, row, chunk.places, position)
+            if keys != last:
+                _check_names(table, keys, chunk.places, position)
+                last = keys
+    return chunk
+
+
+def _without_late_columns(table: str, chunks: Iterable[Rows | Columns], columns: Mapping[str, None]) -> Iterator[Chunk]:
+    known = columns.keys()
+    for chunk in chunks:
+        if isinstance(chunk, Columns):
+            late = [(0, name) for name in chunk.values if name not in known]
+        else:
+            late = []
+            for position, row in enumerate(chunk.rows):
+                keys = _keys(table, row, chunk.places, position)
+                if keys != known and not keys <= known:
+                    _check_names(table, keys, chunk.places, position)
+                    late = [(position, name) for name in keys if name not in known]
+                    break
+        for position, name in late:
+            raise RecordError(
+                f"a new column after the first {STREAM_WINDOW:,} records of a stream.",
+                "Name all columns with `columns=`, or hand over a list, which is looked through first.",
+                table=table,
+                place=chunk.places[position],
+                column=name,
+            )
+        yield chunk
+
+
+def _keys(table: str, row: Any, places: Places, position: int) -> Any:
+    if isinstance(row, Mapping):
+        return row.keys()
+    raise RecordError(
+        f"a record must be a mapping of column to value, not {type(row).__name__}: {short(row)}.",
+        "Yield or return dicts; for a list of lists, flatten it first.",
+        table=table,
+        place=places[position],
+    )
+
+
+def _check_names(table: str, keys: Iterable[Any], places: Places, position: int) -> None:
+    for key in keys:
+        if not isinstance(key, str):
+            raise RecordError(
+                f"the key {short(key)} is no string but {type(key).__name__}.",
+                "Turn the keys into strings upstream.",
+                table=table,
+                place=places[position],
+                column=short(key),
+            )

@@ -1,0 +1,57 @@
+"""Cuts a text file into blocks that end with a line, checked to be UTF-8."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import IO
+
+from airflow_provider_s3dest.errors import Place, RecordError
+
+BLOCK_BYTES = 2**20
+
+_BOM = b"\xef\xbb\xbf"
+
+
+@dataclass(frozen=True, slots=True)
+class Block:
+    """Whole lines of a file, in bytes and as text, and the number of the first, from 1."""
+
+    data: bytes
+    text: str
+    first_line: int
+
+
+def blocks(stream: IO[bytes], table: str, path: str) -> Iterator[Block]:
+    """Read a file block by block; a byte order mark is taken off.
+
+    :raises RecordError: at the line that holds a byte that is not UTF-8.
+    """
+    line = 1
+    rest = [stream.read(3).removeprefix(_BOM)]
+    while True:
+        read = stream.read(BLOCK_BYTES)
+        cut = read.rfind(b"\n") + 1
+        if read and not cut:  # a line longer than a block
+            rest.append(read)
+            continue
+        data = b"".join((*rest, read[:cut] if read else b""))
+        if data:
+            yield Block(data, _decoded(data, line, table, path), line)
+            line += data.count(b"\n")
+        if not read:
+            return
+        rest = [read[cut:]]
+
+
+def _decoded(data: bytes, first_line: int, table: str, path: str) -> str:
+    try:
+        return data.decode()
+    except UnicodeDecodeError as error:
+        bad = data[error.start]
+        raise RecordError(
+            f"byte 0x{bad:02x} is not UTF-8 ({error.reason}).",
+            "Stage the file in UTF-8.",
+            table=table,
+            place=Place(file=path, line=first_line + data.count(b"\n", 0, error.start)),
+        ) from error

@@ -1,0 +1,130 @@
+"""The fields of the destination spec: their types, defaults, single rules, and the limits of S3 behind those."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+NULLABLE = ("batch_size", "batch_size_bytes", "batch_timeout", "format_spec")
+"""Fields whose ``null`` counts as not given, as in CloudQuery."""
+
+BATCH_SIZES = ("batch_size", "batch_size_bytes")
+
+REFUSED: Mapping[str, str] = {
+    "endpoint": "Set `endpoint_url` in the extra of the AWS connection.",
+    "credentials": "Set login and password, or `role_arn` in the extra, of the AWS connection.",
+    "local_profile": "Set `profile_name` in the extra of the AWS connection.",
+    "aws_debug": "Set the level of the logger `botocore` in Airflow's logging configuration.",
+}
+"""Fields of CloudQuery's spec whose place is the AWS connection, and where there."""
+
+UNUSED: Mapping[str, str] = {
+    "batch_timeout": "cuts must not depend on the clock, or a retry would cut elsewhere",
+    "max_backoff": "botocore fixes its own backoff",
+    "test_write": "the test of the connection does the test write",
+}
+"""Fields of CloudQuery's spec that are accepted and not used, and why."""
+
+CANNED_ACLS = (
+    "private",
+    "public-read",
+    "public-read-write",
+    "authenticated-read",
+    "aws-exec-read",
+    "bucket-owner-read",
+    "bucket-owner-full-control",
+)
+"""Canned ACLs of objects (Amazon S3 User Guide, "Access control list overview")."""
+
+MAX_TAGS, MAX_TAG_KEY, MAX_TAG_VALUE = 10, 128, 256
+"""Tags on an object, and the characters of their keys and values (S3 User Guide, "Categorizing objects using tags")."""
+
+MAX_METADATA_BYTES = 2048
+"""User metadata of an object, keys and values together (Amazon S3 User Guide, "Working with object metadata")."""
+
+MIN_PART_SIZE, MAX_PART_SIZE = 5 * 2**20, 5 * 2**30
+"""Bytes of a part of a multipart upload (Amazon S3 User Guide, "Amazon S3 multipart upload limits")."""
+
+
+class CsvOptions(BaseModel):
+    """``format_spec`` of CSV."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+
+    delimiter: Annotated[
+        str, Field(min_length=1, max_length=1, pattern=r'[^"\r\n]', description="One character between fields.")
+    ] = ","
+    skip_header: Annotated[bool, Field(description="Whether to leave the line of column names out.")] = False
+
+
+class JsonOptions(BaseModel):
+    """``format_spec`` of JSON, which has no options."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+
+
+class Encryption(BaseModel):
+    """Server-side encryption of the objects."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+
+    server_side_encryption: Annotated[
+        Literal["AES256", "aws:kms", "aws:kms:dsse"], Field(description="AES256, aws:kms or aws:kms:dsse.")
+    ]
+    sse_kms_key_id: Annotated[
+        str, Field(min_length=1, description="Id of the KMS key; needed for the KMS kinds only.")
+    ] = ""
+
+
+class SpecFields(BaseModel):
+    """All fields of the destination spec, without the rules between them."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+
+    bucket: Annotated[str, Field(min_length=1, description="Name of the bucket.")]
+    path: Annotated[
+        str,
+        Field(
+            json_schema_extra={"pattern": r"^[^/]"},
+            description="Template of the objects' keys, such as raw/{{TABLE}}/{{UUID}}.{{FORMAT}}.",
+            examples=["raw/{{TABLE}}/{{UUID}}.{{FORMAT}}"],
+        ),
+    ]
+    format: Annotated[
+        Literal["csv", "json", "parquet"], Field(description="csv, json (one JSON object a line) or parquet.")
+    ]
+    format_spec: Annotated[
+        dict[str, Any], Field(description="Options of the format; csv: delimiter, skip_header.")
+    ] = {}
+    compression: Annotated[Literal["", "gzip"], Field(description="Empty or gzip.")] = ""
+    write_mode: Annotated[Literal["append"], Field(description="S3 supports append only.")] = "append"
+    batch_size: Annotated[int, Field(ge=1, description="Records in an object, at least 1.")] = 10_000
+    batch_size_bytes: Annotated[
+        int, Field(ge=1, description="Bytes of an object before compression, header included, at least 1.")
+    ] = 5 * 2**20
+    no_rotate: Annotated[bool, Field(description="One object per table and task instance.")] = False
+    athena: Annotated[bool, Field(description="Make keys of records safe for Athena.")] = False
+    write_empty_objects_for_empty_tables: Annotated[
+        bool, Field(description="Write an object for a table of no records.")
+    ] = False
+    content_type: Annotated[str, Field(description="Content-Type of the objects; empty: that of the format.")] = ""
+    acl: Annotated[str, Field(description=f"Canned ACL: {', '.join(CANNED_ACLS)}.", examples=list(CANNED_ACLS))] = ""
+    server_side_encryption_configuration: Annotated[
+        Encryption | None, Field(description="`server_side_encryption` and, for the KMS kinds, `sse_kms_key_id`.")
+    ] = None
+    tags: Annotated[dict[str, str], Field(description="Tags of every object, at most 10.")] = {}
+    metadata: Annotated[dict[str, str], Field(description="User metadata of every object, at most 2 KB, ASCII.")] = {}
+    storage_class: Annotated[str, Field(min_length=1, description="Storage class, such as STANDARD_IA.")] = ""
+    region: Annotated[str, Field(min_length=1, description="Region of the bucket, over the AWS connection's.")] = ""
+    endpoint_skip_tls_verify: Annotated[bool, Field(description="Don't verify the endpoint's certificate.")] = False
+    use_path_style: Annotated[bool, Field(description="Address the bucket in the path, not in the host name.")] = False
+    max_retries: Annotated[int | None, Field(ge=0, description="Retries of a request, at least 0.")] = None
+    part_size: Annotated[
+        int,
+        Field(ge=MIN_PART_SIZE, le=MAX_PART_SIZE, description="Bytes of a part of a multipart upload, 5 MiB to 5 GiB."),
+    ] = 16 * 2**20
+    batch_timeout: Annotated[str | int | None, Field(description="Accepted and not used.")] = None
+    max_backoff: Annotated[str | int | None, Field(description="Accepted and not used.")] = None
+    test_write: Annotated[bool | None, Field(description="Accepted and not used.")] = None

@@ -1,0 +1,160 @@
+"""Every rule of the destination spec: finds all faults at once, also while some fields are not known yet."""
+
+from __future__ import annotations
+
+import difflib
+import re
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from typing import Any
+
+from pydantic import BaseModel, ValidationError
+
+from airflow_provider_s3dest import path_template
+from airflow_provider_s3dest.errors import Fault, short
+from airflow_provider_s3dest.spec_fields import (
+    BATCH_SIZES,
+    CANNED_ACLS,
+    MAX_METADATA_BYTES,
+    MAX_TAG_KEY,
+    MAX_TAG_VALUE,
+    MAX_TAGS,
+    NULLABLE,
+    REFUSED,
+    CsvOptions,
+    Encryption,
+    JsonOptions,
+    SpecFields,
+)
+
+OPTIONS: Mapping[str, type[BaseModel]] = {"csv": CsvOptions, "json": JsonOptions}
+"""The model of ``format_spec``, by format."""
+
+_MISSING = "is required."
+
+
+def faults(fields: Mapping[str, Any], elsewhere: Collection[str] = ()) -> Iterator[Fault]:
+    """Find everything that is wrong with the fields of a spec.
+
+    :param fields: what was given.
+    :param elsewhere: names of fields whose value is not known yet: their absence is no
+        fault, and no rule looks at them.
+    """
+    given = {key: value for key, value in fields.items() if not (value is None and key in NULLABLE)}
+    wrong = set()
+    for key, value in list(given.items()):
+        if value is None:
+            wrong.add(key)
+            yield Fault(key, "is null.", "Give a value or leave it out.")
+            del given[key]
+    for fault in _field_faults(given):
+        if fault.problem != _MISSING:
+            wrong.add(fault.key.partition(".")[0])
+        elif fault.key in elsewhere or fault.key in wrong:
+            continue
+        yield fault
+    known = {key: value for key, value in given.items() if key not in wrong and key in SpecFields.model_fields}
+    unknown = {*wrong, *(key for key in elsewhere if key not in given)}
+    yield from _not_yet(known)
+    yield from _single_rules(known)
+    yield from _joint_rules(known, unknown)
+
+
+def _field_faults(given: Mapping[str, Any]) -> Iterator[Fault]:
+    try:
+        SpecFields.model_validate(dict(given))
+    except ValidationError as error:
+        for item in error.errors(include_url=False):
+            yield _fault(item["loc"], item["type"], item["msg"], item["input"])
+
+
+def _fault(location: Iterable[str | int], kind: str, message: str, value: Any) -> Fault:
+    parts = [str(part) for part in location]
+    key = parts[0]
+    name = ".".join(p for p in parts if p not in ("[key]", "int", "str", "constrained-str"))
+    field = SpecFields.model_fields.get(key)
+    if kind == "missing":
+        return Fault(name, _MISSING, (field.description or "") if field else "")
+    if kind == "extra_forbidden" and len(parts) == 1:
+        if key in REFUSED:
+            return Fault(key, "is not taken here.", REFUSED[key])
+        near = difflib.get_close_matches(key, SpecFields.model_fields, n=1)
+        remedy = f"Did you mean `{near[0]}`?" if near else f"Known are {', '.join(SpecFields.model_fields)}."
+        return Fault(key, "is unknown.", remedy)
+    return Fault(
+        name, f"{message[0].lower()}{message[1:]}, not {short(value)}.", (field.description or "") if field else ""
+    )
+
+
+def _not_yet(known: Mapping[str, Any]) -> Iterator[Fault]:
+    if known.get("format") == "parquet":
+        yield Fault("format", "parquet is not supported yet.", "Use csv or json.")
+    for key in ("athena", "write_empty_objects_for_empty_tables"):
+        if known.get(key):
+            yield Fault(key, "is not supported yet.", "Leave it out.")
+
+
+def _single_rules(known: Mapping[str, Any]) -> Iterator[Fault]:
+    if known.get("acl") and known["acl"] not in CANNED_ACLS:
+        yield Fault("acl", f"{known['acl']!r} is no canned ACL.", f"Use one of {', '.join(CANNED_ACLS)}.")
+    if encryption := known.get("server_side_encryption_configuration"):
+        kind, key_id = (
+            (encryption.server_side_encryption, encryption.sse_kms_key_id)
+            if isinstance(encryption, Encryption)
+            else (encryption.get("server_side_encryption"), encryption.get("sse_kms_key_id"))
+        )
+        if kind != "AES256" and not key_id:
+            yield Fault("server_side_encryption_configuration", f"{kind} needs a key.", "Give `sse_kms_key_id`.")
+    yield from _tag_rules(known.get("tags", {}))
+    yield from _metadata_rules(known.get("metadata", {}))
+
+
+def _tag_rules(tags: Mapping[str, str]) -> Iterator[Fault]:
+    if len(tags) > MAX_TAGS:
+        yield Fault("tags", f"{len(tags)} tags; S3 takes {MAX_TAGS}.", "Take some out.")
+    for key, value in tags.items():
+        if not 1 <= len(key) <= MAX_TAG_KEY or len(value) > MAX_TAG_VALUE:
+            problem = f"{short(key)}: {short(value)} is too long or empty."
+            yield Fault("tags", problem, f"S3 takes 1 to {MAX_TAG_KEY} characters of key and {MAX_TAG_VALUE} of value.")
+
+
+def _metadata_rules(metadata: Mapping[str, str]) -> Iterator[Fault]:
+    for key, value in metadata.items():
+        if not re.fullmatch(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+", key) or not (value.isascii() and value.isprintable()):
+            yield Fault("metadata", f"{short(key)}: {short(value)} can't travel in a header.", "Use printable ASCII.")
+    size = sum(len(key) + len(value) for key, value in metadata.items())
+    if size > MAX_METADATA_BYTES:
+        yield Fault("metadata", f"{size} bytes; S3 takes {MAX_METADATA_BYTES}.", "Shorten it.")
+
+
+def _joint_rules(known: Mapping[str, Any], unknown: Collection[str]) -> Iterator[Fault]:
+    """Check the rules that look at several fields; a rule is silent about what is not known yet."""
+    options = OPTIONS.get(known.get("format", ""))
+    if options and "format_spec" in known:
+        try:
+            options(**known["format_spec"])
+        except ValidationError as error:
+            for item in error.errors(include_url=False):
+                name = f"format_spec.{'.'.join(str(part) for part in item['loc'])}"
+                allowed = ", ".join(f"`{key}` ({field.description})" for key, field in options.model_fields.items())
+                remedy = f"{known['format']} takes {allowed or 'no options'}."
+                yield Fault(name, f"{item['msg'][0].lower()}{item['msg'][1:]}, not {short(item['input'])}.", remedy)
+        except TypeError:
+            yield Fault("format_spec", "has a key that is not a string.", "Name each option.")
+    no_rotate = known.get("no_rotate", None if "no_rotate" in unknown else False)
+    if no_rotate:
+        for key in (*BATCH_SIZES, "batch_timeout"):
+            if key in known:
+                yield Fault(
+                    key, "is given beside `no_rotate`, which makes one object of a table.", "Leave one of the two out."
+                )
+    if "path" not in known:
+        return
+    path = known["path"]
+    yield from path_template.faults(path)
+    rotates = "UUID" in path_template.placeholders(path)
+    if no_rotate and rotates:
+        yield Fault("path", "has {{UUID}} beside `no_rotate`, which makes one object of a table.", "Take {{UUID}} out.")
+    if no_rotate is False and not rotates:
+        yield Fault(
+            "path", "has no {{UUID}}: each batch would overwrite the last.", "Put {{UUID}} in, or set `no_rotate`."
+        )

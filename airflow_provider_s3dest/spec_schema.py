@@ -1,0 +1,67 @@
+"""The JSON Schema of the destination spec, for editors and for checks outside Python; run as a module, prints it."""
+
+from __future__ import annotations
+
+import json
+import sys
+from typing import Any
+
+from pydantic import BaseModel
+
+from airflow_provider_s3dest.spec import DestinationSpec
+from airflow_provider_s3dest.spec_fields import BATCH_SIZES, CANNED_ACLS, NULLABLE
+from airflow_provider_s3dest.spec_rules import OPTIONS
+
+
+def json_schema() -> dict[str, Any]:
+    """Give the JSON Schema (draft 2020-12) of the innermost part of a document.
+
+    It holds each field's own rules and the rules between ``no_rotate``, ``path`` and the batch sizes.
+    """
+    schema = DestinationSpec.model_json_schema()
+    schema["$schema"] = "https://json-schema.org/draft/2020-12/schema"
+    for name, field in schema["properties"].items():
+        field.pop("title", None)
+        alternatives = [one for one in field.get("anyOf", []) if one != {"type": "null"}]
+        if name in NULLABLE:
+            rules = {key: field.pop(key) for key in ("type", "minimum", "additionalProperties") if key in field}
+            field["anyOf"] = [*(alternatives or [rules]), {"type": "null"}]
+        elif alternatives:
+            del field["anyOf"]
+            field.update(alternatives[0] if len(alternatives) == 1 else {"anyOf": alternatives})
+        if field.get("default", ...) is None:
+            del field["default"]
+    rotating = {"properties": {"no_rotate": {"const": True}}, "required": ["no_rotate"]}
+    uuid = r"\{\{\s*UUID\s*\}\}"
+    schema["properties"]["acl"]["enum"] = ["", *CANNED_ACLS]
+    schema["allOf"] = [
+        {"not": {"properties": {"path": {"pattern": r"\./|//|/$"}}, "required": ["path"]}},
+        {
+            "if": rotating,
+            "then": {
+                "properties": {
+                    "path": {"not": {"pattern": uuid}},
+                    **{key: {"type": "null"} for key in (*BATCH_SIZES, "batch_timeout")},
+                }
+            },
+            "else": {"properties": {"path": {"pattern": uuid}}},
+        },
+        *(
+            {
+                "if": {"properties": {"format": {"const": name}}, "required": ["format"]},
+                "then": {"properties": {"format_spec": {"anyOf": [_plain_schema(options), {"type": "null"}]}}},
+            }
+            for name, options in OPTIONS.items()
+        ),
+    ]
+    return schema
+
+
+def _plain_schema(model: type[BaseModel]) -> dict[str, Any]:
+    schema = model.model_json_schema()
+    return {key: schema[key] for key in ("type", "properties", "additionalProperties") if key in schema}
+
+
+if __name__ == "__main__":
+    json.dump(json_schema(), sys.stdout, indent=2)
+    sys.stdout.write("\n")

