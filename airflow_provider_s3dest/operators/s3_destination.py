@@ -97,7 +97,8 @@ class S3DestinationOperator(BaseOperator):
         "aws_conn_id",
     )
     template_ext: Sequence[str] = ()
-    shallow_copy_attrs: Sequence[str] = ("_records",)
+    # Records may be many, or a generator: copies of the operator share them.
+    shallow_copy_attrs: Sequence[str] = ("_records", "_BaseOperator__init_kwargs")
     ui_color = "#e8f3ec"
     _stop: threading.Event | None = None
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import os
 import sys
 import traceback
@@ -86,3 +87,20 @@ def structured_log(lines: list[str]) -> Iterator[None]:
         yield
     finally:
         processors.remove(collect)
+
+
+def serialized(dag: DAG) -> dict[str, Any]:
+    """Give a DAG as it is stored in the metadata database."""
+    module: Any = importlib.import_module("airflow.serialization.serialized_objects")
+    document: dict[str, Any] = (module.DagSerialization if AIRFLOW_3 else module.SerializedDAG).to_dict(dag)
+    return document
+
+
+def parsed(folder: str) -> Any:
+    """Parse the DAGs of a folder: the bag with its `dags` and `import_errors`."""
+    if AIRFLOW_3:
+        from airflow.dag_processing.dagbag import DagBag
+
+        return DagBag(folder)
+    legacy: Any = importlib.import_module("airflow.models.dagbag")
+    return legacy.DagBag(folder, include_examples=False)

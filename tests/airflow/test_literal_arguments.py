@@ -1,0 +1,157 @@
+"""A fault in literal arguments is an error while the DAG is parsed; what only a run knows waits for the run."""
+
+from __future__ import annotations
+
+import copy
+from datetime import datetime, timezone
+from typing import Any
+
+import pytest
+from airflow.providers.common.compat.sdk import DAG, task
+
+from airflow_provider_s3dest.errors import RecordError, SpecError
+from airflow_provider_s3dest.operators.s3_destination import S3DestinationOperator
+from airflow_provider_s3dest.spec import DestinationSpec
+
+GOOD: dict[str, Any] = {
+    "records": [{"id": 1}],
+    "table": "t",
+    "bucket": "lake",
+    "path": "raw/{{TABLE}}/{{UUID}}.csv",
+    "format": "csv",
+}
+
+
+def operator(**arguments: Any) -> S3DestinationOperator:
+    """Build an operator of good arguments but for those given."""
+    return S3DestinationOperator(task_id="load", **{**GOOD, **arguments})
+
+
+def without(*names: str) -> dict[str, Any]:
+    """Give the good arguments but for some."""
+    return {name: value for name, value in GOOD.items() if name not in names}
+
+
+def test_good_arguments_pass() -> None:
+    operator()
+    S3DestinationOperator(task_id="load", staging_path="x/{{TABLE}}/*.csv", **without("records", "table"))
+    S3DestinationOperator(task_id="load", records={"a": [], "b": []}, **without("records", "table"))
+
+
+def test_all_faults_are_listed_at_once_with_the_task() -> None:
+    with pytest.raises(SpecError) as caught:
+        operator(bucket="", path="/x//{{UUID|lower}}", batch_size=0, format="cvs", atomic=True, columns="id")
+
+    text = str(caught.value)
+    assert text.startswith("task 'load': ")
+    assert {fault.key for fault in caught.value.faults} == {
+        "bucket",
+        "path",
+        "batch_size",
+        "format",
+        "atomic",
+        "columns",
+    }
+    assert "filters and expressions don't work on a placeholder: {{UUID|lower}}" in text
+    assert "starts with `/`" in text
+    assert "contains `//`" in text
+
+
+@pytest.mark.parametrize(
+    ("arguments", "problem"),
+    [
+        ({"records": None}, "`records`: is None"),
+        ({"records": "some text"}, "`records`: is 'some text'"),
+        ({"table": None}, "`table`: is missing"),
+        ({"table": ""}, "`table`: is ''"),
+        ({"table": "{{TABLE}}"}, "`table`: holds braces"),
+        ({"records": {"a": []}}, "`table`: is 't' beside a mapping of tables"),
+        ({"staging_path": "x.csv"}, "`records`: and `staging_path` are both given"),
+        ({"records": {"a": [], "b": []}, "table": None, "path": "{{UUID}}"}, "`path`: has no {{TABLE}}"),
+        ({"path": "raw/{{TABLE}}.csv"}, "`path`: has no {{UUID}}"),
+        ({"no_rotate": True}, "`path`: has {{UUID}} beside `no_rotate`"),
+        ({"path": "{{TABLE}}", "no_rotate": True, "batch_size": 5}, "`batch_size`: is given beside `no_rotate`"),
+        ({"bucket": None}, "`bucket`: is null"),
+        ({"state_path": "s3://state/"}, "`state_path`: is not supported yet"),
+        ({"delete_staging": True}, "`delete_staging`: is not supported yet"),
+        ({"format": "parquet"}, "`format`: parquet is not supported yet"),
+        ({"path": "{{FIELD.x}}/{{UUID}}"}, "{{FIELD.x}} is not supported yet"),
+        ({"spec": {"athena": True}}, "`athena`: is not supported yet"),
+        ({"spec": {"bukket": "x"}}, "Did you mean `bucket`?"),
+        ({"spec": 7}, "`spec`: is int"),
+        ({"path": "raw/{{ ds }}//{{TABLE|lower}}/{{UUID}}"}, "contains `//`"),
+    ],
+)
+def test_a_fault_in_a_literal_is_named(arguments: dict[str, Any], problem: str) -> None:
+    with pytest.raises(SpecError) as caught:
+        operator(**arguments)
+    assert problem in str(caught.value)
+
+
+def test_a_literal_record_that_is_no_mapping_is_named_by_its_index() -> None:
+    with pytest.raises(RecordError, match="table 't', record 1: a record must be a mapping"):
+        operator(records=[{"id": 1}, ["id", 2]])
+    with pytest.raises(RecordError, match="the key 5 is no string but int"):
+        operator(records=[{5: 1}])
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        {"bucket": "{{ var.value.bucket }}"},
+        {"path": "{{ var.value.path }}"},
+        {"table": "{{ params.table }}"},
+        {"records": "{{ ti.xcom_pull('extract') }}"},
+        {"columns": ["{{ params.column }}"]},
+        {"spec": {"region": "{{ var.value.region }}"}},
+        {"spec": "bucket: {{ var.value.bucket }}"},
+    ],
+)
+def test_what_jinja_will_fill_in_is_not_judged_yet(arguments: dict[str, Any]) -> None:
+    operator(**arguments)
+
+
+def test_what_a_connection_may_supply_is_not_missed_yet() -> None:
+    S3DestinationOperator(task_id="load", records=[], table="t", s3_destination_conn_id="lake")
+    with pytest.raises(SpecError, match="`bucket`: is required"):
+        S3DestinationOperator(task_id="load", records=[], table="t")
+    with pytest.raises(SpecError, match="`batch_size`: input should be greater"):
+        S3DestinationOperator(
+            task_id="load", records=[], table="t", s3_destination_conn_id="lake", spec={"batch_size": 0}
+        )
+
+
+def test_neither_parsing_nor_copying_looks_anything_up() -> None:
+    """Connections that don't exist, a bucket that can't be: the operator is built, and copied, all the same."""
+    one = operator(aws_conn_id="nowhere", s3_destination_conn_id="nowhere_either", bucket="NO SUCH BUCKET")
+    assert copy.deepcopy(one).aws_conn_id == "nowhere"
+    assert repr(copy.deepcopy(operator()).aws_conn_id) == "<not given>"
+    assert copy.deepcopy(operator(records=({"id": n} for n in range(3)))).table == "t"
+
+
+def test_a_spec_object_and_a_pasted_document_pass() -> None:
+    spec = DestinationSpec(bucket="lake", path="{{TABLE}}/{{UUID}}", format="json")
+    S3DestinationOperator(task_id="load", records=[], table="t", spec=spec)
+    document = """
+        kind: destination
+        spec:
+          name: s3
+          path: cloudquery/s3
+          version: v7.10.13
+          write_mode: append
+          spec:
+            bucket: lake
+            path: "raw/{{ ds }}/{{TABLE}}/{{UUID}}.csv"
+            format: csv
+    """
+    S3DestinationOperator(task_id="load", records=[], table="t", spec=document)
+
+
+def test_mapped_arguments_are_not_judged_before_the_run() -> None:
+    with DAG("parse_mapped", schedule=None, start_date=datetime(2026, 1, 1, tzinfo=timezone.utc)):
+
+        @task
+        def tables() -> list[str]:
+            return ["a"]
+
+        S3DestinationOperator.partial(task_id="load", **{**without("table"), "batch_size": 0}).expand(table=tables())
