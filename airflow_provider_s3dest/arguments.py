@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -73,12 +73,9 @@ class LoadArguments:
                 "records", f"and `staging_path` are {'both' if has_path else 'not'} given.", "Give exactly one."
             )
             return
-        if "table" not in unknown and self.table is not None:
-            if not isinstance(self.table, str) or self.table in ("", ".", ".."):
-                yield Fault("table", f"is {short(self.table)}.", "Give a name that can be part of a key.")
-                return
-            if path_template.placeholders(self.table):
-                yield Fault("table", f"holds braces: {self.table!r}.", "Placeholders work in paths only.")
+        if "table" not in unknown and self.table is not None and (fault := table_fault(self.table)):
+            yield fault
+            return
         if has_path:
             if not {"staging_path", "table"} & set(unknown):
                 yield from check_staging_path(self.staging_path, self.table)
@@ -87,11 +84,12 @@ class LoadArguments:
 
     def _records_faults(self, unknown: Collection[str]) -> Iterator[Fault]:
         records = self.records
-        if records is None or isinstance(records, (str, bytes, int, float)):
+        if not (is_arrow(records) or isinstance(records, Iterable)) or isinstance(records, (str, bytes, bytearray)):
             yield Fault("records", f"is {short(records)}.", "Give a list of mappings, or the output of a task.")
         elif isinstance(records, Mapping) and not is_arrow(records):
             if self.table is not None and "table" not in unknown:
                 yield Fault("table", f"is {short(self.table)} beside a mapping of tables.", "Leave one of the two out.")
+            yield from filter(None, map(table_fault, records))
             yield from self._several_tables(records, unknown)
         elif self.table is None and "table" not in unknown:
             yield Fault("table", "is missing.", "Name the table of the records.")
@@ -100,6 +98,15 @@ class LoadArguments:
         path = self.fields.get("path")
         if len(tables) > 1 and isinstance(path, str) and "path" not in unknown:
             yield from table_faults(path, tables)
+
+
+def table_fault(table: Any) -> Fault | None:
+    """Find whether a table's name can be part of a key."""
+    if not isinstance(table, str) or table in ("", ".", "..") or not path_template.is_unicode(table):
+        return Fault("table", f"is {short(table)}.", "Give a name that can be part of a key.")
+    if path_template.placeholders(table):
+        return Fault("table", f"holds braces: {table!r}.", "Placeholders work in paths only.")
+    return None
 
 
 def table_faults(path: str, tables: Collection[str]) -> Iterator[Fault]:

@@ -10,6 +10,7 @@ from typing import Any
 import yaml
 
 from airflow_provider_s3dest.errors import Fault, SpecError, short
+from airflow_provider_s3dest.spec_fields import SpecFields
 
 SYNC_ONLY = ("migrate_mode", "pk_mode", "sync_group_id", "send_sync_summary", "docker_registry_auth_token")
 """Keys of the document that steer a CloudQuery sync and mean nothing to a load."""
@@ -20,17 +21,30 @@ _ENVELOPE = (*_PLUGIN, *_SHARED, *SYNC_ONLY, "transformers", "spec")
 _VARIABLE = re.compile(r"\$\{[^}]*\}")
 
 
+class _Loader(yaml.SafeLoader):
+    """Refuses a key that is given twice, of which YAML would keep the last in silence."""
+
+    def compose_mapping_node(self, anchor: Any) -> yaml.MappingNode:
+        node = super().compose_mapping_node(anchor)
+        seen = set()
+        for key, _ in node.value:
+            if isinstance(key, yaml.ScalarNode):
+                if (key.tag, key.value) in seen:
+                    raise yaml.MarkedYAMLError(None, None, f"the key {key.value!r} is given twice", key.start_mark)
+                seen.add((key.tag, key.value))
+        return node
+
+
 def parse_yaml(text: str) -> Mapping[str, Any]:
     """Read one destination from YAML text; of several documents, the one of ``kind: destination``.
 
     :raises SpecError: if the text is no YAML, or not one destination.
     """
     try:
-        documents = [document for document in yaml.safe_load_all(text) if document is not None]
-    except yaml.YAMLError as error:
-        raise SpecError(
-            [Fault("spec", f"is not valid YAML: {error}", "Quote strings that hold braces or colons.")]
-        ) from error
+        documents = [document for document in yaml.load_all(text, Loader=_Loader) if document is not None]
+    except Exception as error:  # PyYAML lets any error through at a value that is none of its type, such as 2024-02-30
+        remedy = "Quote strings that hold braces or colons, and indent with spaces."
+        raise SpecError([Fault("spec", f"is not valid YAML: {_yaml_problem(error)}.", remedy)]) from error
     if len(documents) > 1:
         documents = [d for d in documents if isinstance(d, Mapping) and d.get("kind") == "destination"]
     if len(documents) != 1:
@@ -40,66 +54,103 @@ def parse_yaml(text: str) -> Mapping[str, Any]:
     return documents[0]
 
 
-def unwrap(document: Mapping[str, Any]) -> tuple[dict[str, Any], list[Fault], list[str]]:
+def _yaml_problem(error: Exception) -> str:
+    if isinstance(error, yaml.MarkedYAMLError) and error.problem_mark is not None:
+        mark = error.problem_mark
+        return f"line {mark.line + 1}, column {mark.column + 1}: {error.problem}"
+    if isinstance(error, RecursionError):
+        return "it is nested too deep"
+    return " ".join(str(error).split())
+
+
+def unwrap(document: Mapping[Any, Any]) -> tuple[dict[str, Any], list[Fault], list[str]]:
     """Take the innermost fields out of a document.
 
     :param document: the whole document (with ``kind``), its ``spec`` part, or the innermost part.
     :return: the fields, what is wrong with the document around them, and what to warn of.
     """
     faults = list(_variables(document))
+    unreplaced = {fault.key.partition(".")[0] for fault in faults}
+    sync_only: list[str] = []
     if "kind" in document:
         if document["kind"] != "destination":
             faults.append(Fault("kind", f"is {short(document['kind'])}.", "Only `kind: destination` can be loaded."))
         faults += _unknown(document, ("kind", "spec"))
         document = _inner(document, faults)
-    if "spec" not in document:
-        return dict(document), faults, []
-    faults += _unknown(document, _ENVELOPE)
-    faults += _foreign(document)
-    fields = dict(_inner(document, faults))
+    shared: Mapping[str, Any] = {}
+    if "spec" in document or not {"name", "registry", "version"}.isdisjoint(document):
+        faults += _unknown(document, _ENVELOPE)
+        faults += _foreign(document)
+        sync_only += (key for key in SYNC_ONLY if key in document)
+        shared, document = document, _inner(document, faults)
+    sync_only += (key for key in SYNC_ONLY if key in document and key not in sync_only)
+    fields = {key: value for key, value in document.items() if key not in sync_only and isinstance(key, str)}
+    faults += (
+        Fault(str(key), "is a key that is not a string.", "Quote it, or take it out.")
+        for key in document
+        if not isinstance(key, str)
+    )
     for key in _SHARED:
-        if document.get(key) is None:
+        if shared.get(key) is None:
             continue
-        if fields.get(key) is not None and fields[key] != document[key]:
-            problem = f"is {short(document[key])} beside `spec` and {short(fields[key])} inside it."
+        if fields.get(key) is not None and fields[key] != shared[key]:
+            problem = f"is {short(shared[key])} beside `spec` and {short(fields[key])} inside it."
             faults.append(Fault(key, problem, "Give it once, or twice the same."))
-        fields[key] = document[key]
-    unused = [key for key in SYNC_ONLY if key in document]
-    warnings = [f"Only a CloudQuery sync knows {', '.join(f'`{key}`' for key in unused)}: not used."] if unused else []
-    return fields, faults, warnings
+        fields[key] = shared[key]
+    for key in unreplaced & fields.keys():
+        del fields[key]  # what its value will be is not known, so no other rule can judge it
+    named = ", ".join(f"`{key}`" for key in sync_only)
+    return fields, faults, [f"Only a CloudQuery sync knows {named}: not used."] if sync_only else []
 
 
-def _inner(document: Mapping[str, Any], faults: list[Fault]) -> Mapping[str, Any]:
+def _inner(document: Mapping[Any, Any], faults: list[Fault]) -> Mapping[Any, Any]:
     inner = document.get("spec")
     if isinstance(inner, Mapping):
         return inner
-    faults.append(Fault("spec", f"is no mapping but {short(inner)}.", "Put bucket, path and format below `spec:`."))
+    problem = f"is no mapping but {short(inner)}." if "spec" in document else "is missing."
+    faults.append(Fault("spec", problem, "Put bucket, path and format below `spec:`."))
     return {}
 
 
-def _unknown(document: Mapping[str, Any], known: tuple[str, ...]) -> Iterator[Fault]:
+def _unknown(document: Mapping[Any, Any], known: tuple[str, ...]) -> Iterator[Fault]:
     for key in document:
-        if key not in known:
-            near = difflib.get_close_matches(str(key), known, n=1)
-            yield Fault(str(key), "is unknown here.", f"Did you mean `{near[0]}`?" if near else "Take it out.")
+        if key in known:
+            continue
+        near = difflib.get_close_matches(str(key), known, n=1)
+        if key in SpecFields.model_fields:
+            remedy = "Put it below the innermost `spec:`."
+        else:
+            remedy = f"Did you mean `{near[0]}`?" if near else "Take it out."
+        yield Fault(str(key), "is unknown here.", remedy)
 
 
-def _foreign(document: Mapping[str, Any]) -> Iterator[Fault]:
+def _foreign(document: Mapping[Any, Any]) -> Iterator[Fault]:
     plugin = document.get("path")
-    if document.get("registry", "cloudquery") in ("cloudquery", "github") and plugin not in (None, "cloudquery/s3"):
+    if (document.get("registry") or "cloudquery") in ("cloudquery", "github") and plugin not in (None, "cloudquery/s3"):
         yield Fault("path", f"names the plugin {short(plugin)}.", "This loads documents of cloudquery/s3.")
     if document.get("transformers"):
         yield Fault("transformers", "would change the records and are not run here.", "Transform in an upstream task.")
 
 
-def _variables(value: Any, key: str = "spec") -> Iterator[Fault]:
-    if isinstance(value, Mapping):
-        for name, inner in value.items():
-            yield from _variables(inner, str(name))
-    elif isinstance(value, (list, tuple)):
-        for inner in value:
-            yield from _variables(inner, key)
-    elif isinstance(value, str) and (found := _VARIABLE.search(value)):
-        name = found[0][2:-1] or "NAME"
-        remedy = f"Use Jinja in the operator's argument: {{{{ var.value.{name} }}}}, or a connection for secrets."
+def _variables(document: Mapping[Any, Any]) -> Iterator[Fault]:
+    # Anchors of YAML can make a value appear many times, or inside itself.
+    seen: set[int] = set()
+    waiting: list[tuple[str, Any]] = [("spec", document)]
+    for key, value in waiting:
+        if isinstance(value, str):
+            yield from _variable_in(value, key)
+        elif isinstance(value, (Mapping, list, tuple)) and id(value) not in seen:
+            seen.add(id(value))
+            if isinstance(value, Mapping):
+                for name, inner in value.items():
+                    waiting += [(key, name), (str(name) if key == "spec" else f"{key}.{name}", inner)]
+            else:
+                waiting += [(key, inner) for inner in value]
+
+
+def _variable_in(text: str, key: str) -> Iterator[Fault]:
+    if found := _VARIABLE.search(text):
+        name = found[0][2:-1]
+        jinja = f": {{{{ var.value.{name} }}}}" if name.isidentifier() else ""
+        remedy = f"Use Jinja in the operator's argument{jinja}, or a connection for secrets."
         yield Fault(key, f"{found[0]} is CloudQuery's variable and is not replaced here.", remedy)

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timezone
 from typing import Any
 from uuid import UUID, uuid5
 
 from airflow_provider_s3dest.errors import Fault, SpecError, short
-from airflow_provider_s3dest.path_template import DATE_FORMATS, PathTemplate, escape
+from airflow_provider_s3dest.path_template import DATE_FORMATS, PathTemplate, escape, is_unicode
 
 _NAMESPACE = UUID("6f1c2f0e-5a0b-5d3c-9a53-1f6f5a9d7c11")
 """The namespace of all our version 5 UUIDs; a change of it would make every retry a duplicate."""
@@ -87,12 +87,20 @@ class ObjectNames:
             raise SpecError([Fault("path", problem, "Put {{TABLE}} in.")])
         return key
 
+    def check(self, tables: Iterable[str]) -> None:
+        """See, before anything is written, that every table can be part of a key, and that none shares another's.
+
+        :raises SpecError: if not.
+        """
+        for table in tables:
+            self.key(table, 0)
+
     def prefix(self, table: str) -> str:
         """Give the folder that all objects of a table share, with its slash; empty if they share none."""
         return self._template.prefix(self._of_table(table))
 
     def _of_table(self, table: Any) -> Mapping[str, str]:
-        if not isinstance(table, str) or table in ("", ".", ".."):
+        if not isinstance(table, str) or table in ("", ".", "..") or not is_unicode(table):
             raise SpecError([Fault("table", f"{short(table)} can't be part of a key.", "Name the table otherwise.")])
         return {**self._values, "TABLE": escape(table), "TABLE_HYPHEN": escape(table.replace("_", "-"))}
 

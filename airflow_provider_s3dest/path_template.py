@@ -17,6 +17,7 @@ _JINJA_BLOCK = re.compile(r"\{%.*?%\}|\{#.*?#\}", re.DOTALL)
 _FIELD = re.compile(r"""FIELD(?:\.(?P<name>\w+)|\[\s*(?P<quote>["'])(?P<odd>.+?)(?P=quote)\s*\])""")
 _MISUSED = re.compile(rf"(?P<name>{'|'.join(PLACEHOLDERS)})\b")
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
+_SURROGATE = re.compile(r"[\ud800-\udfff]")
 _ESCAPED = re.compile(r"[%/\x00-\x1f\x7f]")
 
 MAX_KEY_BYTES = 1024
@@ -91,6 +92,11 @@ def unknown_name(name: str, key: str = "path") -> Fault:
     )
 
 
+def is_unicode(text: str) -> bool:
+    """Say whether a text can be written as UTF-8: a lone half of a surrogate pair can't."""
+    return not _SURROGATE.search(text)
+
+
 def faults(text: str, *, jinja: bool = False) -> Iterator[Fault]:
     """Find what is wrong with a path template.
 
@@ -109,6 +115,8 @@ def faults(text: str, *, jinja: bool = False) -> Iterator[Fault]:
     if not jinja and _JINJA_BLOCK.search(text):
         yield Fault("path", "Jinja is not rendered here.", "Pass `path` to the operator, which renders it.")
     shape = _JINJA_BLOCK.sub("", _BRACES.sub("X", text))
+    if not jinja and re.search(r"\{\{|\}\}|\{%|%\}|\{#|#\}", shape):
+        yield Fault("path", f"has braces without their other half: {text!r}.", "Write placeholders as {{TABLE}}.")
     if not text:
         yield Fault("path", "is empty.", "Give the key of the objects, such as raw/{{TABLE}}/{{UUID}}.{{FORMAT}}.")
     if shape.startswith("/"):
@@ -123,6 +131,8 @@ def faults(text: str, *, jinja: bool = False) -> Iterator[Fault]:
         )
     if _CONTROL.search(shape):
         yield Fault("path", f"contains a line end or another control character: {text!r}.", "Take it out.")
+    if not is_unicode(text):
+        yield Fault("path", f"is no valid Unicode: {text!r}.", "Take the lone surrogates out.")
 
 
 def escape(text: str) -> str:

@@ -29,6 +29,7 @@ _REMEDIES = {
     "NoSuchKey": "It is gone: was it deleted while the load ran?",
     "EntityTooLarge": "It is larger than S3 takes in one request: lower `batch_size_bytes`.",
     "InvalidArgument": "Check the fields that are sent along: acl, tags, metadata, encryption, storage_class.",
+    "InvalidTag": "The store takes no such tag: check `tags`.",
     "AccessControlListNotSupported": "The bucket takes no ACLs: leave `acl` out.",
 }
 """Error codes of the S3 API that no retry can mend (Amazon S3 API Reference, "Error responses")."""

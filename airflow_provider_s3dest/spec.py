@@ -12,7 +12,7 @@ from pydantic import ConfigDict
 
 from airflow_provider_s3dest import cloudquery
 from airflow_provider_s3dest.errors import Fault, SpecError
-from airflow_provider_s3dest.spec_fields import BATCH_SIZES, NULLABLE, UNUSED, CsvOptions, SpecFields
+from airflow_provider_s3dest.spec_fields import BATCH_LIMITS, NULLABLE, UNUSED, CsvOptions, SpecFields
 from airflow_provider_s3dest.spec_rules import faults
 
 _CONTENT_TYPES = {"csv": "text/csv", "json": "application/json", "parquet": "application/vnd.apache.parquet"}
@@ -32,7 +32,7 @@ class DestinationSpec(SpecFields):
 
     model_config = ConfigDict(title="S3 destination spec")
 
-    def __init__(self, **fields: Any) -> None:
+    def __init__(self, /, **fields: Any) -> None:
         found = list(faults(fields))
         if found:
             raise SpecError(found, "destination spec")
@@ -58,7 +58,7 @@ class DestinationSpec(SpecFields):
         """
         try:
             text = Path(path).read_text(encoding="utf-8")
-        except (OSError, UnicodeDecodeError) as error:
+        except (OSError, ValueError) as error:  # a ValueError: no UTF-8, or a NUL in the path
             raise SpecError(
                 [Fault("spec", f"the file {str(path)!r} can't be read: {error}.", "Check path and rights.")]
             ) from error
@@ -102,7 +102,11 @@ def fields_of_document(document: Mapping[str, Any] | str) -> dict[str, Any]:
 
     :raises SpecError: with the faults of the document and of the fields in it.
     """
-    fields, found, notes = cloudquery.unwrap(cloudquery.parse_yaml(document) if isinstance(document, str) else document)
+    mapping: Any = cloudquery.parse_yaml(document) if isinstance(document, str) else document
+    if not isinstance(mapping, Mapping):
+        problem = f"is {type(mapping).__name__}."
+        raise SpecError([Fault("spec", problem, "Give a DestinationSpec, a mapping or YAML text.")])
+    fields, found, notes = cloudquery.unwrap(mapping)
     if found:
         # What the document lacks may come from elsewhere; what it has must hold.
         raise SpecError([*found, *faults(fields, elsewhere=SpecFields.model_fields)], "destination spec")
@@ -120,23 +124,21 @@ def spec_fields_of(spec: Any) -> dict[str, Any]:
         return {}
     if isinstance(spec, DestinationSpec):
         return spec.given()
-    if isinstance(spec, (Mapping, str)):
-        return fields_of_document(spec)
-    problem = f"is {type(spec).__name__}."
-    raise SpecError([Fault("spec", problem, "Give a DestinationSpec, a mapping or YAML text.")])
+    return fields_of_document(spec)
 
 
 def merged(*layers: Mapping[str, Any]) -> dict[str, Any]:
     """Lay the fields of several sources over one another, the first being the strongest.
 
-    A layer that says ``no_rotate`` takes the batch sizes of weaker layers away, since the two exclude each other.
+    A layer that says ``no_rotate`` takes the batch limits of weaker layers away, since the two exclude each other.
     """
     fields: dict[str, Any] = {}
     for layer in layers:
+        one_object = fields.get("no_rotate") is True
         for key, value in layer.items():
             if value is None and key in NULLABLE:
                 continue
-            if key in BATCH_SIZES and fields.get("no_rotate") is True and key not in fields:
+            if key in BATCH_LIMITS and one_object:
                 continue
             fields.setdefault(key, value)
     return fields

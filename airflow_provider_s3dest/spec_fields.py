@@ -10,7 +10,8 @@ from pydantic import BaseModel, ConfigDict, Field
 NULLABLE = ("batch_size", "batch_size_bytes", "batch_timeout", "format_spec")
 """Fields whose ``null`` counts as not given, as in CloudQuery."""
 
-BATCH_SIZES = ("batch_size", "batch_size_bytes")
+BATCH_LIMITS = ("batch_size", "batch_size_bytes", "batch_timeout")
+"""Fields that cut a table into objects, and so exclude ``no_rotate``."""
 
 REFUSED: Mapping[str, str] = {
     "endpoint": "Set `endpoint_url` in the extra of the AWS connection.",
@@ -48,13 +49,24 @@ MIN_PART_SIZE, MAX_PART_SIZE = 5 * 2**20, 5 * 2**30
 """Bytes of a part of a multipart upload (Amazon S3 User Guide, "Amazon S3 multipart upload limits")."""
 
 
+# The patterns are in the schema too, and to some of its readers `$` alone lets a line end follow.
+HEADER_NAME = r"^[!#$%&'*+.^_`|~0-9A-Za-z-]+$(?!\n)"
+"""What the name of a header can be (RFC 9110, section 5.6.2)."""
+
+HEADER_TEXT = r"^[\x20-\x7e]*$(?!\n)"
+"""What a header of HTTP can carry: printable ASCII."""
+
+BUCKET_NAME = r"^(arn:|[^/{}]*$)"
+"""No URL, folder or template, but for the ARN of an access point; the store checks the rest."""
+
+
 class CsvOptions(BaseModel):
     """``format_spec`` of CSV."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
 
     delimiter: Annotated[
-        str, Field(min_length=1, max_length=1, pattern=r'[^"\r\n]', description="One character between fields.")
+        str, Field(min_length=1, max_length=1, pattern=r'[^"\r\n\x00]', description="One character between fields.")
     ] = ","
     skip_header: Annotated[bool, Field(description="Whether to leave the line of column names out.")] = False
 
@@ -83,7 +95,14 @@ class SpecFields(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
 
-    bucket: Annotated[str, Field(min_length=1, description="Name of the bucket.")]
+    bucket: Annotated[
+        str,
+        Field(
+            min_length=1,
+            json_schema_extra={"pattern": BUCKET_NAME},
+            description="Name of the bucket, without s3:// and folders.",
+        ),
+    ]
     path: Annotated[
         str,
         Field(
@@ -109,14 +128,27 @@ class SpecFields(BaseModel):
     write_empty_objects_for_empty_tables: Annotated[
         bool, Field(description="Write an object for a table of no records.")
     ] = False
-    content_type: Annotated[str, Field(description="Content-Type of the objects; empty: that of the format.")] = ""
+    content_type: Annotated[
+        str,
+        Field(
+            json_schema_extra={"pattern": HEADER_TEXT},
+            description="Content-Type of the objects; empty: that of the format.",
+        ),
+    ] = ""
     acl: Annotated[str, Field(description=f"Canned ACL: {', '.join(CANNED_ACLS)}.", examples=list(CANNED_ACLS))] = ""
     server_side_encryption_configuration: Annotated[
         Encryption | None, Field(description="`server_side_encryption` and, for the KMS kinds, `sse_kms_key_id`.")
     ] = None
     tags: Annotated[dict[str, str], Field(description="Tags of every object, at most 10.")] = {}
     metadata: Annotated[dict[str, str], Field(description="User metadata of every object, at most 2 KB, ASCII.")] = {}
-    storage_class: Annotated[str, Field(min_length=1, description="Storage class, such as STANDARD_IA.")] = ""
+    storage_class: Annotated[
+        str,
+        Field(
+            min_length=1,
+            json_schema_extra={"pattern": HEADER_TEXT},
+            description="Storage class, such as STANDARD_IA.",
+        ),
+    ] = ""
     region: Annotated[str, Field(min_length=1, description="Region of the bucket, over the AWS connection's.")] = ""
     endpoint_skip_tls_verify: Annotated[bool, Field(description="Don't verify the endpoint's certificate.")] = False
     use_path_style: Annotated[bool, Field(description="Address the bucket in the path, not in the host name.")] = False

@@ -11,15 +11,20 @@ from pydantic import BaseModel, ValidationError
 
 from airflow_provider_s3dest import path_template
 from airflow_provider_s3dest.errors import Fault, short
+from airflow_provider_s3dest.path_template import is_unicode
 from airflow_provider_s3dest.spec_fields import (
-    BATCH_SIZES,
+    BATCH_LIMITS,
+    BUCKET_NAME,
     CANNED_ACLS,
+    HEADER_NAME,
+    HEADER_TEXT,
     MAX_METADATA_BYTES,
     MAX_TAG_KEY,
     MAX_TAG_VALUE,
     MAX_TAGS,
     NULLABLE,
     REFUSED,
+    UNUSED,
     CsvOptions,
     Encryption,
     JsonOptions,
@@ -64,13 +69,17 @@ def _field_faults(given: Mapping[str, Any]) -> Iterator[Fault]:
         SpecFields.model_validate(dict(given))
     except ValidationError as error:
         for item in error.errors(include_url=False):
+            if item["loc"][0] in UNUSED and item["loc"][-1] == "int":
+                continue  # of a text or number, pydantic says for each that it is neither
             yield _fault(item["loc"], item["type"], item["msg"], item["input"])
 
 
 def _fault(location: Iterable[str | int], kind: str, message: str, value: Any) -> Fault:
     parts = [str(part) for part in location]
     key = parts[0]
-    name = ".".join(p for p in parts if p not in ("[key]", "int", "str", "constrained-str"))
+    # Pydantic ends the location of a key of a mapping with "[key]", and that of a union with its member.
+    told = 2 if parts[2:] == ["[key]"] else 1 if key in UNUSED else len(parts)
+    name = ".".join(parts[:told])
     field = SpecFields.model_fields.get(key)
     if kind == "missing":
         return Fault(name, _MISSING, (field.description or "") if field else "")
@@ -94,6 +103,12 @@ def _not_yet(known: Mapping[str, Any]) -> Iterator[Fault]:
 
 
 def _single_rules(known: Mapping[str, Any]) -> Iterator[Fault]:
+    if not re.match(BUCKET_NAME, known.get("bucket", "")):
+        problem = f"{short(known['bucket'])} is no name of a bucket."
+        yield Fault("bucket", problem, "Give the name alone, without s3:// and placeholders; folders go into `path`.")
+    for key in ("content_type", "storage_class"):
+        if not re.fullmatch(HEADER_TEXT, known.get(key, "")):
+            yield Fault(key, f"{short(known[key])} can't travel in a header.", "Use printable ASCII.")
     if known.get("acl") and known["acl"] not in CANNED_ACLS:
         yield Fault("acl", f"{known['acl']!r} is no canned ACL.", f"Use one of {', '.join(CANNED_ACLS)}.")
     if encryption := known.get("server_side_encryption_configuration"):
@@ -115,12 +130,16 @@ def _tag_rules(tags: Mapping[str, str]) -> Iterator[Fault]:
         if not 1 <= len(key) <= MAX_TAG_KEY or len(value) > MAX_TAG_VALUE:
             problem = f"{short(key)}: {short(value)} is too long or empty."
             yield Fault("tags", problem, f"S3 takes 1 to {MAX_TAG_KEY} characters of key and {MAX_TAG_VALUE} of value.")
+        if not is_unicode(key + value):
+            yield Fault("tags", f"{short(key)}: {short(value)} is no valid Unicode.", "Take the lone surrogates out.")
 
 
 def _metadata_rules(metadata: Mapping[str, str]) -> Iterator[Fault]:
     for key, value in metadata.items():
-        if not re.fullmatch(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+", key) or not (value.isascii() and value.isprintable()):
+        if not re.fullmatch(HEADER_NAME, key) or not re.fullmatch(HEADER_TEXT, value):
             yield Fault("metadata", f"{short(key)}: {short(value)} can't travel in a header.", "Use printable ASCII.")
+    if len({key.lower() for key in metadata}) < len(metadata):
+        yield Fault("metadata", "has keys that differ only in case, which S3 takes for one.", "Take one out.")
     size = sum(len(key) + len(value) for key, value in metadata.items())
     if size > MAX_METADATA_BYTES:
         yield Fault("metadata", f"{size} bytes; S3 takes {MAX_METADATA_BYTES}.", "Shorten it.")
@@ -142,7 +161,7 @@ def _joint_rules(known: Mapping[str, Any], unknown: Collection[str]) -> Iterator
             yield Fault("format_spec", "has a key that is not a string.", "Name each option.")
     no_rotate = known.get("no_rotate", None if "no_rotate" in unknown else False)
     if no_rotate:
-        for key in (*BATCH_SIZES, "batch_timeout"):
+        for key in BATCH_LIMITS:
             if key in known:
                 yield Fault(
                     key, "is given beside `no_rotate`, which makes one object of a table.", "Leave one of the two out."

@@ -9,17 +9,29 @@ from typing import Any
 from pydantic import BaseModel
 
 from airflow_provider_s3dest.spec import DestinationSpec
-from airflow_provider_s3dest.spec_fields import BATCH_SIZES, CANNED_ACLS, NULLABLE
+from airflow_provider_s3dest.spec_fields import (
+    BATCH_LIMITS,
+    CANNED_ACLS,
+    HEADER_NAME,
+    HEADER_TEXT,
+    MAX_TAG_KEY,
+    MAX_TAG_VALUE,
+    MAX_TAGS,
+    NULLABLE,
+)
 from airflow_provider_s3dest.spec_rules import OPTIONS
 
 
 def json_schema() -> dict[str, Any]:
     """Give the JSON Schema (draft 2020-12) of the innermost part of a document.
 
-    It holds each field's own rules and the rules between ``no_rotate``, ``path`` and the batch sizes.
+    It holds each field's own rules and the rules between ``no_rotate``, ``path`` and the batch limits. What a
+    placeholder is it leaves open, since the operator renders Jinja beside them; and it describes the fields that a
+    version refuses as not supported yet.
     """
     schema = DestinationSpec.model_json_schema()
     schema["$schema"] = "https://json-schema.org/draft/2020-12/schema"
+    schema["description"] = "Where a load goes, in which format and how it is cut."
     for name, field in schema["properties"].items():
         field.pop("title", None)
         alternatives = [one for one in field.get("anyOf", []) if one != {"type": "null"}]
@@ -29,19 +41,38 @@ def json_schema() -> dict[str, Any]:
         elif alternatives:
             del field["anyOf"]
             field.update(alternatives[0] if len(alternatives) == 1 else {"anyOf": alternatives})
-        if field.get("default", ...) is None:
+        # Left out is another thing than empty where a field that is given must not be empty.
+        if field.get("default", ...) is None or (field.get("default") == "" and "minLength" in field):
             del field["default"]
-    rotating = {"properties": {"no_rotate": {"const": True}}, "required": ["no_rotate"]}
-    uuid = r"\{\{\s*UUID\s*\}\}"
+    one_object = {"properties": {"no_rotate": {"const": True}}, "required": ["no_rotate"]}
+    uuid = r"\{\{-?\s*UUID\s*-?\}\}"
     schema["properties"]["acl"]["enum"] = ["", *CANNED_ACLS]
+    schema["properties"]["tags"] |= {
+        "maxProperties": MAX_TAGS,
+        "propertyNames": {"minLength": 1, "maxLength": MAX_TAG_KEY},
+        "additionalProperties": {"type": "string", "maxLength": MAX_TAG_VALUE},
+    }
+    schema["properties"]["metadata"] |= {
+        "propertyNames": {"pattern": HEADER_NAME},
+        "additionalProperties": {"type": "string", "pattern": HEADER_TEXT},
+    }
+    encryption = schema["$defs"]["Encryption"]
+    del encryption["properties"]["sse_kms_key_id"]["default"]
+    encryption["if"] = {"properties": {"server_side_encryption": {"const": "AES256"}}}
+    encryption["else"] = {"required": ["sse_kms_key_id"]}
     schema["allOf"] = [
-        {"not": {"properties": {"path": {"pattern": r"\./|//|/$"}}, "required": ["path"]}},
         {
-            "if": rotating,
+            "not": {
+                "properties": {"path": {"pattern": r"\./|//|/$|(^|/)\.\.?$|[\x00-\x1f\x7f]"}},
+                "required": ["path"],
+            }
+        },
+        {
+            "if": one_object,
             "then": {
                 "properties": {
                     "path": {"not": {"pattern": uuid}},
-                    **{key: {"type": "null"} for key in (*BATCH_SIZES, "batch_timeout")},
+                    **{key: {"type": "null"} for key in BATCH_LIMITS},
                 }
             },
             "else": {"properties": {"path": {"pattern": uuid}}},

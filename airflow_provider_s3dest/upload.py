@@ -117,18 +117,14 @@ class Uploader:
         self._executor.submit(self._run, size, job)
 
     def request(self, operation: str, key: str, **arguments: Any) -> Any:
-        """Call an operation of the client on one key.
+        """Call an operation of the client on one key, unless the load has failed or was stopped.
 
         :param operation: name of the S3 operation, such as ``PutObject``.
         :raises StoreError: if S3 refuses or can't be reached.
+        :raises BaseException: the first failure of any job, instead.
         """
-        from botocore.exceptions import BotoCoreError, ClientError
-
-        method = getattr(self.client, _METHODS[operation])
-        try:
-            return method(**self.arguments, Key=key, **arguments)
-        except (ClientError, BotoCoreError) as error:
-            raise store_error(error, operation, self.spec.bucket, key) from error
+        self._check()
+        return self._call(operation, key, **arguments)
 
     def stored(self, position: int, stored: StoredObject) -> None:
         """Note that an object is complete."""
@@ -144,6 +140,15 @@ class Uploader:
     def end_multipart(self, key: str) -> None:
         """Forget a multipart upload that is complete."""
         self._multiparts.pop(key, None)
+
+    def _call(self, operation: str, key: str, **arguments: Any) -> Any:
+        from botocore.exceptions import BotoCoreError, ClientError
+
+        method = getattr(self.client, _METHODS[operation])
+        try:
+            return method(**self.arguments, Key=key, **arguments)
+        except (ClientError, BotoCoreError) as error:
+            raise store_error(error, operation, self.spec.bucket, key) from error
 
     def _run(self, size: int, job: Callable[[], None]) -> None:
         try:
@@ -171,7 +176,7 @@ class Uploader:
     def _abort_open_multiparts(self) -> None:
         for key, multipart in self._multiparts.items():
             try:
-                self.request("AbortMultipartUpload", key, UploadId=multipart.upload_id)
+                self._call("AbortMultipartUpload", key, UploadId=multipart.upload_id)
             except StoreError as error:
                 log.warning("A multipart upload stays open, until a lifecycle rule ends it: %s", error)
 

@@ -63,8 +63,8 @@ def _run() -> int:
             _say(f"running the DAG {DAG_ID}")
             run_dag(environment, _say)
         except DagRunFailed as failure:
-            _say(f"FAILED: {failure}. The end of {from_here(DAG_RUN_LOG)}:")
-            for line in DAG_RUN_LOG.read_text(encoding="utf-8").splitlines()[-_LAST_LINES:]:
+            _say(f"FAILED: {failure}. The whole log is in {from_here(DAG_RUN_LOG)}; what stands out at its end:")
+            for line in _standing_out(DAG_RUN_LOG.read_text(encoding="utf-8").splitlines()):
                 print("   ", line[:_LINE_WIDTH])
             return 1
         _say("the DAG run succeeded; reading every object back")
@@ -75,6 +75,10 @@ def _run() -> int:
         print(line)
     print(_look_around())
     return 0 if verification.passed else 1
+
+
+def _standing_out(log: list[str]) -> list[str]:
+    return [line for line in log if "[info" not in line][-_LAST_LINES:]
 
 
 def _look_around() -> str:

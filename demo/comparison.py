@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from fractions import Fraction
 from functools import cached_property
@@ -14,7 +14,7 @@ from demo.tally import Tally
 _Count = TypeVar("_Count", int, Fraction)
 
 _SHOWN = 3
-"""Records of a kind that are shown in full."""
+"""Faults of a kind that are shown in full."""
 
 _CANDIDATES = 10_000
 """Missing records among which a changed one looks for what it was: enough, and it ends if all of them changed."""
@@ -54,10 +54,13 @@ class Comparison:
         """Say what is wrong, one line a fault."""
         if not self.counts_agree:
             yield f"{self.stored.records:,} records instead of {self.source.records:,}"
-        for column, wanted, found in self.wrong_sums:
-            yield f"the sum of {column} is {_exactly(found)} instead of {_exactly(wanted)}"
-        for column, expected, actual in self.wrong_nulls:
-            yield f"{column} is null {actual:,} times instead of {expected:,}"
+        yield from _few(
+            f"the sum of {column} is {_exactly(stored)} instead of {_exactly(source)}"
+            for column, source, stored in self.wrong_sums
+        )
+        yield from _few(
+            f"{column} is null {stored:,} times instead of {source:,}" for column, source, stored in self.wrong_nulls
+        )
         yield from self._faulty_rows()
 
     def _faulty_rows(self) -> Iterator[str]:
@@ -88,6 +91,14 @@ class Comparison:
         if closest is not None and len(closest) * 2 <= len(now):
             fields = ", ".join(f"{name} was {was!r} and is {is_!r}" for name, (was, is_) in closest.items())
             yield f"probably changed: {fields}"
+
+
+def _few(faults: Iterable[str]) -> Iterator[str]:
+    """Give the first faults of a kind, and how many more there are."""
+    faults = list(faults)
+    yield from faults[:_SHOWN]
+    if len(faults) > _SHOWN:
+        yield f"... and {len(faults) - _SHOWN} columns more"
 
 
 def _differing(source: Mapping[str, _Count], stored: Mapping[str, _Count]) -> list[tuple[str, _Count, _Count]]:

@@ -62,9 +62,11 @@ def read_rows(file: Path, format: str, columns: Sequence[Column], *, typed: bool
 
 def _csv_rows(text: str, columns: Sequence[Column]) -> Iterator[Row]:
     # No value of the source needs quotes, and none is an empty text: the only thing that quotes could do here is to
-    # make an empty text of a null, which csv.reader would not show.
+    # make an empty text of a null, which csv.reader would not show, as it would not show how a line ends.
     if '"' in text:
         raise Damaged("there are quotes, though no value of the source needs them")
+    if "\r" in text:
+        raise Damaged("there are carriage returns")
     rows = csv.reader(io.StringIO(text, newline=""), strict=True)
     if (header := next(rows, [])) != [column.name for column in columns]:
         raise Damaged(f"its columns are {header}")

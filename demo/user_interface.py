@@ -36,7 +36,11 @@ def show(say: Callable[[str], None]) -> int:
                 say(f"Airflow did not start: see {from_here(UI_LOG)}")
                 return 1
             print(_instructions(url, s3), flush=True)
-            _watch(s3, process, say)
+            try:
+                _watch(s3, process, say)
+            except KeyboardInterrupt:
+                say("ending Airflow")
+                raise
         say(f"Airflow ended by itself: see {from_here(UI_LOG)}")
         return 1
 
@@ -48,8 +52,11 @@ def _ui_settings(url: str, port: int) -> dict[str, str]:
         "AIRFLOW__API__PORT": str(port),
         "AIRFLOW__API__BASE_URL": url,
         "AIRFLOW__CORE__EXECUTION_API_SERVER_URL": f"{url}/execution/",
+        # The small tables are an XCom of some megabytes. On a busy machine that takes longer than the five seconds that
+        # a task waits for the API server by default.
+        "AIRFLOW__CORE__PARALLELISM": "2",
+        "AIRFLOW__WORKERS__EXECUTION_API_TIMEOUT": "60",
         "AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_ALL_ADMINS": "True",
-        "AIRFLOW__CORE__DAGS_ARE_PAUSED_AT_CREATION": "False",
         "AIRFLOW__LOGGING__WORKER_LOG_SERVER_PORT": str(_free_port()),
         "AIRFLOW__LOGGING__TRIGGER_LOG_SERVER_PORT": str(_free_port()),
     }

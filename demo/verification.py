@@ -82,4 +82,4 @@ def _read(s3: EmbeddedS3, entry: StoredObject, table: StoredTable, *, typed: boo
         rows = read_rows(file, table.place.format, table.source.columns, typed=typed)
         table.stored.add(rows, null=NULL_AS[table.place.format])
     except (Damaged, ValueError) as error:
-        table.damages.append(f"{entry.key}: {error}")
+        table.damages.append(f"{entry.key}: {error}; the rest of this object does not count")

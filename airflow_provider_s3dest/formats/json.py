@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from itertools import accumulate
-from typing import Any
+from operator import is_
+from typing import Any, TypeGuard
 
 import msgspec
 
@@ -28,7 +29,7 @@ class JsonEncoder:
 
     def encode(self, chunk: Chunk) -> Encoded:
         try:
-            data = self._encode_as_they_are(chunk) or self._encode_converted(chunk)
+            data = self._lines(chunk)
         except Exception as error:
             refused = refusal(
                 self._table, self._columns, chunk, lambda value: self._encoder.encode(plain(value)), error
@@ -38,31 +39,30 @@ class JsonEncoder:
         ends = list(accumulate(len(line) + 1 for line in data.split(b"\n")))
         return Encoded(data, ends[:-1])
 
-    def _encode_as_they_are(self, chunk: Chunk) -> bytes | None:
-        """Encode records that need no change; None if one does."""
-        if not isinstance(chunk, Rows):
-            return None
-        columns = self._columns
-        if not all(type(row) is dict and tuple(row) == columns for row in chunk.rows):
-            return None
-        if not all(is_native(chunk.column(name)) for name in columns):
-            return None
-        try:
-            return self._encoder.encode_lines(chunk.rows)
-        except ValueError:  # an int of more digits than Python spells by itself
-            return None
+    def _encoded(self, value: Any) -> bytes:
+        return self._encoder.encode(plain(value))
 
-    def _encode_converted(self, chunk: Chunk) -> bytes:
+    def _lines(self, chunk: Chunk) -> bytes:
         if not self._columns:
             return b"{}\n" * len(chunk)
         values = [chunk.column(name) for name in self._columns]
+        converted = [column if is_native(column) else list(map(plain, column)) for column in values]
         try:
-            return self._encode_columns(
-                [column if is_native(column) else list(map(plain, column)) for column in values]
-            )
+            if self._has_ready_rows(chunk) and all(map(_are_same, converted, values)):
+                return self._encoder.encode_lines(chunk.rows)
+            return self._encode_columns(converted)
         except ValueError:  # an int of more digits than Python spells by itself
             return self._encode_columns([list(map(plain, column)) for column in values])
+
+    def _has_ready_rows(self, chunk: Chunk) -> TypeGuard[Rows]:
+        """Say whether the records already are dicts of the columns in their order."""
+        columns = self._columns
+        return isinstance(chunk, Rows) and all(type(row) is dict and tuple(row) == columns for row in chunk.rows)
 
     def _encode_columns(self, values: Sequence[Sequence[Any]]) -> bytes:
         columns = self._columns
         return self._encoder.encode_lines([dict(zip(columns, row, strict=True)) for row in zip(*values, strict=True)])
+
+
+def _are_same(converted: Sequence[Any], values: Sequence[Any]) -> bool:
+    return converted is values or all(map(is_, converted, values))

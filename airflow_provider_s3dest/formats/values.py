@@ -129,7 +129,9 @@ def _float_text(value: float) -> str:
 
 
 def _timedelta(value: timedelta) -> str:
-    micros = (value.days * 86_400 + value.seconds) * 1_000_000 + value.microseconds
+    # Asked of timedelta itself: pendulum's durations answer by fields of their own, which do not add up below zero.
+    seconds = timedelta.days.__get__(value) * 86_400 + timedelta.seconds.__get__(value)
+    micros = seconds * 1_000_000 + timedelta.microseconds.__get__(value)
     return iso_duration(micros * 1000 + getattr(value, "nanoseconds", 0), 9)  # pandas' own count nanoseconds
 
 
@@ -143,7 +145,8 @@ def _bytes(value: bytes | bytearray | memoryview) -> str:
 
 
 def _list(value: Sequence[Any]) -> Sequence[Any]:
-    return value if is_native(value) and not _has_wide_int(value) else [plain(item) for item in value]
+    is_ready = type(value) in (list, tuple) and is_native(value) and not _has_wide_int(value)
+    return value if is_ready else [plain(item) for item in value]
 
 
 def _set(value: Any) -> list[Any]:
@@ -182,8 +185,11 @@ def _foreign(value: Any) -> Any:
             return plain(value.item())
         if kind == "f" and value.itemsize <= 8:  # numpy spells the shortest text of the value's own width
             return float(str(value))
-        if kind == "M":
-            return None if str(value) == "NaT" else str(value)
+        text = str(value)
+        if kind == "M" and text == "NaT":
+            return None
+        if kind == "M" and text[:4].isdigit() and not text[4:5].isdigit():  # other years have no four digits
+            return text
     raise NoRuleError(f"there is no rule for {module + '.' if module != 'builtins' else ''}{name}")
 
 

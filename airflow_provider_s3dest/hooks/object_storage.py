@@ -31,7 +31,9 @@ def _path(path: str) -> Any:
     from airflow.providers.common.compat.sdk import ObjectStoragePath
 
     try:
-        return ObjectStoragePath(path)
+        found = ObjectStoragePath(path)
+        _ = found.fs  # Airflow 2.11 looks for the scheme no earlier
+        return found
     except (ImportError, ValueError) as error:
         raise StagingError(
             f"{path} can't be opened: {error}. Install the provider or file system of its scheme."

@@ -143,8 +143,7 @@ class S3DestinationHook(BaseHook):
         faults = list(table_faults(spec.path, table_names))
         if faults:
             raise SpecError(faults)
-        for name in table_names:
-            names.prefix(name)  # refuses a name that can't be part of a key before anything is written
+        names.check(table_names)
         arguments.warn()
         progress = Progress()
         delivery = PlainDelivery(try_number)
@@ -181,20 +180,23 @@ class S3DestinationHook(BaseHook):
         conn_id = self.aws_conn_id
         if conn_id:
             self._existing(conn_id, "aws_conn_id", "Create it, or give aws_conn_id=None for boto3's own chain.")
-        # A config of the hook's own would replace that of the connection.
-        base = S3Hook(aws_conn_id=conn_id).conn_config.botocore_config or Config()
+        arguments: dict[str, Any] = {
+            "aws_conn_id": conn_id,
+            "region_name": (spec.region if spec else "") or None,
+            "verify": False if spec and spec.endpoint_skip_tls_verify else None,
+        }
+        hook = S3Hook(**arguments)
+        if not spec or (spec.max_retries is None and not spec.use_path_style):
+            return hook
+        # A config of the hook's own replaces that of the connection, so it must hold both.
+        base = hook.conn_config.botocore_config or Config()
         settings: dict[str, Any] = {}
-        if spec and spec.max_retries is not None:
+        if spec.max_retries is not None:
             kept = {key: value for key, value in (base.retries or {}).items() if key != "total_max_attempts"}
             settings["retries"] = {**kept, "max_attempts": spec.max_retries}
-        if spec and spec.use_path_style:
+        if spec.use_path_style:
             settings["s3"] = {**(base.s3 or {}), "addressing_style": "path"}
-        return S3Hook(
-            aws_conn_id=conn_id,
-            region_name=(spec.region if spec else "") or None,
-            verify=False if spec and spec.endpoint_skip_tls_verify else None,
-            config=base.merge(Config(**settings)),
-        )
+        return S3Hook(**arguments, config=base.merge(Config(**settings)))
 
     def get_conn(self) -> Any:
         """Give the boto3 client that all requests go through."""

@@ -147,9 +147,18 @@ class S3DestinationOperator(BaseOperator):
         self._dry_run = dry_run  # BaseOperator has a method of that name
         self.s3_destination_conn_id = s3_destination_conn_id
         self.aws_conn_id = aws_conn_id
-        self._written_path = path if isinstance(path, str) else _path_of(spec)
-        if not getattr(self, "_BaseOperator__from_mapped", False):
-            self._check_literals()
+        self._written_path: str | None = None
+        from_mapped = getattr(self, "_BaseOperator__from_mapped", False)
+        try:
+            arguments = self._arguments({})
+        except SpecError:
+            if not from_mapped and _is_literal(spec):
+                raise
+        else:
+            written = arguments.fields.get("path")
+            self._written_path = written if isinstance(written, str) else None
+            if not from_mapped:
+                self._check_literals(arguments)
 
     @classmethod
     def partial(cls, **kwargs: Any) -> Any:
@@ -245,14 +254,8 @@ class S3DestinationOperator(BaseOperator):
             written_path=self._written_path,
         )
 
-    def _check_literals(self) -> None:
+    def _check_literals(self, arguments: LoadArguments) -> None:
         """Check what the DAG file alone tells; the rest is checked when the task starts."""
-        try:
-            arguments = self._arguments({})
-        except SpecError:
-            if _is_literal(self.spec):
-                raise
-            return
         unknown = {name for name in self.template_fields if not _is_literal(getattr(self, name))}
         unknown |= {name for name, value in arguments.fields.items() if not _is_literal(value)}
         if self.s3_destination_conn_id is not None or "spec" in unknown:
@@ -305,14 +308,6 @@ def _is_literal(value: Any) -> bool:
     if isinstance(value, (list, tuple)):
         return all(map(_is_literal, value))
     return not isinstance(value, XComArg)
-
-
-def _path_of(spec: Any) -> str | None:
-    try:
-        path = spec_fields_of(spec).get("path")
-    except SpecError:
-        return None
-    return path if isinstance(path, str) else None
 
 
 def _sources(records: Any) -> dict[str | None, list[str]]:

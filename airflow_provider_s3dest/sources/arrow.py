@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
-import re
+import os
 import struct
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from datetime import datetime, time, timedelta, timezone
 from itertools import islice
 from typing import IO, Any
 
 from airflow_provider_s3dest.errors import Fault, MissingExtraError, RecordError, SpecError, StagingError
+from airflow_provider_s3dest.sources.compression import unpacking_error
 from airflow_provider_s3dest.sources.table import Columns, Places
 
 BATCH_RECORDS = 5_000
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
-_PANDAS_INDEX = re.compile(r"__index_level_\d+__")
+_CONTINUED = b"\xff\xff\xff\xff"  # how a stream begins since Arrow 0.15; older ones end in another way
+_STREAM_END = _CONTINUED + bytes(4)
 
 
 def is_arrow(value: Any) -> bool:
@@ -23,13 +26,20 @@ def is_arrow(value: Any) -> bool:
     return hasattr(value, "__arrow_c_stream__")
 
 
-def open_frame(frame: Any, table: str) -> tuple[tuple[str, ...], Iterator[Columns]]:
-    """Open a data frame: its column names and its chunks.
+def open_stream(frame: Any, table: str) -> tuple[tuple[str, ...], Iterator[Columns]]:
+    """Open whatever gives an Arrow stream: its column names and its chunks.
 
-    An index of a pandas frame that has no name is no data and is left out.
+    :raises SpecError: if it has no form in Arrow, or two columns have the same name.
     """
-    reader = _pyarrow().RecordBatchReader.from_stream(frame)
-    names = [name for name in _names(reader.schema, table) if not _PANDAS_INDEX.fullmatch(name)]
+    pyarrow = import_pyarrow()
+    try:
+        if type(frame).__module__.partition(".")[0] == "polars":
+            _refuse_polars_objects(frame)
+        reader = pyarrow.RecordBatchReader.from_stream(frame)
+    except (pyarrow.ArrowException, ValueError, TypeError, OverflowError) as error:
+        problem = f"table {table!r} has no form in Arrow: {error}."
+        raise SpecError([Fault("records", problem, "Hand over a frame whose columns each have one type.")]) from error
+    names = unique_names(reader.schema.names, table)
     return tuple(names), _chunks(reader, names, table, None)
 
 
@@ -41,18 +51,18 @@ class ArrowFile:
     """
 
     def __init__(self, stream: IO[bytes], parquet: bool, table: str, path: str) -> None:
-        pyarrow = _pyarrow()
-        self._table, self._path = table, path
+        pyarrow = import_pyarrow()
+        self._table, self._path, self._parquet = table, path, parquet
         self._batches: Callable[[], Iterator[Any]]
-        try:
+        with self._naming_the_file():
             if parquet:
                 from pyarrow.parquet import ParquetFile
 
                 # Threads and read-ahead would hold whole row groups in memory.
-                file = ParquetFile(pyarrow.PythonFile(stream, "r"), pre_buffer=False)
+                file = ParquetFile(pyarrow.PythonFile(stream, "r"), pre_buffer=False, page_checksum_verification=True)
                 self._schema = file.schema_arrow
                 self._batches = lambda: file.iter_batches(BATCH_RECORDS, use_threads=False)
-            elif stream.read(6) == b"ARROW1":
+            elif (head := stream.read(6)) == b"ARROW1":
                 opened = pyarrow.ipc.open_file(pyarrow.PythonFile(stream, "r"))
                 self._schema = opened.schema
                 self._batches = lambda: (opened.get_batch(number) for number in range(opened.num_record_batches))
@@ -60,13 +70,11 @@ class ArrowFile:
                 stream.seek(0)
                 reader = pyarrow.ipc.open_stream(pyarrow.PythonFile(stream, "r"))
                 self._schema = reader.schema
-                self._batches = lambda: iter(reader)
-        except pyarrow.ArrowException as error:
-            raise self._unreadable(error) from error
+                self._batches = lambda: _to_the_end(reader, stream) if head.startswith(_CONTINUED) else iter(reader)
 
     def header(self) -> tuple[str, ...]:
         """Give the names of the columns."""
-        return tuple(_names(self._schema, self._table, self._path))
+        return tuple(unique_names(self._schema.names, self._table, self._path))
 
     def chunks(self) -> Iterator[Columns]:
         """Read all records.
@@ -77,19 +85,44 @@ class ArrowFile:
         yield from _chunks(self._read(), self.header(), self._table, self._path)
 
     def _read(self) -> Iterator[Any]:
-        pyarrow = _pyarrow()
+        with self._naming_the_file():
+            for batch in self._batches():
+                # Arrow reads beyond its memory where an offset is damaged; Parquet's reader checks by itself.
+                if not self._parquet:
+                    batch.validate(full=True)
+                yield batch
+
+    @contextmanager
+    def _naming_the_file(self) -> Iterator[None]:
         try:
-            yield from self._batches()
-        except pyarrow.ArrowException as error:
-            raise self._unreadable(error) from error
+            yield
+        except (import_pyarrow().ArrowException, OSError, ValueError) as error:
+            if isinstance(error, OSError) and error.errno is not None:  # of the disk; Arrow's own have no number
+                raise
+            remedy = "Stage it again, whole, or under the right ending."
+            raise unpacking_error(error, self._path) or StagingError(
+                f"{self._path} can't be read: {error}. {remedy}"
+            ) from error
 
-    def _unreadable(self, error: Exception) -> StagingError:
-        return StagingError(f"{self._path} can't be read: {error}. Stage it again, or under the right ending.")
+
+def _to_the_end(reader: Any, stream: IO[bytes]) -> Iterator[Any]:
+    """Read an Arrow stream, and see that its end is there, since it may be cut off between two batches."""
+    yield from reader
+    stream.seek(-len(_STREAM_END), os.SEEK_CUR)
+    if stream.read(len(_STREAM_END)) != _STREAM_END:
+        raise ValueError("the stream has no end")
+    if stream.read(1):
+        raise ValueError("something stands after the end of the stream")
 
 
-def _pyarrow() -> Any:
+def import_pyarrow() -> Any:
+    """Import pyarrow, which the base installation does not bring.
+
+    :raises MissingExtraError: if it is not there.
+    """
     try:
         import pyarrow
+        import pyarrow.compute
         import pyarrow.ipc
     except ImportError as error:
         raise MissingExtraError(
@@ -98,13 +131,22 @@ def _pyarrow() -> Any:
     return pyarrow
 
 
-def _names(schema: Any, table: str, path: str | None = None) -> list[str]:
-    names = list(schema.names)
+def _refuse_polars_objects(frame: Any) -> None:
+    lost = [name for name, kind in getattr(frame, "schema", {}).items() if str(kind).startswith("Object")]
+    if lost:
+        raise TypeError(f"the columns {lost} hold Python objects, of which polars hands over only the addresses")
+
+
+def unique_names(names: Sequence[str], table: str, path: str | None = None) -> list[str]:
+    """Give the names of columns, having seen that no two are the same.
+
+    :raises SpecError: if two are.
+    """
     twice = sorted({name for name in names if names.count(name) > 1})
     if twice:
         where = f"table {table!r}" + (f", {path}" if path else "")
         raise SpecError([Fault("records", f"{where} has the columns {twice} twice.", "Give each a name of its own.")])
-    return names
+    return list(names)
 
 
 def _chunks(batches: Any, names: Sequence[str], table: str, path: str | None) -> Iterator[Columns]:
@@ -114,19 +156,19 @@ def _chunks(batches: Any, names: Sequence[str], table: str, path: str | None) ->
             part = batch.slice(offset, BATCH_RECORDS)
             places = Places(start) if path is None else Places(start + 1, file=path, unit="row")
             yield Columns(
-                {name: _column(part.column(name), name, places, table) for name in names}, places, part.num_rows
+                {name: column_values(part.column(name), name, places, table) for name in names}, places, part.num_rows
             )
             start += part.num_rows
 
 
-def _column(array: Any, name: str, places: Places, table: str) -> list[Any]:
+def column_values(array: Any, name: str, places: Places, table: str) -> list[Any]:
     try:
         return values_of(array)
-    except (OverflowError, ValueError, TypeError):
+    except Exception:  # such as one of a time zone that this machine does not know
         for position in range(len(array)):
             try:
                 values_of(array.slice(position, 1))
-            except (OverflowError, ValueError, TypeError) as error:
+            except Exception as error:
                 raise RecordError(
                     f"a value of type {array.type} can't be written exactly: {error}.",
                     "Cast the column upstream, to text if need be.",
@@ -146,12 +188,15 @@ def values_of(array: Any) -> list[Any]:
     :raises OverflowError, ValueError: for a date or time outside the years 1 to 9999.
     :raises TypeError: for a type that has no rule.
     """
-    pyarrow = _pyarrow()
+    pyarrow = import_pyarrow()
     types, kind = pyarrow.types, array.type
-    if isinstance(kind, pyarrow.BaseExtensionType) and kind.extension_name != "arrow.uuid":
+    if isinstance(kind, pyarrow.BaseExtensionType) and kind.extension_name not in ("arrow.uuid", "arrow.bool8"):
+        if kind.extension_name == "pandas.period":
+            raise TypeError("a period is stored as a number that only pandas can read")
         return values_of(array.storage)
     if types.is_dictionary(kind):
-        return values_of(array.dictionary_decode())
+        members = values_of(array.dictionary)
+        return [None if index is None else members[index] for index in array.indices.to_pylist()]
     if types.is_run_end_encoded(kind):
         return values_of(pyarrow.compute.run_end_decode(array))
     if types.is_float32(kind):
@@ -175,7 +220,9 @@ def values_of(array: Any) -> list[Any]:
         rows = zip(*fields, strict=True) if fields else ((),) * len(array)
         present = array.is_valid().to_pylist()
         return [dict(zip(names, row, strict=True)) if there else None for there, row in zip(present, rows, strict=True)]
-    if types.is_nested(kind) and not types.is_union(kind):
+    if types.is_union(kind):
+        return [values_of(pyarrow.array([item.value], item.value.type))[0] if item.is_valid else None for item in array]
+    if types.is_nested(kind):
         return _lists(array, values_of(array.flatten()))
     if types.is_interval(kind):
         raise TypeError("calendar intervals have no ISO 8601 duration of fixed length")
@@ -185,7 +232,7 @@ def values_of(array: Any) -> list[Any]:
 
 def _lists(array: Any, items: list[Any]) -> list[Any]:
     """Cut the flat items of a list array into its lists."""
-    lengths = _pyarrow().compute.list_value_length(array).to_pylist()
+    lengths = import_pyarrow().compute.list_value_length(array).to_pylist()
     stream = iter(items)
     return [None if length is None else list(islice(stream, length)) for length in lengths]
 

@@ -20,7 +20,11 @@ def unpacked(stored: IO[bytes], suffix: str) -> IO[bytes]:
 
     :param stored: the file as it is stored, able to seek.
     :param suffix: ``""``, ``.gz`` or ``.zst``.
+    :raises EOFError: if a compressed file is empty, which unpackers take for nothing packed.
     """
+    if suffix and not stored.read(1):
+        raise EOFError
+    stored.seek(0)
     if suffix == ".gz":
         return gzip.GzipFile(fileobj=stored, mode="rb")  # type: ignore[return-value]
     if suffix == ".zst":

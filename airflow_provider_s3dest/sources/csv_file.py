@@ -14,6 +14,9 @@ from airflow_provider_s3dest.sources.text_lines import Block, blocks
 MAX_RECORD_BYTES = 2**30
 """A record beyond this is taken for a quote that never closes, before it fills the memory."""
 
+_BLANK: Sequence[str | None] = (None,)
+"""The row of a blank line: a null in a file of one column, and passed over in any other."""
+
 
 @dataclass(frozen=True, slots=True)
 class _Parsed:
@@ -43,14 +46,15 @@ class CsvFile:
         :raises RecordError: if a name stands twice.
         """
         for parsed in self._parsed:
-            if parsed.rows:
-                header = tuple(name or "" for name in parsed.rows[0])
-                rest = _Parsed(parsed.rows[1:], parsed.lines[1:], parsed.empty_is_null)
+            first = next((position for position, row in enumerate(parsed.rows) if row is not _BLANK), None)
+            if first is not None:
+                header = tuple(name or "" for name in parsed.rows[first])
+                rest = _Parsed(parsed.rows[first + 1 :], parsed.lines[first + 1 :], parsed.empty_is_null)
                 self._parsed = chain([rest], self._parsed)
                 for position, name in enumerate(header):
                     if name in header[:position]:
                         problem = f"the header names the column {name!r} twice."
-                        raise self._error(parsed.lines[0], problem, "Give each column a name of its own.")
+                        raise self._error(parsed.lines[first], problem, "Give each column a name of its own.")
                 return header
         return ()
 
@@ -60,7 +64,7 @@ class CsvFile:
         :raises RecordError: at a record with too many or too few fields, or with quotes out of place.
         """
         header = self.header()
-        for parsed in self._parsed:
+        for parsed in self._parsed if len(header) == 1 else map(_without_blank_lines, self._parsed):
             if not parsed.rows:
                 continue
             if set(map(len, parsed.rows)) != {len(header)}:
@@ -88,10 +92,10 @@ class CsvFile:
             for number, line in zip(numbers, lines, strict=True):
                 if "\r" in line:
                     raise self._stray(number, line)
+        rows: list[Sequence[str | None]] = [line.split(self._delimiter) for line in lines]
         if "" in lines:
-            numbers = [number for number, line in zip(numbers, lines, strict=True) if line]
-            lines = [line for line in lines if line]
-        return _Parsed([line.split(self._delimiter) for line in lines], numbers, empty_is_null=True)
+            rows = [row if line else _BLANK for row, line in zip(rows, lines, strict=True)]
+        return _Parsed(rows, numbers, empty_is_null=True)
 
     def _parse_quoted(self, block: Block, source: Iterator[Block]) -> Iterator[_Parsed]:
         """Parse a block that holds quotes, drawing further blocks while its last record is open."""
@@ -104,9 +108,8 @@ class CsvFile:
                 row, end = self._record(text, done, line)
                 if row is None:
                     break
-                if row:
-                    rows.append(row)
-                    numbers.append(line)
+                rows.append(row or _BLANK)
+                numbers.append(line)
                 line += text.count("\n", done, end)
                 done = end
             yield _Parsed(rows, numbers, empty_is_null=False)
@@ -169,6 +172,14 @@ class CsvFile:
 
     def _error(self, line: int, problem: str, remedy: str) -> RecordError:
         return RecordError(problem, remedy, table=self._table, place=Place(file=self._path, line=line))
+
+
+def _without_blank_lines(parsed: _Parsed) -> _Parsed:
+    if _BLANK not in parsed.rows:
+        return parsed
+    kept = [position for position, row in enumerate(parsed.rows) if row is not _BLANK]
+    rows, lines = [parsed.rows[position] for position in kept], [parsed.lines[position] for position in kept]
+    return _Parsed(rows, lines, parsed.empty_is_null)
 
 
 def _line_end(text: str, position: int) -> int:

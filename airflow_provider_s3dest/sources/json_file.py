@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Iterator, Sequence
 from typing import IO
@@ -15,8 +16,10 @@ from airflow_provider_s3dest.sources.text_lines import blocks
 Record = dict[str, msgspec.Raw]
 
 _DECODER = msgspec.json.Decoder(Record)
-_TOKEN = re.compile(rb'"[^"\\]*(?:\\.[^"\\]*)*"|[\[\]{}]', re.DOTALL)
+_TOKEN = re.compile(rb'"[^"\\]*(?:\\.[^"\\]*)*(?P<closing>"?)|[\[\]{}]', re.DOTALL)
+"""A string, whose closing quote may be yet to come, or a bracket."""
 _BLANK = b" \t\r\n"
+_BLANKS = (b" ", b"\t", b"\r", b"\n")
 
 
 def read_lines(stream: IO[bytes], table: str, path: str) -> Iterator[Rows]:
@@ -33,6 +36,10 @@ def read_lines(stream: IO[bytes], table: str, path: str) -> Iterator[Rows]:
             filled = [(number, line) for number, line in zip(numbers, lines, strict=True) if line.strip(_BLANK)]
             records = [_decode(line, table, path, number) for number, line in filled]
             numbers = [number for number, _ in filled]
+            lines = [line for _, line in filled]
+        if _may_repeat_key(block.data, sum(map(len, records))):
+            for record, line, number in zip(records, lines, numbers, strict=False):
+                _refuse_repeated_key(record, line, table, path, number)
         if records:
             yield Rows(records, Places(file=path, lines=numbers))
 
@@ -45,7 +52,9 @@ def read_array(stream: IO[bytes], table: str, path: str) -> Iterator[Rows]:
     records: list[Record] = []
     lines: list[int] = []
     for element, line in _elements(stream, table, path):
-        records.append(_compact(_decode(element, table, path, line)))
+        record = _decode(element, table, path, line)
+        _refuse_repeated_key(record, element, table, path, line)
+        records.append(_compact(record))
         lines.append(line)
         if len(records) == CHUNK_RECORDS:
             yield Rows(records, Places(file=path, lines=lines))
@@ -71,6 +80,22 @@ def _decode(text: bytes, table: str, path: str, line: int) -> Record:
         raise RecordError(problem, remedy, table=table, place=Place(file=path, line=line)) from error
 
 
+def _may_repeat_key(text: bytes, keys: int) -> bool:
+    """Say whether an object in a text may hold a key twice, of which decoding keeps the last: quick, but not exact."""
+    return text.count(b'":') != keys or any(blank in text and blank + b":" in text for blank in _BLANKS)
+
+
+def _refuse_repeated_key(record: Record, text: bytes, table: str, path: str, line: int) -> None:
+    nested = b"".join(record.values()).count(b'":')
+    if not _may_repeat_key(text, len(record) + nested):
+        return
+    names = [name for name, _ in json.loads(text, object_pairs_hook=list, parse_int=str)]
+    for name in record:
+        if names.count(name) > 1:
+            problem, remedy = f"the object has the key {name!r} twice.", "Give each value a key of its own."
+            raise RecordError(problem, remedy, table=table, place=Place(file=path, line=line), column=name)
+
+
 def _compact(record: Record) -> Record:
     """Spell nested values on one line, as they must stand in a file of one object a line."""
     for name, raw in record.items():
@@ -92,14 +117,13 @@ def _elements(stream: IO[bytes], table: str, path: str) -> Iterator[tuple[bytes,
         remedy = "Stage one array of JSON objects, whole."
         return RecordError(problem, remedy, table=table, place=Place(file=path, line=line))
 
-    source = blocks(stream, table, path)
+    # An array may be one long line.
+    source = blocks(stream, table, path, end=b"}")
     data, position, depth, begin, line = b"", 0, 0, 0, 1
     opened = closed = expects_comma = False
     while True:
         found = _TOKEN.search(data, position)
-        # A string may be open at the end of the data: a quote before the token, or without any, needs more.
-        gap = data[position : found.start() if found else len(data)]
-        if found is None or b'"' in gap:
+        if found is None or found["closing"] == b"":
             block = next(source, None)
             if block is None:
                 break
@@ -107,6 +131,7 @@ def _elements(stream: IO[bytes], table: str, path: str) -> Iterator[tuple[bytes,
             data, begin, position = data[keep:] + block.data, 0, position - keep
             continue
         if depth <= 1:
+            gap = data[position : found.start()]
             between = gap.strip(_BLANK)
             line += gap.count(b"\n")
             if closed:

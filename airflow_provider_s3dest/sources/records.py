@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from airflow_provider_s3dest.errors import Fault, S3DestinationError, SpecError, short
-from airflow_provider_s3dest.sources.arrow import is_arrow, open_frame
+from airflow_provider_s3dest.sources.arrow import is_arrow, open_stream
+from airflow_provider_s3dest.sources.pandas_frame import is_pandas, open_pandas
 from airflow_provider_s3dest.sources.table import (
     CHUNK_RECORDS,
     STREAM_WINDOW,
@@ -48,7 +50,7 @@ def open_records(name: str, records: Any, wanted: tuple[str, ...] | None) -> Tab
     if records is None:
         raise NoRecordsError(f"The records of table {name!r} are None. Return a list, an empty one for no records.")
     if is_arrow(records):
-        columns, chunks = open_frame(records, name)
+        columns, chunks = open_pandas(records, name) if is_pandas(records) else open_stream(records, name)
         return table_of_known(name, columns, chunks, wanted)
     if isinstance(records, (list, tuple)):
         return table_of_list(name, records, wanted)
@@ -58,7 +60,7 @@ def open_records(name: str, records: Any, wanted: tuple[str, ...] | None) -> Tab
             "Hand over the output of a task (task.output) or a list; a Jinja string gives a list only with "
             "render_template_as_native_obj=True."
         )
-    if isinstance(records, Sequence):
+    if isinstance(records, Sequence) and not isinstance(records, deque):  # a deque has no slices
         return table_of_stream(name, chunks_of(_flattened(records)), wanted)
     return table_of_stream(name, chunks_of(records), wanted)
 

@@ -15,6 +15,7 @@ from airflow_provider_s3dest.sources import json_file
 from airflow_provider_s3dest.sources.arrow import ArrowFile
 from airflow_provider_s3dest.sources.compression import SUFFIXES, unpacked, unpacking_error
 from airflow_provider_s3dest.sources.csv_file import CsvFile
+from airflow_provider_s3dest.sources.staging_pattern import StagingPattern, captures_table, has_wildcard
 from airflow_provider_s3dest.sources.stores import Store
 from airflow_provider_s3dest.sources.table import Columns, Rows, Table, table_of_known, table_of_stream
 
@@ -32,10 +33,7 @@ FORMATS: Mapping[str, str] = {
 }
 """What a file is, by its ending before that of its compression."""
 
-_TABLE = re.compile(r"\{\{\s*TABLE\s*\}\}")
-_WILD = re.compile(r"[*?\[]")
 _SCHEME = re.compile(r"^([a-z][a-z0-9+.-]*)://", re.IGNORECASE)
-_SHOWN = r"(?![._])"
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +57,7 @@ def check_staging_path(staging_path: Any, table: str | None) -> Iterator[Fault]:
     if wrong or not all(isinstance(path, (str, os.PathLike)) and str(path) for path in paths):
         yield Fault("staging_path", f"is {short(staging_path)}.", "Give a path or a list of paths.")
         return
-    captures = {bool(_TABLE.search(str(path))) for path in paths}
+    captures = {captures_table(str(path)) for path in paths}
     for path in map(str, paths):
         for name in path_template.placeholders(path):
             if path_template.is_placeholder(name) and name != "TABLE":
@@ -98,7 +96,8 @@ def staged_tables(
     found: dict[str, tuple[str, StagedFile]] = {}
     for path in map(str, paths):
         matched = list(_matches(path.removeprefix("file://"), table, store_of))
-        found.update((file.path, (name, file)) for name, file in matched)
+        for name, file in matched:
+            found[file.path if _SCHEME.match(file.path) else os.path.abspath(file.path)] = name, file
         if not matched:
             where = "" if _SCHEME.match(path) or os.path.isabs(path) else f" below {os.getcwd()}"
             raise StagingError(
@@ -118,10 +117,9 @@ def open_staged(name: str, files: Sequence[StagedFile], wanted: tuple[str, ...] 
     """
     if all(file.format not in ("ndjson", "json") for file in files):
         known: dict[str, None] = {}
-        if wanted is None:
-            for file in files:
-                with _Opened(file, name) as opened:
-                    known.update(dict.fromkeys(opened.header()))
+        for file in files:
+            with _Opened(file, name) as opened:
+                known.update(dict.fromkeys(opened.header()))
         return table_of_known(name, known, _all_chunks(name, files), wanted)
     return table_of_stream(name, _all_chunks(name, files), wanted)
 
@@ -153,8 +151,16 @@ class _Opened:
         self._file, self._table = file, table
 
     def __enter__(self) -> _Reader:
-        file, table = self._file, self._table
+        file = self._file
         self._stored = file.store.open(file.path)
+        try:
+            return self._reader()
+        except Exception as error:
+            self.__exit__(type(error), error, None)
+            raise
+
+    def _reader(self) -> _Reader:
+        file, table = self._file, self._table
         stream = unpacked(self._stored, file.compression)
         if file.format in ("csv", "tsv"):
             return CsvFile(stream, "\t" if file.format == "tsv" else ",", table, file.path)
@@ -174,14 +180,15 @@ def _matches(path: str, table: str | None, store_of: Callable[[str], Store]) -> 
     scheme = _SCHEME.match(path)
     store = store_of(scheme[1].lower() if scheme else "")
     # On the disk a name may hold what looks like a wildcard; elsewhere the question would be one request more.
-    may_be_file = not (_TABLE.search(path) or path.endswith("/") or (scheme and _WILD.search(path)))
+    may_be_file = not (captures_table(path) or path.endswith("/") or (scheme and has_wildcard(path)))
     if may_be_file and store.is_file(path):
         yield table or "", _staged(store, path)
         return
-    base, pattern = _pattern(path)
-    for found in store.below(base):
-        if match := pattern.fullmatch(found):
-            yield table if table is not None else match["table"], _staged(store, found)
+    pattern = StagingPattern.of(path)
+    for found in store.below(pattern.folder):
+        captured = pattern.match(found)
+        if captured is not None:
+            yield table if table is not None else captured, _staged(store, found)
 
 
 def _staged(store: Store, path: str) -> StagedFile:
@@ -194,50 +201,3 @@ def _staged(store: Store, path: str) -> StagedFile:
             f"{path} has an ending that tells no format. Known are {', '.join(FORMATS)}, each also with .gz or .zst."
         )
     return StagedFile(store, path, FORMATS[ending.lower()], compression)
-
-
-def _pattern(path: str) -> tuple[str, re.Pattern[str]]:
-    """Translate a folder, a glob or a path with ``{{TABLE}}`` into the folder to list and what to match there."""
-    is_folder = path.endswith("/")
-    parts = _TABLE.sub("{{TABLE}}", path.rstrip("/")).split("/")
-    wild = [bool(_WILD.search(part)) or "{{TABLE}}" in part for part in parts]
-    first = wild.index(True) if True in wild else len(parts)
-    base = "/".join(parts[:first]) + "/" if first else ""
-    seen_table = False
-    translated = [re.escape(base)]
-    rest = parts[first:]
-    for position, part in enumerate(rest):
-        is_last = position == len(rest) - 1
-        if part == "**":
-            translated.append(rf"(?:{_SHOWN}[^/]+/)*" + (rf"{_SHOWN}[^/]+" if is_last else ""))
-            continue
-        text, seen_table = _component(part, seen_table)
-        translated.append(text + ("" if is_last else "/"))
-    below = rf"{_SHOWN}[^/]+(?:/{_SHOWN}[^/]+)*"
-    if not rest:
-        translated.append(below)
-    elif is_folder or rest[-1] == "{{TABLE}}":
-        translated.append(f"/{below}")
-    elif not _WILD.search(rest[-1]) and "{{TABLE}}" not in rest[-1]:
-        translated.append(f"(?:/{below})?")
-    return base, re.compile("".join(translated), re.DOTALL)
-
-
-def _component(part: str, seen_table: bool) -> tuple[str, bool]:
-    """Translate one folder or file name; wildcards don't match a leading ``_`` or ``.``."""
-    text = _SHOWN if part[0] in "*?[{" else ""
-    for piece in re.split(r"(\{\{TABLE\}\}|\*|\?|\[[!^]?\]?[^\]]*\])", part):
-        if piece == "{{TABLE}}":
-            text += "(?P=table)" if seen_table else "(?P<table>[^/]+?)"
-            seen_table = True
-        elif piece == "*":
-            text += "[^/]*"
-        elif piece == "?":
-            text += "[^/]"
-        elif piece.startswith("[") and len(piece) > 1:
-            negated = piece[1] in "!^"
-            members = re.escape(piece[2:-1] if negated else piece[1:-1]).replace(r"\-", "-")
-            text += f"[{'^' * negated}{members}]"
-        else:
-            text += re.escape(piece)
-    return text, seen_table

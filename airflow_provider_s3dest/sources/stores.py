@@ -39,18 +39,24 @@ class LocalStore:
         return os.path.isfile(path)
 
     def below(self, folder: str) -> Iterator[str]:
-        if not os.path.isdir(folder or "."):
-            return
-        seen = set()
-        for parent, folders, files in os.walk(folder or ".", followlinks=True, onerror=_refuse):
-            inode = os.stat(parent)
-            if (inode.st_dev, inode.st_ino) in seen:
-                folders.clear()
-                continue
-            seen.add((inode.st_dev, inode.st_ino))
-            for name in files:
-                path = os.path.join(parent, name)
-                yield path if folder else os.path.relpath(path)
+        if os.path.isdir(folder or "."):
+            yield from self._walk(folder, frozenset())
+
+    def _walk(self, folder: str, above: frozenset[tuple[int, int]]) -> Iterator[str]:
+        """Give the files of a folder and, links followed, of those below; a link back to one above is a loop."""
+        try:
+            own = os.stat(folder or ".")
+            names = os.listdir(folder or ".")
+        except OSError as error:
+            raise StagingError(
+                f"{folder} can't be listed: {error.strerror}. Check that the worker may read it."
+            ) from error
+        above |= {(own.st_dev, own.st_ino)}
+        for path in (os.path.join(folder, name) for name in names):
+            if not os.path.isdir(path):
+                yield path
+            elif ((inside := os.stat(path)).st_dev, inside.st_ino) not in above:
+                yield from self._walk(path, above)
 
     def open(self, path: str) -> IO[bytes]:
         try:
@@ -63,12 +69,6 @@ class LocalStore:
             ) from error
 
 
-def _refuse(error: OSError) -> None:
-    raise StagingError(
-        f"{error.filename} can't be listed: {error.strerror}. Check that the worker may read it."
-    ) from error
-
-
 class S3Store:
     """Objects of S3, by paths such as ``s3://bucket/key``, read with one boto3 client."""
 
@@ -77,7 +77,7 @@ class S3Store:
         self._etags: dict[str, str] = {}
 
     def is_file(self, path: str) -> bool:
-        from botocore.exceptions import ClientError
+        from botocore.exceptions import BotoCoreError, ClientError
 
         bucket, key = split(path)
         if not key or key.endswith("/"):
@@ -87,6 +87,8 @@ class S3Store:
         except ClientError as error:
             if error.response["ResponseMetadata"].get("HTTPStatusCode") == 404:
                 return False
+            raise store_error(error, "HeadObject", bucket, key) from error
+        except BotoCoreError as error:
             raise store_error(error, "HeadObject", bucket, key) from error
         return True
 
@@ -164,7 +166,7 @@ class S3Reader(io.RawIOBase):
         return self._position
 
     def readinto(self, buffer: Any) -> int:
-        from botocore.exceptions import BotoCoreError, ClientError, HTTPClientError
+        from botocore.exceptions import BotoCoreError, ClientError, FlexibleChecksumError, HTTPClientError
 
         view = memoryview(buffer)
         for attempt in range(1, self.TRIES + 1):
@@ -178,7 +180,7 @@ class S3Reader(io.RawIOBase):
                 self._body.position += len(data)
                 self._position += len(data)
                 return len(data)
-            except ClientError as error:
+            except (ClientError, FlexibleChecksumError) as error:  # a wrong checksum is one of bytes already given out
                 raise store_error(error, "GetObject", self._bucket, self._key) from error
             except (HTTPClientError, BotoCoreError, OSError) as error:
                 self._drop()

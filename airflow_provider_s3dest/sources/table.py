@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import chain, islice
 from typing import Any, Protocol
 
 from airflow_provider_s3dest.errors import Fault, Place, RecordError, SpecError, short
+
+log = logging.getLogger(__name__)
 
 CHUNK_RECORDS = 1000
 """Records in a chunk of Python records: msgspec encodes 500 to 2,000 at a time fastest."""
@@ -56,10 +59,8 @@ class Rows:
         return len(self.rows)
 
     def column(self, name: str) -> Sequence[Any]:
-        try:
-            return [row[name] for row in self.rows]
-        except KeyError:
-            return [row.get(name) for row in self.rows]
+        # Not row[name]: a defaultdict would make up a value for a field that is missing.
+        return [row.get(name) for row in self.rows]
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,7 +106,7 @@ def check_columns(columns: Any) -> tuple[str, ...] | None:
 
 def table_of_known(name: str, known: Iterable[str], chunks: Iterable[Chunk], wanted: tuple[str, ...] | None) -> Table:
     """Make a table of chunks whose columns are known beforehand (typed files, headers, data frames)."""
-    return Table(name, wanted or tuple(known), iter(chunks))
+    return Table(name, _chosen(name, tuple(known), wanted), iter(chunks))
 
 
 def table_of_list(name: str, records: Sequence[Any], wanted: tuple[str, ...] | None) -> Table:
@@ -116,7 +117,7 @@ def table_of_list(name: str, records: Sequence[Any], wanted: tuple[str, ...] | N
     columns: dict[str, None] = {}
     for chunk in chunks:
         _collect(name, chunk, columns)
-    return Table(name, wanted or tuple(columns), iter(chunks))
+    return Table(name, _chosen(name, tuple(columns), wanted), iter(chunks))
 
 
 def table_of_stream(name: str, chunks: Iterable[Rows | Columns], wanted: tuple[str, ...] | None) -> Table:
@@ -139,10 +140,18 @@ def table_of_stream(name: str, chunks: Iterable[Rows | Columns], wanted: tuple[s
     return Table(name, tuple(columns), _without_late_columns(name, chain(head, stream), columns))
 
 
+def _chosen(table: str, known: tuple[str, ...], wanted: tuple[str, ...] | None) -> tuple[str, ...]:
+    missing = [name for name in wanted or () if name not in known]
+    if missing and known:
+        log.warning("Table %s: no record has the columns %s that `columns` names; they are null.", table, missing)
+    return wanted or known
+
+
 def chunks_of(records: Iterable[Any]) -> Iterator[Rows]:
     """Cut a stream of mappings into chunks."""
     stream, start = iter(records), 0
-    while rows := list(islice(stream, CHUNK_RECORDS)):
+    # Copied, for a generator may change one dict over and over and yield it each time.
+    while rows := [row.copy() if type(row) is dict else row for row in islice(stream, CHUNK_RECORDS)]:
         yield Rows(rows, Places(start))
         start += len(rows)
 
@@ -217,3 +226,13 @@ def _check_names(table: str, keys: Iterable[Any], places: Places, position: int)
                 place=places[position],
                 column=short(key),
             )
+        try:
+            key.encode()
+        except UnicodeEncodeError as error:
+            raise RecordError(
+                f"the key {short(key)} holds half of a surrogate pair and is no Unicode.",
+                "Decode it properly upstream.",
+                table=table,
+                place=places[position],
+                column=short(key),
+            ) from error

@@ -1,4 +1,4 @@
-"""Cuts a text file into blocks that end with a line, checked to be UTF-8."""
+"""Cuts a text file into blocks, of whole lines as a rule, checked to be UTF-8."""
 
 from __future__ import annotations
 
@@ -15,24 +15,25 @@ _BOM = b"\xef\xbb\xbf"
 
 @dataclass(frozen=True, slots=True)
 class Block:
-    """Whole lines of a file, in bytes and as text, and the number of the first, from 1."""
+    """A piece of a file, in bytes and as text, and the number of the line on which it begins, from 1."""
 
     data: bytes
     text: str
     first_line: int
 
 
-def blocks(stream: IO[bytes], table: str, path: str) -> Iterator[Block]:
+def blocks(stream: IO[bytes], table: str, path: str, end: bytes = b"\n") -> Iterator[Block]:
     """Read a file block by block; a byte order mark is taken off.
 
+    :param end: the ASCII character that each block but the last ends with; by it, a block is whole lines.
     :raises RecordError: at the line that holds a byte that is not UTF-8.
     """
     line = 1
     rest = [stream.read(3).removeprefix(_BOM)]
     while True:
         read = stream.read(BLOCK_BYTES)
-        cut = read.rfind(b"\n") + 1
-        if read and not cut:  # a line longer than a block
+        cut = read.rfind(end) + 1
+        if read and not cut:  # such as a line longer than a block
             rest.append(read)
             continue
         data = b"".join((*rest, read[:cut] if read else b""))

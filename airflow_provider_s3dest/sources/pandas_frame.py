@@ -1,0 +1,53 @@
+"""Reads a pandas frame: typed columns through Arrow, columns of Python objects as the objects they hold."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from airflow_provider_s3dest.errors import Fault, SpecError
+from airflow_provider_s3dest.sources.arrow import BATCH_RECORDS, column_values, import_pyarrow, unique_names
+from airflow_provider_s3dest.sources.table import Columns, Places
+
+
+def is_pandas(value: Any) -> bool:
+    """Say whether a value is a pandas frame, without importing pandas."""
+    return type(value).__module__.partition(".")[0] == "pandas" and hasattr(value, "columns")
+
+
+def open_pandas(frame: Any, table: str) -> tuple[tuple[str, ...], Iterator[Columns]]:
+    """Open a pandas frame: its column names and its chunks.
+
+    An index that has a name is a column, behind the others; one that has none is no data and is left out.
+
+    :raises SpecError: if two columns have the same name, or a column has no form in Arrow.
+    """
+    pyarrow = import_pyarrow()
+    indexes = [name for name in frame.index.names if name is not None]
+    names = unique_names([str(name) for name in (*frame.columns, *indexes)], table)
+    plain = frame.reset_index(level=indexes) if indexes else frame
+    plain = plain[[*frame.columns, *indexes]].reset_index(drop=True).set_axis(names, axis=1)
+    # Arrow would give all objects of a column one type, and change some on the way.
+    objects = [name for name in names if plain[name].dtype == object]
+    try:
+        typed = pyarrow.RecordBatch.from_pandas(plain.drop(columns=objects), preserve_index=False)
+    except (pyarrow.ArrowException, ValueError, TypeError, OverflowError) as error:
+        problem = f"table {table!r} has no form in Arrow: {error}."
+        raise SpecError([Fault("records", problem, "Hand over columns that each have one type.")]) from error
+
+    def chunks() -> Iterator[Columns]:
+        for start in range(0, len(plain), BATCH_RECORDS):
+            part, places = typed.slice(start, BATCH_RECORDS), Places(start)
+            rows = plain.iloc[start : start + BATCH_RECORDS]
+            values = {
+                name: _objects(rows[name]) if name in objects else column_values(part.column(name), name, places, table)
+                for name in names
+            }
+            yield Columns(values, places, len(rows))
+
+    return tuple(names), chunks()
+
+
+def _objects(series: Any) -> list[Any]:
+    """Give the objects of a column, None where pandas counts one as missing."""
+    return [None if missing else value for value, missing in zip(series.tolist(), series.isna().tolist(), strict=True)]

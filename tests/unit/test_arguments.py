@@ -1,0 +1,161 @@
+"""Rules between the arguments of a load, also while some are not known yet."""
+
+from __future__ import annotations
+
+import logging
+from typing import Any
+
+import pytest
+
+from airflow_provider_s3dest.arguments import LoadArguments, check_literal_records, table_faults
+from airflow_provider_s3dest.errors import RecordError
+from airflow_provider_s3dest.spec_fields import SpecFields
+
+FIELDS: dict[str, Any] = {"bucket": "lake", "path": "raw/{{TABLE}}/{{UUID}}.csv", "format": "csv"}
+RECORDS = [{"id": 1}]
+
+
+def _keys(*, unknown: tuple[str, ...] = (), fields: dict[str, Any] | None = None, **arguments: Any) -> list[str]:
+    arguments = {"fields": FIELDS if fields is None else fields, **arguments}
+    return [fault.key for fault in LoadArguments(**arguments).faults(unknown)]
+
+
+class TestInput:
+    def test_records_of_a_named_table_are_enough(self) -> None:
+        assert _keys(records=RECORDS, table="orders") == []
+
+    def test_a_staging_path_of_a_named_table_is_enough(self) -> None:
+        assert _keys(staging_path="staging/*.csv", table="orders") == []
+
+    def test_a_staging_path_may_name_the_tables_itself(self) -> None:
+        assert _keys(staging_path="staging/{{TABLE}}/*.csv") == []
+
+    def test_a_mapping_names_its_tables_itself(self) -> None:
+        assert _keys(records={"orders": RECORDS, "items": []}) == []
+
+    def test_neither_or_both_inputs_are_refused(self) -> None:
+        assert _keys(table="orders") == ["records"]
+        assert _keys(records=RECORDS, staging_path="staging/*.csv", table="orders") == ["records"]
+
+    @pytest.mark.parametrize("records", [None, "x", b"x", 5, 1.5, True])
+    def test_what_can_be_no_records_is_refused(self, records: Any) -> None:
+        assert _keys(records=records, table="orders") == ["records"]
+
+    def test_a_list_of_records_needs_a_table(self) -> None:
+        assert _keys(records=RECORDS) == ["table"]
+
+    @pytest.mark.parametrize("table", ["", ".", "..", 5, ["orders"], "{{UUID}}"])
+    def test_a_table_that_can_t_be_part_of_a_key_is_refused(self, table: Any) -> None:
+        assert _keys(records=RECORDS, table=table) == ["table"]
+
+    def test_a_table_beside_a_mapping_of_tables_is_refused(self) -> None:
+        assert _keys(records={"orders": RECORDS}, table="orders") == ["table"]
+
+    def test_a_table_is_named_once_by_argument_or_staging_path(self) -> None:
+        assert _keys(staging_path="staging/{{TABLE}}/*.csv", table="orders") == ["table"]
+        assert _keys(staging_path="staging/*.csv") == ["table"]
+
+    @pytest.mark.parametrize("columns", ["id", ["id", "id"]])
+    def test_columns_are_a_list_of_different_names(self, columns: Any) -> None:
+        assert _keys(records=RECORDS, table="orders", columns=columns) == ["columns"]
+
+    @pytest.mark.parametrize("name", ["atomic", "state_path", "delete_staging"])
+    def test_what_is_still_to_come_is_refused_as_not_supported_yet(self, name: str) -> None:
+        arguments: dict[str, Any] = {name: "x"}
+        (fault,) = LoadArguments(FIELDS, records=RECORDS, table="orders", **arguments).faults()
+        assert (fault.key, fault.problem) == (name, "is not supported yet.")
+
+    def test_faults_of_spec_and_arguments_are_told_together(self) -> None:
+        fields = {**FIELDS, "bucket": "", "format": "xml"}
+        keys = _keys(fields=fields, records=None, table="orders", columns="id", atomic=True)
+        assert keys == ["bucket", "format", "atomic", "records", "columns"]
+
+
+class TestSeveralTables:
+    @pytest.mark.parametrize("path", ["raw/{{UUID}}.csv", "all.csv"])
+    def test_they_need_a_table_in_the_path(self, path: str) -> None:
+        fields = {**FIELDS, "path": path, **({} if "UUID" in path else {"no_rotate": True})}
+        assert _keys(fields=fields, records={"orders": [], "items": []}) == ["path"]
+        assert _keys(fields=fields, records={"orders": []}) == []
+
+    @pytest.mark.parametrize("path", ["{{TABLE}}", "{{ TABLE }}", "{{TABLE_HYPHEN}}"])
+    def test_either_spelling_of_the_table_keeps_them_apart(self, path: str) -> None:
+        assert list(table_faults(path, ["orders", "items"])) == []
+
+
+class TestWhatIsNotKnownYet:
+    def test_nothing_is_missed_while_anything_may_still_come(self) -> None:
+        unknown = (*SpecFields.model_fields, "records", "table", "columns")
+        assert _keys(fields={}, records=None, columns="id", unknown=unknown) == []
+
+    def test_what_is_known_is_judged_all_the_same(self) -> None:
+        assert _keys(fields={"batch_size": 0}, records=RECORDS, unknown=("bucket", "path", "format", "table")) == [
+            "batch_size"
+        ]
+
+    def test_a_path_is_not_held_against_a_no_rotate_that_may_still_come(self) -> None:
+        fields = {**FIELDS, "path": "raw/{{TABLE}}.csv"}
+        assert _keys(fields=fields, records=RECORDS, table="orders", unknown=("no_rotate",)) == []
+        assert _keys(fields=fields, records=RECORDS, table="orders") == ["path"]
+
+    def test_options_are_not_held_against_a_format_that_may_still_come(self) -> None:
+        fields = {**FIELDS, "format_spec": {"quote": "'"}}
+        assert _keys(fields=fields, records=RECORDS, table="orders", unknown=("format",)) == []
+        assert _keys(fields=fields, records=RECORDS, table="orders") == ["format_spec.quote"]
+
+    def test_a_path_of_jinja_is_judged_once_it_is_rendered(self) -> None:
+        fields = {**FIELDS, "path": "/raw/{{ ds }}"}
+        assert _keys(fields=fields, records={"orders": [], "items": []}, unknown=("path",)) == []
+
+
+class TestWarning:
+    @staticmethod
+    def _warnings(caplog: pytest.LogCaptureFixture, path: str, **arguments: Any) -> list[str]:
+        caplog.clear()
+        with caplog.at_level(logging.WARNING, "airflow_provider_s3dest.arguments"):
+            LoadArguments({**FIELDS, "path": path, "no_rotate": True}, **arguments).warn()
+        return [record.getMessage() for record in caplog.records]
+
+    def test_one_object_under_a_lasting_name_warns_that_the_next_run_overwrites(
+        self, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        (message,) = self._warnings(caplog, "raw/{{TABLE}}.csv")
+        assert "the next run overwrites" in message
+        assert "raw/{{TABLE}}.csv" in message
+
+    @pytest.mark.parametrize("path", ["{{DAY}}/{{TABLE}}", "{{SYNC_ID}}/{{TABLE}}"])
+    def test_a_date_or_the_run_in_the_path_does_not_warn(self, caplog: pytest.LogCaptureFixture, path: str) -> None:
+        assert self._warnings(caplog, path) == []
+
+    def test_a_path_that_jinja_made_differ_does_not_warn(self, caplog: pytest.LogCaptureFixture) -> None:
+        assert self._warnings(caplog, "2026-01-31/x.csv", written_path="{{ ds }}/x.csv") == []
+
+    def test_batches_do_not_warn(self, caplog: pytest.LogCaptureFixture) -> None:
+        with caplog.at_level(logging.WARNING):
+            LoadArguments(FIELDS).warn()
+        assert caplog.records == []
+
+
+class TestLiteralRecords:
+    @pytest.mark.parametrize("records", [[], [{"a": 1}], ({"a": None},), {"t": [{"a": 1}], "u": []}, {"t": None}])
+    def test_good_ones_pass(self, records: Any) -> None:
+        check_literal_records(records, "orders")
+
+    @pytest.mark.parametrize(
+        ("records", "table", "index"),
+        [
+            ([{"a": 1}, 5], "orders", 1),
+            ([{"a": 1}, ["a"]], "orders", 1),
+            ([{1: "a"}], "orders", 0),
+            ({"items": [{"a": 1}, {"a": 2}, None]}, "items", 2),
+        ],
+    )
+    def test_a_bad_one_is_found_with_its_place(self, records: Any, table: str, index: int) -> None:
+        with pytest.raises(RecordError) as caught:
+            check_literal_records(records, "orders")
+        assert (caught.value.table, caught.value.index) == (table, index)
+
+    def test_a_stream_is_left_alone(self) -> None:
+        stream = iter([5])
+        check_literal_records(stream, "orders")
+        assert next(stream) == 5

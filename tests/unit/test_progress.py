@@ -1,0 +1,128 @@
+"""What the log tells of a load: lines on the way, one at the end, and a hint about many small objects."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from types import SimpleNamespace
+
+import pytest
+
+from airflow_provider_s3dest import progress
+from airflow_provider_s3dest.progress import Progress, size_text
+from airflow_provider_s3dest.report import LoadReport, TableReport
+
+MIB = 2**20
+
+
+class Clock:
+    """A clock that stands still until it is moved."""
+
+    def __init__(self) -> None:
+        self.now = 100.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
+    clock = Clock()
+    monkeypatch.setattr(progress, "time", SimpleNamespace(monotonic=clock))
+    return clock
+
+
+@pytest.fixture(autouse=True)
+def _all_levels(caplog: pytest.LogCaptureFixture) -> Iterator[None]:
+    with caplog.at_level(logging.INFO, progress.__name__):
+        yield
+
+
+def _report(objects: int, size: int, *tables: str) -> LoadReport:
+    own = {table: TableReport(12_345, objects, size, ("id",), "raw/") for table in tables or ("orders",)}
+    return LoadReport(12_345, objects, size, "lake", own, None)
+
+
+def test_a_line_comes_every_five_seconds_and_no_sooner(clock: Clock, caplog: pytest.LogCaptureFixture) -> None:
+    told = Progress()
+    told.begin("orders")
+    for second in range(1, 21):
+        clock.now += 1
+        told.encoded(1000)
+        told.tick()
+        told.tick()
+        assert len(caplog.messages) == second // 5
+
+
+def test_the_line_tells_table_records_objects_bytes_and_rates(clock: Clock, caplog: pytest.LogCaptureFixture) -> None:
+    told = Progress()
+    told.begin("planes")
+    told.encoded(2_000)
+    told.begin("flights")
+    told.encoded(18_000)
+    told.stored(3 * MIB)
+    told.stored(2 * MIB)
+    clock.now += 10
+    told.tick()
+    assert caplog.messages == [
+        "Table flights: 20,000 records encoded, 2 objects stored, 5.0 MiB, 2,000 records/s, 512.0 KiB/s"
+    ]
+
+
+def test_no_object_is_lost_when_many_threads_count(clock: Clock, caplog: pytest.LogCaptureFixture) -> None:
+    told = Progress()
+    with ThreadPoolExecutor(8) as threads:
+        list(threads.map(told.stored, [1] * 5_000))
+    clock.now += 10
+    told.tick()
+    assert "5,000 objects stored, 4.9 KiB" in caplog.messages[0]
+
+
+def test_the_last_line_sums_the_load_up(clock: Clock, caplog: pytest.LogCaptureFixture) -> None:
+    told = Progress()
+    clock.now += 2.5
+    told.end(_report(3, 1536), "Stored")
+    assert caplog.messages == ["Stored 12,345 records of table orders as 3 objects (1.5 KiB) in s3://lake, 2.5 s"]
+
+
+def test_the_last_line_counts_several_tables(clock: Clock, caplog: pytest.LogCaptureFixture) -> None:
+    Progress().end(_report(3, 1536, "orders", "items"), "Would store")
+    assert caplog.messages[0].startswith("Would store 12,345 records of 2 tables as 3 objects")
+
+
+def test_a_load_of_nothing_has_a_last_line_too(clock: Clock, caplog: pytest.LogCaptureFixture) -> None:
+    Progress().end(LoadReport(0, 0, 0, "lake", {}, []), "Stored")
+    assert caplog.messages == ["Stored 0 records of 0 tables as 0 objects (0 bytes) in s3://lake, 0.0 s"]
+
+
+@pytest.mark.parametrize(
+    ("objects", "each", "hinted"),
+    [(1_001, MIB, True), (1_000, MIB, False), (1_001, 8 * MIB, False), (1_001, 8 * MIB - 1, True)],
+)
+def test_many_small_objects_give_a_hint(
+    clock: Clock, caplog: pytest.LogCaptureFixture, objects: int, each: int, hinted: bool
+) -> None:
+    Progress().end(_report(objects, objects * each), "Stored")
+    hints = [record.getMessage() for record in caplog.records if record.levelno == logging.WARNING]
+    assert len(hints) == hinted
+    if hinted:
+        assert hints[0].startswith("1,001 objects of ")
+        assert "Raise `batch_size` and `batch_size_bytes`" in hints[0]
+
+
+@pytest.mark.parametrize(
+    ("size", "text"),
+    [
+        (0, "0 bytes"),
+        (1023, "1,023 bytes"),
+        (1024, "1.0 KiB"),
+        (1536, "1.5 KiB"),
+        (5 * MIB, "5.0 MiB"),
+        (2 * 1024 * MIB, "2.0 GiB"),
+        (3 * MIB**2, "3.0 TiB"),
+        (5000 * MIB**2, "5000.0 TiB"),
+    ],
+)
+def test_sizes_are_told_in_the_unit_that_fits(size: int, text: str) -> None:
+    assert size_text(size) == text

@@ -1,0 +1,188 @@
+"""What a task may hand over as records, and what is refused with the place and the way out."""
+
+from __future__ import annotations
+
+from collections import OrderedDict, UserDict, UserList, deque
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import pyarrow
+import pytest
+
+from airflow_provider_s3dest.errors import RecordError, SpecError
+from airflow_provider_s3dest.sources.records import NoRecordsError, open_records, tables_of
+from airflow_provider_s3dest.sources.table import CHUNK_RECORDS
+from tests.unit.tables import csv_of, json_of, rows_of
+
+RECORDS = [{"a": 1}, {"a": 2}, {"a": 3}]
+
+
+class LazyResults(Sequence[Any]):
+    """The results of a mapped task: fetched by slices, each a request that is kept on record."""
+
+    def __init__(self, results: list[Any]) -> None:
+        self._results = results
+        self.requests: list[tuple[int, int]] = []
+
+    def __getitem__(self, part: Any) -> Any:
+        assert isinstance(part, slice), "one request a result is too many"
+        self.requests.append((part.start, part.stop))
+        return self._results[part]
+
+    def __len__(self) -> int:
+        raise AssertionError("asking for the length is one more request")
+
+
+class Forgetful:
+    """Can be read once only, and not asked for its length."""
+
+    def __init__(self, records: list[Any]) -> None:
+        self._records = records
+
+    def __iter__(self) -> Iterator[Any]:
+        records, self._records = self._records, []
+        return iter(records)
+
+
+@pytest.mark.parametrize(
+    "records",
+    [
+        RECORDS,
+        tuple(RECORDS),
+        iter(RECORDS),
+        (record for record in RECORDS),
+        map(dict, RECORDS),
+        Forgetful(RECORDS),
+        deque(RECORDS),
+        UserList(RECORDS),
+        {1: {"a": 1}, 2: {"a": 2}, 3: {"a": 3}}.values(),
+        LazyResults(list(RECORDS)),
+        LazyResults([RECORDS[:2], [], RECORDS[2:]]),
+        LazyResults([tuple(RECORDS[:1]), RECORDS[1], RECORDS[2:]]),
+        [UserDict(record) for record in RECORDS],
+        [OrderedDict(record) for record in RECORDS],
+        pyarrow.table({"a": [1, 2, 3]}),
+    ],
+    ids=lambda records: type(records).__name__,
+)
+def test_records_may_come_in_any_of_these(records: Any) -> None:
+    assert csv_of(records) == "a\n1\n2\n3\n"
+
+
+@pytest.mark.parametrize("records", [[], (), iter([]), LazyResults([]), LazyResults([[], []]), deque()], ids=repr)
+def test_no_records_are_a_load_of_none(records: Any) -> None:
+    table = open_records("t", records, None)
+    assert (table.columns, rows_of(table)) == ((), [])
+
+
+@pytest.mark.parametrize(
+    ("records", "said"),
+    [
+        (None, "The records of table 't' are None. Return a list, an empty one for no records."),
+        ("[{'a': 1}]", "render_template_as_native_obj=True"),
+        (b"x", "no list of mappings but bytes: b'x'"),
+        (bytearray(b"x"), "no list of mappings but bytearray"),
+        (5, "no list of mappings but int: 5"),
+        (True, "no list of mappings but bool"),
+        ({"a": 1}, "no list of mappings but dict"),
+        (object(), "no list of mappings but object"),
+    ],
+    ids=repr,
+)
+def test_what_is_no_records_is_refused(records: Any, said: str) -> None:
+    with pytest.raises(NoRecordsError) as refused:
+        open_records("t", records, None)
+    assert said in str(refused.value)
+    assert refused.value.final
+
+
+@pytest.mark.parametrize("wanted", [None, ("a",)])
+@pytest.mark.parametrize("position", [0, 1, 1500, 12_000])
+@pytest.mark.parametrize("kind", ["list", "stream"])
+@pytest.mark.parametrize(
+    ("record", "said"),
+    [
+        (None, "not NoneType: None"),
+        ("text", "not str: 'text'"),
+        (5, "not int: 5"),
+        ([{"a": 1}], "not list"),
+        ([("a", 1)], "not list"),
+        ({1: 2}, "the key 1 is no string but int"),
+        ({"a": 1, None: 2}, "the key None is no string but NoneType"),
+        ({"a": 1, ("x", "y"): 2}, "is no string but tuple"),
+        ({"\ud800": 1}, "half of a surrogate pair"),
+    ],
+)
+def test_record_that_is_none_is_refused_with_its_index(
+    record: Any, said: str, kind: str, position: int, wanted: tuple[str, ...] | None
+) -> None:
+    records: list[Any] = [{"a": 1}] * position + [record] + [{"a": 1}] * 5
+    with pytest.raises(RecordError) as refused:
+        json_of(records if kind == "list" else iter(records), wanted)
+    assert said in str(refused.value)
+    assert (refused.value.table, refused.value.index) == ("t", position)
+    assert f"table 't', record {position}" in str(refused.value)
+
+
+def test_results_of_a_mapped_task_are_fetched_many_at_a_time_and_few_when_they_are_long() -> None:
+    short = LazyResults([{"a": number} for number in range(3500)])
+    assert [row["a"] for row in rows_of(open_records("t", short, None))] == list(range(3500))
+    assert len(short.requests) <= 6
+    long = LazyResults([[{"a": number}] * 20_000 for number in range(4)])
+    assert len(rows_of(open_records("t", long, None))) == 80_000
+    assert all(stop - start == 1 for start, stop in long.requests)
+    starts = [start for start, _ in short.requests]
+    assert starts == sorted(set(starts))
+
+
+def test_stream_is_read_no_further_than_needed_before_its_first_chunk() -> None:
+    read = 0
+
+    def records() -> Iterator[dict[str, int]]:
+        nonlocal read
+        for read in range(1, 50_001):
+            yield {"a": read}
+
+    table = open_records("t", records(), None)
+    assert read == 10_000
+    assert len(next(table.chunks)) == CHUNK_RECORDS
+    assert read == 10_000
+    with_columns = open_records("t", records(), ("a",))
+    next(with_columns.chunks)
+    assert read == CHUNK_RECORDS
+
+
+def test_generator_may_yield_one_dict_over_and_over() -> None:
+    def records() -> Iterator[dict[str, int]]:
+        record: dict[str, int] = {}
+        for number in range(3):
+            record["a"] = number
+            yield record
+
+    assert csv_of(records()) == "a\n0\n1\n2\n"
+
+
+def test_error_of_a_generator_is_the_error_of_the_load() -> None:
+    def records() -> Iterator[dict[str, int]]:
+        yield {"a": 1}
+        raise RuntimeError("the source went away")
+
+    with pytest.raises(RuntimeError, match="the source went away"):
+        csv_of(records())
+
+
+def test_mapping_gives_tables_by_name() -> None:
+    given = {"one": [{"a": 1}], "two": iter([{"b": 2}]), "three": pyarrow.table({"c": [3]})}
+    tables = {name: open_records(name, records, None) for name, records in tables_of(given, None).items()}
+    assert list(tables) == ["one", "two", "three"]
+    assert [rows_of(table) for table in tables.values()] == [[{"a": 1}], [{"b": 2}], [{"c": 3}]]
+
+
+def test_records_of_one_table_need_its_name_and_a_mapping_of_tables_has_its_own() -> None:
+    assert tables_of(RECORDS, "t") == {"t": RECORDS}
+    frame = pyarrow.table({"a": [1]})
+    assert tables_of(frame, "t") == {"t": frame}
+    with pytest.raises(SpecError, match=r"`table`: is missing"):
+        tables_of(RECORDS, None)
+    with pytest.raises(SpecError, match=r"`table`: is 't' beside a mapping of tables"):
+        tables_of({"one": RECORDS}, "t")

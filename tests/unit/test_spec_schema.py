@@ -1,0 +1,151 @@
+"""The JSON Schema of the spec: current in its file, valid itself, and of one mind with the spec."""
+
+from __future__ import annotations
+
+import json
+from importlib.resources import files
+from typing import Any
+
+import pytest
+from jsonschema import Draft202012Validator
+
+from airflow_provider_s3dest.errors import SpecError
+from airflow_provider_s3dest.spec import DestinationSpec
+from airflow_provider_s3dest.spec_fields import REFUSED, UNUSED, SpecFields
+from airflow_provider_s3dest.spec_schema import json_schema
+
+FILE = files("airflow_provider_s3dest") / "destination_spec.schema.json"
+
+pytestmark = pytest.mark.filterwarnings("ignore:`.*` is accepted and not used")
+
+
+@pytest.fixture(scope="module")
+def schema() -> Draft202012Validator:
+    return Draft202012Validator(json_schema())
+
+
+def _accepted(spec: dict[str, Any]) -> bool:
+    """Say whether the spec is taken; what is only not supported yet counts as taken, as the schema has it."""
+    try:
+        DestinationSpec(**spec)
+    except SpecError as error:
+        return all("not supported yet" in fault.problem for fault in error.faults)
+    return True
+
+
+def test_the_file_is_what_make_schema_writes() -> None:
+    assert FILE.read_text(encoding="utf-8") == json.dumps(json_schema(), indent=2) + "\n"
+
+
+def test_the_schema_is_valid_itself() -> None:
+    Draft202012Validator.check_schema(json.loads(FILE.read_text(encoding="utf-8")))
+
+
+def test_every_default_keeps_its_own_rule(schema: Draft202012Validator) -> None:
+    required = {"bucket": "b", "path": "{{UUID}}", "format": "csv"}
+    defaults = {name: field["default"] for name, field in json_schema()["properties"].items() if "default" in field}
+    assert defaults.keys() > {"batch_size", "batch_size_bytes", "no_rotate", "compression"}
+    assert [error.message for error in schema.iter_errors({**defaults, **required})] == []
+    DestinationSpec(**{**required, **defaults})
+
+
+def test_every_field_is_described_in_one_sentence_or_more() -> None:
+    properties = json_schema()["properties"]
+    assert properties.keys() == SpecFields.model_fields.keys()
+    assert all(field["description"].endswith(".") for field in properties.values())
+
+
+@pytest.mark.parametrize("key", [*REFUSED, "migrate_mode", "Bucket", "spec"])
+def test_the_schema_refuses_keys_that_are_not_fields(schema: Draft202012Validator, key: str) -> None:
+    assert not schema.is_valid({"bucket": "b", "path": "{{UUID}}", "format": "csv", key: "x"})
+
+
+@pytest.mark.parametrize("key", UNUSED)
+def test_the_schema_accepts_what_is_not_used(schema: Draft202012Validator, key: str) -> None:
+    assert schema.is_valid({"bucket": "b", "path": "{{UUID}}", "format": "csv", key: False if key[0] == "t" else "30s"})
+
+
+SSE = "server_side_encryption_configuration"
+KMS = {"server_side_encryption": "aws:kms"}
+ANY: list[Any] = [
+    *(None, "", "x", " ", "\n", "a\r\nX: y", "ü", True, False, 0, 1, -1, 5.3, 10**30),
+    *([], ["x"], {}, {"a": "b"}),
+]
+VALUES: dict[str, list[Any]] = {
+    "bucket": ["lake", "s3://lake", "lake/raw", "my lake", "arn:aws:s3:eu-west-1:1:accesspoint/a", "{{TABLE}}", "a{b"],
+    "path": [
+        *("a", "a/b", "{{UUID}}", "{{ UUID }}", "{{-UUID-}}", "x{{UUID}}y", "a\\{{UUID}}", "a {{UUID}}"),
+        *("/{{UUID}}", "//{{UUID}}", "a//{{UUID}}", "{{UUID}}/", "{{UUID}}//", "./{{UUID}}", "../{{UUID}}"),
+        *("a/./{{UUID}}", "a/../{{UUID}}", "a./{{UUID}}", "{{UUID}}/.", "{{UUID}}/..", "{{UUID}}.", "{{UUID}}.."),
+        *("a\n{{UUID}}", "{{UUID}}\n", "{{UUID}}\x7f", "{{UUID}}\x00", ".{{UUID}}", "..{{UUID}}", ".", "..", "/"),
+        *("{{TABLE}}/{{YEAR}}-{{MONTH}}-{{DAY}}/{{UUID}}.{{FORMAT}}", "{{SYNC_ID}}/{{BATCH}}"),
+    ],
+    "format": ["csv", "json", "parquet", "CSV", "xml"],
+    "format_spec": [
+        {"delimiter": ";"},
+        *({"delimiter": char} for char in ("", ",,", "\t", " ", '"', "\n", "\r", "\0", "ü", "😀", 1, None)),
+        *({"skip_header": value} for value in (True, False, None, 0, "no")),
+        {"delimiter": ";", "skip_header": True, "quote": "'"},
+    ],
+    "compression": ["gzip", "GZIP", "zstd"],
+    "write_mode": ["append", "overwrite", "overwrite-delete-stale"],
+    "batch_size": [2, "100"],
+    "batch_size_bytes": [2, "5 MiB"],
+    "no_rotate": [],
+    "athena": [],
+    "write_empty_objects_for_empty_tables": [],
+    "content_type": ["text/csv; charset=utf-8"],
+    "acl": ["private", "public-read", "PRIVATE", "log-delivery-write"],
+    SSE: [
+        *({"server_side_encryption": kind} for kind in ("AES256", "aws:kms", "aws:kms:dsse", "none", "", None)),
+        *({**KMS, "sse_kms_key_id": key} for key in ("1234", "", None, 1)),
+        {"server_side_encryption": "AES256", "sse_kms_key_id": "1234"},
+        {"server_side_encryption": "AES256", "sse_kms_key_id": ""},
+        {"sse_kms_key_id": "1234"},
+        {**KMS, "sse_kms_key_id": "1234", "context": "x"},
+    ],
+    "tags": [
+        {f"k{number}": "v" for number in range(10)},
+        {f"k{number}": "v" for number in range(11)},
+        *({"k" * length: "v"} for length in (0, 1, 128, 129)),
+        *({"k": "v" * length} for length in (0, 256, 257)),
+        {"k": 1},
+        {"k": None},
+        {"int": 1},
+        {"[key]": 1},
+    ],
+    "metadata": [{"": "v"}, {"a b": "v"}, {"ü": "v"}, {"a": "ü"}, {"a": "b\n"}, {"a\n": "b"}, {"a": "\t"}, {"a": 1}],
+    "storage_class": ["STANDARD_IA"],
+    "region": ["eu-central-1"],
+    "endpoint_skip_tls_verify": [],
+    "use_path_style": [],
+    "max_retries": [3],
+    "part_size": [5 * 2**20, 5 * 2**20 - 1, 5 * 2**30, 5 * 2**30 + 1],
+    "batch_timeout": ["30s"],
+    "max_backoff": ["30s"],
+    "test_write": [],
+}
+
+
+def test_no_field_is_left_out_of_the_comparison() -> None:
+    assert VALUES.keys() == SpecFields.model_fields.keys()
+
+
+@pytest.mark.parametrize("no_rotate", [False, True])
+@pytest.mark.parametrize("key", VALUES)
+def test_schema_and_spec_are_of_one_mind_about_a_field(schema: Draft202012Validator, key: str, no_rotate: bool) -> None:
+    base = {"bucket": "b", "path": "{{UUID}}", "format": "csv"} | (
+        {"path": "a", "no_rotate": True} if no_rotate else {}
+    )
+    verdicts = set()
+    for value in [*VALUES[key], *ANY]:
+        spec = {**base, key: value}
+        accepted = _accepted(spec)
+        assert schema.is_valid(spec) == accepted, f"{key}={value!r}: the spec says {accepted}"
+        verdicts.add(accepted)
+    if not (no_rotate and key in ("batch_size", "batch_size_bytes", "batch_timeout", "path")):
+        assert verdicts == {True, False}
+
+
+def test_the_schema_leaves_open_what_jinja_may_render(schema: Draft202012Validator) -> None:
+    assert schema.is_valid({"bucket": "b", "path": "raw/{{ ds }}/{{TABLE}}/{{UUID}}.csv", "format": "csv"})
