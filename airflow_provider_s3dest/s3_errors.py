@@ -52,7 +52,11 @@ def store_error(error: Exception, operation: str, bucket: str, key: str) -> Stor
     message = str(response.get("Error", {}).get("Message", "")).rstrip(".")
     answer = f"{target}: S3 answered {code}: {message}."
     if code in ("AccessDenied", "403", "Forbidden", "AllAccessDisabled"):
-        return StoreError(f"{answer} The credentials need {_PERMISSIONS.get(operation, operation)} there.", final=True)
+        # The answer to a HEAD has no body, and so does not tell a wrong key from a missing right.
+        also = ", if they are right at all" if operation == "HeadObject" else ""
+        return StoreError(
+            f"{answer} The credentials need {_PERMISSIONS.get(operation, operation)} there{also}.", final=True
+        )
     if code in ("404", "NotFound"):
         return StoreError(
             f"{answer} Check the bucket's name, and region and endpoint of the AWS connection.", final=True

@@ -284,7 +284,7 @@ class S3DestinationOperator(BaseOperator):
         """Refuse mapped instances that would overwrite each other's only object."""
         if ti.map_index < 0 or not arguments.fields.get("no_rotate"):
             return
-        written = self._written_path or ""
+        written = self._written_path or arguments.fields.get("path") or ""
         mapped = self.dag.task_dict.get(self.task_id) if self._dag is not None else None
         shared: Collection[str] = getattr(mapped, "partial_kwargs", None) or _ALL
         varying = {"path", "bucket", "spec"}

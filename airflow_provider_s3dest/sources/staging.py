@@ -178,6 +178,8 @@ class _Opened:
 
 def _matches(path: str, table: str | None, store_of: Callable[[str], Store]) -> Iterator[tuple[str, StagedFile]]:
     scheme = _SCHEME.match(path)
+    if scheme:
+        path = scheme[1].lower() + path[scheme.end(1) :]
     store = store_of(scheme[1].lower() if scheme else "")
     # On the disk a name may hold what looks like a wildcard; elsewhere the question would be one request more.
     may_be_file = not (captures_table(path) or path.endswith("/") or (scheme and has_wildcard(path)))

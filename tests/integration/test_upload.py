@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import random
 import threading
+import time
 from collections.abc import Iterator
 from hashlib import md5
 from typing import Any
@@ -17,7 +18,16 @@ from airflow_provider_s3dest.progress import Progress
 from airflow_provider_s3dest.upload import IN_FLIGHT_BYTES, PUT_BYTES, WORKERS, Uploader
 from tests.integration.loading import MIB, Watched, load, records_in, spec_of, wait_for_uploads_to_end
 from tests.servers import Bucket
-from tests.servers.fault_proxy import FaultProxy, altered_request, error_in_success, lost, refused
+from tests.servers.fault_proxy import (
+    Answer,
+    FaultProxy,
+    Request,
+    Send,
+    altered_request,
+    error_in_success,
+    lost,
+    refused,
+)
 
 RANDOM_BYTES = random.Random(20).randbytes(35 * MIB + 1)
 CONTENT = RANDOM_BYTES[: 11 * MIB]
@@ -304,13 +314,10 @@ def test_parts_of_one_object_count_as_bytes_under_way_too(moto_bucket: Bucket, m
     assert moto_bucket.head("out/t.json")["ContentLength"] == report.bytes == 10_000 * RECORD_BYTES
 
 
-def test_after_the_first_failure_no_request_begins_and_it_is_the_error_that_is_raised(
-    bucket: Bucket, proxy: FaultProxy
-) -> None:
+def test_after_the_first_failure_no_request_begins(bucket: Bucket, proxy: FaultProxy) -> None:
     watched = Watched(proxy.client())
     watched.hold(after=1)
     proxy.on("PutObject", refused(403, "AccessDenied"))
-    proxy.on("PutObject", refused(400, "InvalidArgument"))
 
     loading = InBackground(lambda: load(bucket, [{"n": n} for n in range(100)], client=watched.client, batch_size=1))
     watched.wait_for(begun=WORKERS, answered=1)
@@ -321,7 +328,33 @@ def test_after_the_first_failure_no_request_begins_and_it_is_the_error_that_is_r
     with pytest.raises(StoreError, match=r"PutObject .* AccessDenied"):
         loading.result()
     assert watched.begun == ["PutObject"] * WORKERS
-    assert len(bucket.keys()) == WORKERS - 2
+    assert len(bucket.keys()) == WORKERS - 1
+
+
+def test_of_several_failures_the_first_is_raised(moto_bucket: Bucket, moto_proxy: FaultProxy) -> None:
+    watched = Watched(moto_proxy.client())
+    codes = {"first": "AccessDenied", "second": "InvalidArgument"}
+    may_fail = {key: threading.Event() for key in codes}
+
+    def refuse(request: Request, send: Send) -> Answer:
+        assert may_fail[request.key].wait(30)
+        return refused(400, codes[request.key])(request, send)
+
+    moto_proxy.on("PutObject", refuse, times=2)
+
+    def load_two() -> None:
+        with Uploader(watched.client, spec_of(moto_bucket), Progress(), threading.Event()) as uploader:
+            for key in codes:
+                uploader.open(key, "t").close(records=0)
+            watched.wait_for(begun=2)
+            for answered, key in enumerate(codes, 1):
+                may_fail[key].set()
+                watched.wait_for(answered=answered)
+                time.sleep(0.2)  # from the answer to the note of the failure
+            uploader.finish()
+
+    with pytest.raises(StoreError, match=r"PutObject .*/first: .* AccessDenied"):
+        load_two()
 
 
 @pytest.mark.usefixtures("small_puts")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import boto3
@@ -50,23 +51,28 @@ class Bucket:
     name: str
     server: S3Endpoint
 
+    @cached_property
+    def _client(self) -> Any:
+        """The client of the bucket's own look-ups; tests that watch requests make others."""
+        return self.server.client()
+
     def keys(self, prefix: str = "") -> list[str]:
         """List the keys under a prefix, in the order of their UTF-8 bytes."""
-        pages = self.server.client().get_paginator("list_objects_v2").paginate(Bucket=self.name, Prefix=prefix)
+        pages = self._client.get_paginator("list_objects_v2").paginate(Bucket=self.name, Prefix=prefix)
         return [item["Key"] for page in pages for item in page.get("Contents", [])]
 
     def read(self, key: str) -> bytes:
         """Read an object."""
-        body: bytes = self.server.client().get_object(Bucket=self.name, Key=key)["Body"].read()
+        body: bytes = self._client.get_object(Bucket=self.name, Key=key)["Body"].read()
         return body
 
     def write(self, key: str, body: bytes) -> None:
         """Put an object."""
-        self.server.client().put_object(Bucket=self.name, Key=key, Body=body)
+        self._client.put_object(Bucket=self.name, Key=key, Body=body)
 
     def head(self, key: str) -> dict[str, Any]:
         """Ask for an object's headers, as boto3 names them."""
-        headers: dict[str, Any] = self.server.client().head_object(Bucket=self.name, Key=key)
+        headers: dict[str, Any] = self._client.head_object(Bucket=self.name, Key=key)
         return headers
 
     def objects(self, prefix: str = "") -> dict[str, bytes]:
@@ -75,5 +81,5 @@ class Bucket:
 
     def open_uploads(self) -> list[str]:
         """List the keys of multipart uploads that nobody completed or aborted."""
-        answer = self.server.client().list_multipart_uploads(Bucket=self.name)
+        answer = self._client.list_multipart_uploads(Bucket=self.name)
         return [upload["Key"] for upload in answer.get("Uploads", [])]

@@ -93,7 +93,8 @@ def _start(home: Path, s3_port: int, master_port: int, volume_port: int, filer_p
             command,
             cwd=home,
             # Server-side encryption answers 500 without a key.
-            env={**os.environ, "WEED_S3_SSE_KEY": "00" * 32},
+            # By default each bucket takes seven volumes, and the 100 that there may be are soon gone.
+            env={**os.environ, "WEED_S3_SSE_KEY": "00" * 32, "WEED_MASTER_VOLUME_GROWTH_COPY_1": "1"},
             stdin=subprocess.DEVNULL,
             stdout=log,
             stderr=subprocess.STDOUT,
