@@ -105,4 +105,6 @@ def test_any_text_reads_back_the_same(records: list[dict[str, str | None]]) -> N
     text = csv_of(records, columns=("a", "b"))
     assert fields_with_nulls(text) == [["a", "b"], *([record["a"], record["b"]] for record in records)]
     without_nulls = [[record["a"], record["b"] or ""] for record in records]
+    if "\x00" in text:  # which the standard library does not read before Python 3.11
+        return
     assert list(csv.reader(io.StringIO(text, newline=""), strict=True)) == [["a", "b"], *without_nulls]

@@ -167,7 +167,8 @@ def test_record_without_bounds_is_taken_for_a_quote_that_never_closes(monkeypatc
         read('a\n"' + "x\n" * 400 + '"\n')
 
 
-FIELD = st.text(st.sampled_from('ab,;"\n\té😀\x00 '), max_size=5)
+# No NUL, which the standard library does not read before Python 3.11.
+FIELD = st.text(st.sampled_from('ab,;"\n\té😀 '), max_size=5)
 TABLES = st.integers(1, 4).flatmap(
     lambda width: st.lists(st.lists(FIELD, min_size=width, max_size=width), min_size=1, max_size=6)
 )
