@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 from airflow_provider_s3dest.errors import StoreError
 
 _PERMISSIONS = {
@@ -25,7 +28,6 @@ _REMEDIES = {
     "PermanentRedirect": "The bucket lies in another region: set `region`.",
     "AuthorizationHeaderMalformed": "The bucket lies in another region: set `region`.",
     "IllegalLocationConstraintException": "The bucket lies in another region: set `region`.",
-    "PreconditionFailed": "It was replaced while it was read: stage under new names.",
     "NoSuchKey": "It is gone: was it deleted while the load ran?",
     "EntityTooLarge": "It is larger than S3 takes in one request: lower `batch_size_bytes`.",
     "InvalidArgument": "Check the fields that are sent along: acl, tags, metadata, encryption, storage_class.",
@@ -33,6 +35,20 @@ _REMEDIES = {
     "AccessControlListNotSupported": "The bucket takes no ACLs: leave `acl` out.",
 }
 """Error codes of the S3 API that no retry can mend (Amazon S3 API Reference, "Error responses")."""
+
+
+@contextmanager
+def explained(operation: str, bucket: str, key: str) -> Iterator[None]:
+    """Turn every error of boto3 in a block into one that names the request, its target and the way out.
+
+    :raises StoreError: in its place.
+    """
+    from botocore.exceptions import BotoCoreError, ClientError
+
+    try:
+        yield
+    except (ClientError, BotoCoreError) as error:
+        raise store_error(error, operation, bucket, key) from error
 
 
 def store_error(error: Exception, operation: str, bucket: str, key: str) -> StoreError:
@@ -61,6 +77,8 @@ def store_error(error: Exception, operation: str, bucket: str, key: str) -> Stor
         return StoreError(
             f"{answer} Check the bucket's name, and region and endpoint of the AWS connection.", final=True
         )
+    if code == "PreconditionFailed":
+        return StoreError(f"{answer} It was replaced while it was read; another try reads it anew.", final=False)
     if code in _REMEDIES:
         return StoreError(f"{answer} {_REMEDIES[code]}", final=True)
     return StoreError(f"{answer} Another try may succeed.", final=False)

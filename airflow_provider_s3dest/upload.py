@@ -15,7 +15,7 @@ from airflow_provider_s3dest.delivery import StoredObject
 from airflow_provider_s3dest.errors import LoadStoppedError, StoreError
 from airflow_provider_s3dest.formats.choice import compressor_for
 from airflow_provider_s3dest.progress import Progress
-from airflow_provider_s3dest.s3_errors import store_error
+from airflow_provider_s3dest.s3_errors import explained
 from airflow_provider_s3dest.spec import DestinationSpec
 
 if TYPE_CHECKING:
@@ -142,13 +142,8 @@ class Uploader:
         self._multiparts.pop(key, None)
 
     def _call(self, operation: str, key: str, **arguments: Any) -> Any:
-        from botocore.exceptions import BotoCoreError, ClientError
-
-        method = getattr(self.client, _METHODS[operation])
-        try:
-            return method(**self.arguments, Key=key, **arguments)
-        except (ClientError, BotoCoreError) as error:
-            raise store_error(error, operation, self.spec.bucket, key) from error
+        with explained(operation, self.spec.bucket, key):
+            return getattr(self.client, _METHODS[operation])(**self.arguments, Key=key, **arguments)
 
     def _run(self, size: int, job: Callable[[], None]) -> None:
         try:

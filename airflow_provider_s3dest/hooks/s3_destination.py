@@ -12,14 +12,14 @@ from airflow.providers.common.compat.sdk import AirflowNotFoundException, BaseHo
 
 from airflow_provider_s3dest.arguments import LoadArguments, table_faults
 from airflow_provider_s3dest.delivery import PlainDelivery
-from airflow_provider_s3dest.errors import Fault, S3DestinationError, SpecError
+from airflow_provider_s3dest.errors import Fault, S3DestinationError, SpecError, StoreError
 from airflow_provider_s3dest.load import run_load
 from airflow_provider_s3dest.naming import LoadIdentity, ObjectNames
 from airflow_provider_s3dest.not_given import NOT_GIVEN, NotGiven, is_given
 from airflow_provider_s3dest.path_template import PathTemplate, prefix_of_text
 from airflow_provider_s3dest.progress import Progress
 from airflow_provider_s3dest.report import LoadReport
-from airflow_provider_s3dest.s3_errors import store_error
+from airflow_provider_s3dest.s3_errors import explained
 from airflow_provider_s3dest.sources.records import open_records, tables_of
 from airflow_provider_s3dest.sources.staging import open_staged, staged_tables
 from airflow_provider_s3dest.sources.stores import LocalStore, S3Store, Store
@@ -237,17 +237,14 @@ class S3DestinationHook(BaseHook):
 
 
 def _write_and_remove(client: Any, spec: DestinationSpec, key: str) -> tuple[bool, str]:
-    from botocore.exceptions import BotoCoreError, ClientError
-
     target = {"Bucket": spec.bucket, "Key": key}
-    operation = "PutObject"
-    try:
+    with explained("PutObject", spec.bucket, key):
         client.put_object(**target, Body=b"", **spec.put_arguments)
-        operation = "DeleteObject"
-        client.delete_object(**target)
-    except (ClientError, BotoCoreError) as error:
-        left = f" The empty object s3://{spec.bucket}/{key} remains." if operation == "DeleteObject" else ""
-        return False, f"{store_error(error, operation, spec.bucket, key)}{left}"
+    try:
+        with explained("DeleteObject", spec.bucket, key):
+            client.delete_object(**target)
+    except StoreError as error:
+        return False, f"{error} The empty object s3://{spec.bucket}/{key} remains."
     return True, f"Wrote and removed s3://{spec.bucket}/{key}."
 
 

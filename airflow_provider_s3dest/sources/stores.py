@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import IO, TYPE_CHECKING, Any, Protocol
 
 from airflow_provider_s3dest.errors import StagingError
-from airflow_provider_s3dest.s3_errors import store_error
+from airflow_provider_s3dest.s3_errors import explained, store_error
 
 if TYPE_CHECKING:
     from botocore.client import BaseClient
@@ -77,34 +77,29 @@ class S3Store:
         self._etags: dict[str, str] = {}
 
     def is_file(self, path: str) -> bool:
-        from botocore.exceptions import BotoCoreError, ClientError
+        from botocore.exceptions import ClientError
 
         bucket, key = split(path)
         if not key or key.endswith("/"):
             return False
-        try:
-            self._etags[path] = self._client.head_object(Bucket=bucket, Key=key)["ETag"]
-        except ClientError as error:
-            if error.response["ResponseMetadata"].get("HTTPStatusCode") == 404:
-                return False
-            raise store_error(error, "HeadObject", bucket, key) from error
-        except BotoCoreError as error:
-            raise store_error(error, "HeadObject", bucket, key) from error
+        with explained("HeadObject", bucket, key):
+            try:
+                self._etags[path] = self._client.head_object(Bucket=bucket, Key=key)["ETag"]
+            except ClientError as error:
+                if error.response["ResponseMetadata"].get("HTTPStatusCode") == 404:
+                    return False
+                raise
         return True
 
     def below(self, folder: str) -> Iterator[str]:
-        from botocore.exceptions import BotoCoreError, ClientError
-
         bucket, prefix = split(folder)
-        try:
+        with explained("ListObjectsV2", bucket, prefix):
             for page in self._client.get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=prefix):
                 for item in page.get("Contents", ()):
                     if not item["Key"].endswith("/"):  # the marker of a folder, made by consoles
                         path = f"s3://{bucket}/{item['Key']}"
                         self._etags[path] = item["ETag"]
                         yield path
-        except (ClientError, BotoCoreError) as error:
-            raise store_error(error, "ListObjectsV2", bucket, prefix) from error
 
     def open(self, path: str) -> IO[bytes]:
         bucket, key = split(path)
@@ -193,13 +188,9 @@ class S3Reader(io.RawIOBase):
         super().close()
 
     def _length(self) -> int:
-        from botocore.exceptions import BotoCoreError, ClientError
-
         if self._size is None:
-            try:
+            with explained("HeadObject", self._bucket, self._key):
                 answer = self._client.head_object(Bucket=self._bucket, Key=self._key)
-            except (ClientError, BotoCoreError) as error:
-                raise store_error(error, "HeadObject", self._bucket, self._key) from error
             self._size = int(answer["ContentLength"])
             self._etag = self._etag or answer["ETag"]
         return self._size
