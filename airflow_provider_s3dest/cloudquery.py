@@ -19,10 +19,21 @@ _PLUGIN = ("name", "path", "registry", "version")
 _SHARED = ("write_mode", "batch_size", "batch_size_bytes")
 _ENVELOPE = (*_PLUGIN, *_SHARED, *SYNC_ONLY, "transformers", "spec")
 _VARIABLE = re.compile(r"\$\{[^}]*\}")
+_DEEPEST = 100
 
 
 class _Loader(yaml.SafeLoader):
-    """Refuses a key that is given twice, of which YAML would keep the last in silence."""
+    """Refuses a key that is given twice, of which YAML would keep the last in silence, and endless nesting."""
+
+    depth = 0
+
+    def compose_node(self, parent: Any, index: Any) -> yaml.Node | None:
+        if self.depth >= _DEEPEST:
+            raise yaml.MarkedYAMLError(None, None, "it is nested too deep", parent.start_mark)
+        self.depth += 1
+        node = super().compose_node(parent, index)
+        self.depth -= 1
+        return node
 
     def compose_mapping_node(self, anchor: Any) -> yaml.MappingNode:
         node = super().compose_mapping_node(anchor)
@@ -58,8 +69,6 @@ def _yaml_problem(error: Exception) -> str:
     if isinstance(error, yaml.MarkedYAMLError) and error.problem_mark is not None:
         mark = error.problem_mark
         return f"line {mark.line + 1}, column {mark.column + 1}: {error.problem}"
-    if isinstance(error, RecursionError):
-        return "it is nested too deep"
     return " ".join(str(error).split())
 
 
