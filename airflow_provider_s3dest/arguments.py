@@ -7,7 +7,7 @@ from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from airflow_provider_s3dest import path_template
+from airflow_provider_s3dest import path_template, state_path
 from airflow_provider_s3dest.errors import Fault, SpecError, short
 from airflow_provider_s3dest.not_given import NOT_GIVEN, is_given
 from airflow_provider_s3dest.sources.arrow import is_arrow
@@ -23,6 +23,7 @@ class LoadArguments:
     """The arguments of a load, as the operator and the hook take them.
 
     :param fields: fields of the destination spec, already laid over one another.
+    :param keeps_state: whether a record of what is written is kept even without ``state_path``.
     :param written_path: the path before Jinja was rendered in it, if that differs from the one in ``fields``.
     """
 
@@ -34,6 +35,7 @@ class LoadArguments:
     atomic: bool = False
     state_path: Any = None
     delete_staging: bool = False
+    keeps_state: bool = True
     written_path: str | None = None
 
     def warn(self) -> None:
@@ -53,7 +55,7 @@ class LoadArguments:
         :param unknown: names of arguments, and of fields of the spec, whose value is not known yet.
         """
         yield from spec_faults({k: v for k, v in self.fields.items() if k not in unknown}, elsewhere=unknown)
-        yield from self._not_yet()
+        yield from self._delivery_faults(unknown)
         yield from self._input_faults(unknown)
         if "columns" not in unknown:
             try:
@@ -61,10 +63,20 @@ class LoadArguments:
             except SpecError as error:
                 yield from error.faults
 
-    def _not_yet(self) -> Iterator[Fault]:
-        for name in ("atomic", "state_path", "delete_staging"):
-            if getattr(self, name):
-                yield Fault(name, "is not supported yet.", "Leave it out.")
+    def _delivery_faults(self, unknown: Collection[str]) -> Iterator[Fault]:
+        for name in ("atomic", "delete_staging"):
+            if getattr(self, name) not in (True, False):
+                yield Fault(name, f"is {short(getattr(self, name))}.", "Give True or False.")
+            elif getattr(self, name) and self.state_path is None and not self.keeps_state:
+                yield Fault(
+                    name,
+                    "needs a record of what is written, which Airflow itself keeps for a task from 3.3 on.",
+                    "Give `state_path`, a folder of S3 for it.",
+                )
+        if self.delete_staging and not is_given(self.staging_path):
+            yield Fault("delete_staging", "is given without `staging_path`.", "Leave it out.")
+        if self.state_path is not None and "state_path" not in unknown:
+            yield from state_path.faults(self.state_path)
 
     def _input_faults(self, unknown: Collection[str]) -> Iterator[Fault]:
         has_records, has_path = is_given(self.records), is_given(self.staging_path)

@@ -97,11 +97,19 @@ class MissingExtraError(S3DestinationError):
 
 
 class StoreError(S3DestinationError):
-    """S3 refused a request or could not be reached; ``final`` unless another try may succeed."""
+    """S3 refused a request or could not be reached; ``final`` unless another try may succeed.
 
-    def __init__(self, message: str, *, final: bool) -> None:
-        self.final = final
+    :param code: the error code of S3's answer; empty if there was none.
+    :param denied: whether a right is missing.
+    """
+
+    def __init__(self, message: str, *, final: bool, code: str = "", denied: bool = False) -> None:
+        self.final, self.code, self.denied = final, code, denied
         super().__init__(message)
+
+
+class SupersededError(S3DestinationError):
+    """A newer try of the same task instance owns the load; this one stops and changes nothing more."""
 
 
 class LoadStoppedError(S3DestinationError):

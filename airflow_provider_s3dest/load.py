@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 
 from airflow_provider_s3dest.batching import BatchLine, Limits, ObjectSink
-from airflow_provider_s3dest.delivery import Delivery, StoredObject
+from airflow_provider_s3dest.delivery.record import Consumed
+from airflow_provider_s3dest.delivery.tries import Delivery
 from airflow_provider_s3dest.formats.choice import encoder_for
 from airflow_provider_s3dest.naming import ObjectNames
+from airflow_provider_s3dest.objects import BatchId, StoredObject
 from airflow_provider_s3dest.progress import Progress
 from airflow_provider_s3dest.report import MAX_URIS, LoadReport, TableReport
 from airflow_provider_s3dest.sources.table import Table
@@ -22,34 +24,39 @@ def run_load(
     delivery: Delivery,
     store: ObjectStore,
     progress: Progress,
+    consumes: Sequence[tuple[str, str]] | None = None,
 ) -> LoadReport:
     """Deliver the records of all tables.
 
     :param tables: read one after the other, each to its end before the next.
+    :param delivery: has claimed the load.
+    :param consumes: path and version of the staged files to delete after the load.
     :raises RecordError: at a record that can't be delivered; no object holds a part of its batch.
     :raises StoreError: if S3 refuses or can't be reached.
+    :raises SupersededError: if a newer try owns the load.
     """
-    generation = delivery.claim()
     columns: dict[str, Sequence[str]] = {}
     for table in tables:
         progress.begin(table.name)
         columns[table.name] = table.columns
         encoder = encoder_for(spec, table.name, table.columns)
 
-        def open_object(batch: int, table: str = table.name) -> ObjectSink:
-            delivery.reserve(table, "", batch)
-            return store.open(names.key(table, batch, generation=generation), table)
+        def open_object(number: int, table: str = table.name) -> ObjectSink:
+            batch = BatchId(table, "", number)
+            delivery.reserve(batch)
+            return store.open(names.key(table, number, generation=delivery.generation), batch)
 
         line = BatchLine(_limits(spec), encoder.header, open_object)
         for chunk in table.chunks:
             line.add(encoder.encode(chunk))
             progress.encoded(len(chunk))
-            progress.tick()
+            store.tick()
         line.close()
     objects = store.finish()
-    delivery.publish()
-    delivery.commit(objects)
-    return _report(spec.bucket, columns, objects, names)
+    delivery.publish(objects, store.complete)
+    report = _report(spec.bucket, columns, objects, names)
+    delivery.commit(objects, None if consumes is None else Consumed(list(consumes), report.as_dict()))
+    return report
 
 
 def _limits(spec: DestinationSpec) -> Limits:
@@ -61,7 +68,7 @@ def _report(
 ) -> LoadReport:
     of_table: dict[str, list[StoredObject]] = {table: [] for table in columns}
     for one in objects:
-        of_table[one.table].append(one)
+        of_table[one.batch.table].append(one)
     tables = {
         table: TableReport(
             records=sum(one.records for one in own),

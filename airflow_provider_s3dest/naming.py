@@ -38,6 +38,11 @@ class LoadIdentity:
         return cls((load_id,), (load_id,))
 
     @property
+    def load_uuid(self) -> str:
+        """A UUID that names the load."""
+        return _uuid(*self.load)
+
+    @property
     def sync_id(self) -> str:
         """The text of ``{{SYNC_ID}}``."""
         return _uuid(*self.sync)

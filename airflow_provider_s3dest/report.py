@@ -56,3 +56,9 @@ class LoadReport:
             "tables": {name: {**asdict(table), "columns": list(table.columns)} for name, table in self.tables.items()},
             "uris": None if self.uris is None else list(self.uris),
         }
+
+    @classmethod
+    def from_dict(cls, report: Mapping[str, Any]) -> LoadReport:
+        """Read a report from what :meth:`as_dict` gave."""
+        tables = {name: TableReport(**table) for name, table in report["tables"].items()}
+        return cls(**{**report, "tables": tables})

@@ -51,6 +51,11 @@ def explained(operation: str, bucket: str, key: str) -> Iterator[None]:
         raise store_error(error, operation, bucket, key) from error
 
 
+def is_denied(code: str) -> bool:
+    """Say whether an error code of S3 means that a right is missing."""
+    return code in ("AccessDenied", "403", "Forbidden", "AllAccessDisabled")
+
+
 def store_error(error: Exception, operation: str, bucket: str, key: str) -> StoreError:
     """Turn an error of boto3 into one that names the request, its target and the way out.
 
@@ -66,19 +71,21 @@ def store_error(error: Exception, operation: str, bucket: str, key: str) -> Stor
         return StoreError(f"{target}: {error}. Check the endpoint of the AWS connection and the network.", final=False)
     code = str(response.get("Error", {}).get("Code", ""))
     message = str(response.get("Error", {}).get("Message", "")).rstrip(".")
-    answer = f"{target}: S3 answered {code}: {message}."
-    if code in ("AccessDenied", "403", "Forbidden", "AllAccessDisabled"):
+    remedy, final = _remedy(code, operation)
+    text = f"{target}: S3 answered {code}: {message}. {remedy}"
+    return StoreError(text, final=final, code=code, denied=is_denied(code))
+
+
+def _remedy(code: str, operation: str) -> tuple[str, bool]:
+    """Give the way out of an error that S3 answered, and whether it is final."""
+    if is_denied(code):
         # The answer to a HEAD has no body, and so does not tell a wrong key from a missing right.
         also = ", if they are right at all" if operation == "HeadObject" else ""
-        return StoreError(
-            f"{answer} The credentials need {_PERMISSIONS.get(operation, operation)} there{also}.", final=True
-        )
+        return f"The credentials need {_PERMISSIONS.get(operation, operation)} there{also}.", True
     if code in ("404", "NotFound"):
-        return StoreError(
-            f"{answer} Check the bucket's name, and region and endpoint of the AWS connection.", final=True
-        )
+        return "Check the bucket's name, and region and endpoint of the AWS connection.", True
     if code == "PreconditionFailed":
-        return StoreError(f"{answer} It was replaced while it was read; another try reads it anew.", final=False)
+        return "It was replaced while it was read; another try reads it anew.", False
     if code in _REMEDIES:
-        return StoreError(f"{answer} {_REMEDIES[code]}", final=True)
-    return StoreError(f"{answer} Another try may succeed.", final=False)
+        return _REMEDIES[code], True
+    return "Another try may succeed.", False

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import random
 import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -11,9 +12,11 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, Protocol
 
 from airflow_provider_s3dest.batching import ObjectSink
-from airflow_provider_s3dest.delivery import StoredObject
+from airflow_provider_s3dest.checksum import checksum_of, multipart_etag
+from airflow_provider_s3dest.delivery.tries import Delivery
 from airflow_provider_s3dest.errors import LoadStoppedError, StoreError
 from airflow_provider_s3dest.formats.choice import compressor_for
+from airflow_provider_s3dest.objects import BatchId, StoredObject
 from airflow_provider_s3dest.progress import Progress
 from airflow_provider_s3dest.s3_errors import explained
 from airflow_provider_s3dest.spec import DestinationSpec
@@ -35,18 +38,36 @@ PUT_BYTES = 32 * 2**20
 MAX_PARTS = 10_000
 """Parts of a multipart upload (Amazon S3 User Guide, "Amazon S3 multipart upload limits")."""
 
+CHECKSUM = "s3dest-checksum"
+"""Name of the metadata of an object that tells a later try whether it would send the same again."""
+
 _WAIT_SECONDS = 0.5
+
+_STOP_SECONDS = 1.5
+"""Time that the requests under way have to end when the load is stopped; a killed task lives 5 s at most."""
+
+_DENIED_LOOKS = 16
+"""Refused looks at stored objects after which none is looked at: S3 refuses to tell of a missing one without
+s3:ListBucket, and of any without s3:GetObject."""
 
 
 class ObjectStore(Protocol):
     """Where a load writes its objects."""
 
-    def open(self, key: str, table: str) -> ObjectSink:
-        """Begin an object that holds records of a table."""
+    def open(self, key: str, batch: BatchId) -> ObjectSink:
+        """Begin an object that holds the records of a batch."""
         ...
 
     def finish(self) -> list[StoredObject]:
-        """Wait until every object is stored, and give them in the order in which they were opened."""
+        """Wait until every byte is sent, and give the objects in the order in which they were opened."""
+        ...
+
+    def complete(self) -> None:
+        """Complete the objects that were held back."""
+        ...
+
+    def tick(self) -> None:
+        """Tell how far the load is, and note what is open; called often, from the thread that encodes."""
         ...
 
 
@@ -55,26 +76,33 @@ class Uploader:
 
     :param client: the S3Hook's boto3 client, which is safe to share between threads.
     :param spec: bucket, compression, part size, and what is sent with every object.
+    :param delivery: says whether objects are held back, and learns of every multipart upload.
     :param progress: told of every stored object, and while the uploads are waited for.
     :param stop: set from outside to end the load.
     """
 
-    def __init__(self, client: BaseClient, spec: DestinationSpec, progress: Progress, stop: threading.Event) -> None:
+    def __init__(
+        self, client: BaseClient, spec: DestinationSpec, delivery: Delivery, progress: Progress, stop: threading.Event
+    ) -> None:
         self.client: Any = client
-        self.spec, self._progress, self._stop = spec, progress, stop
+        self.spec, self.delivery, self._progress, self._stop = spec, delivery, progress, stop
         self.arguments = {"Bucket": spec.bucket}
         self.put_arguments = spec.put_arguments
         # S3 refuses parts with a checksum, which botocore adds by default, unless the upload announced its kind.
         announced = client.meta.config.request_checksum_calculation == "when_supported"
         self._checksum = {"ChecksumAlgorithm": "CRC32"} if announced else {}
+        self._attempts_allowed = _attempts_allowed(client.meta.config.retries)
         self._executor = ThreadPoolExecutor(WORKERS, thread_name_prefix="s3dest-upload")
         self._changed = threading.Condition()
-        self._in_flight = self._jobs = 0
+        self._in_flight = self._jobs = self._running = 0
         self._failure: BaseException | None = None
         self._stored: list[StoredObject | None] = []
-        self._multiparts: dict[str, _Multipart] = {}
+        self._held: list[Callable[[], None]] = []
+        self._kept = self._denied_looks = 0
+        self._call_of_thread = threading.local()
 
     def __enter__(self) -> Uploader:
+        self.client.meta.events.register("before-send.s3", self._before_send)
         return self
 
     def __exit__(
@@ -82,23 +110,34 @@ class Uploader:
     ) -> None:
         if error is not None:
             self._fail(error)
-        # A killed task has seconds to live; what it leaves open is of no harm to the next try.
-        self._executor.shutdown(wait=not self._stop.is_set(), cancel_futures=True)
-        if not self._stop.is_set():
-            self._abort_open_multiparts()
+        if error is None or (isinstance(error, Exception) and not self._stop.is_set()):
+            self._executor.shutdown(wait=True, cancel_futures=True)
+        else:
+            # A killed task has seconds to live, yet what its last requests opened should be known.
+            self._executor.shutdown(wait=False, cancel_futures=True)
+            with self._changed:
+                self._changed.wait_for(lambda: not self._running, _STOP_SECONDS)
+        self.client.meta.events.unregister("before-send.s3", self._before_send)
 
-    def open(self, key: str, table: str) -> ObjectUpload:
+    def open(self, key: str, batch: BatchId) -> ObjectUpload:
         self._check()
         self._stored.append(None)
-        return ObjectUpload(self, key, table, len(self._stored) - 1)
+        return ObjectUpload(self, key, batch, len(self._stored) - 1)
 
     def finish(self) -> list[StoredObject]:
-        with self._changed:
-            while self._jobs and self._failure is None and not self._stop.is_set():
-                self._changed.wait(_WAIT_SECONDS)
-                self._progress.tick()
-        self._check()
+        self._wait_for_jobs()
+        if self._kept:
+            log.info("%s objects lay there from an earlier try and were not sent again.", f"{self._kept:,}")
         return [stored for stored in self._stored if stored is not None]
+
+    def complete(self) -> None:
+        for job in self._held:
+            self.submit(0, job)
+        self._wait_for_jobs()
+
+    def tick(self) -> None:
+        self._progress.tick()
+        self.delivery.tick()
 
     def submit(self, size: int, job: Callable[[], None]) -> None:
         """Run a job on one of the threads, once there is room for its bytes.
@@ -110,7 +149,7 @@ class Uploader:
                 if self._failure is not None or self._stop.is_set():
                     break
                 self._changed.wait(_WAIT_SECONDS)
-                self._progress.tick()
+                self.tick()
             self._check()
             self._in_flight += size
             self._jobs += 1
@@ -123,36 +162,79 @@ class Uploader:
         :raises StoreError: if S3 refuses or can't be reached.
         :raises BaseException: the first failure of any job, instead.
         """
-        self._check()
-        return self._call(operation, key, **arguments)
+        call = self._call_of_thread
+        call.attempts = 0
+        try:
+            while True:
+                self._check()
+                before = call.attempts
+                try:
+                    with explained(operation, self.spec.bucket, key):
+                        return getattr(self.client, _METHODS[operation])(**self.arguments, Key=key, **arguments)
+                except StoreError as error:
+                    # Where many requests fail, botocore's quota of retries for the whole client cuts them short.
+                    if error.final or error.code in _NOT_RETRIED or not before < call.attempts < self._attempts_allowed:
+                        raise
+                    self._stop.wait(random.uniform(0, min(20.0, 2.0**call.attempts)))
+        finally:
+            del call.attempts
 
     def stored(self, position: int, stored: StoredObject) -> None:
-        """Note that an object is complete."""
+        """Note that an object is complete, or could be."""
         self._stored[position] = stored
         self._progress.stored(stored.bytes)
 
+    def hold(self, complete: Callable[[], None]) -> None:
+        """Keep a job back until the load completes its objects."""
+        self._held.append(complete)
+
     def begin_multipart(self, key: str) -> _Multipart:
-        """Create a multipart upload, which is aborted if the load fails."""
+        """Create a multipart upload."""
         answer = self.request("CreateMultipartUpload", key, **self.put_arguments, **self._checksum)
-        multipart = self._multiparts[key] = _Multipart(answer["UploadId"])
-        return multipart
+        self.delivery.opened(key, answer["UploadId"])
+        return _Multipart(answer["UploadId"])
 
-    def end_multipart(self, key: str) -> None:
-        """Forget a multipart upload that is complete."""
-        self._multiparts.pop(key, None)
+    def holds_already(self, key: str, batch: BatchId, size: int, checksum: str) -> bool:
+        """Say whether an earlier try has stored the same under this key."""
+        if self._denied_looks >= _DENIED_LOOKS or not self.delivery.may_be_stored(batch):
+            return False
+        try:
+            found = self.request("HeadObject", key)
+        except StoreError as error:
+            if error.denied:
+                self._denied_looks += 1
+            elif error.code not in _NOT_THERE:
+                raise
+            return False
+        same: bool = found["ContentLength"] == size and found["Metadata"].get(CHECKSUM) == checksum
+        self._kept += same
+        return same
 
-    def _call(self, operation: str, key: str, **arguments: Any) -> Any:
-        with explained(operation, self.spec.bucket, key):
-            return getattr(self.client, _METHODS[operation])(**self.arguments, Key=key, **arguments)
+    def _before_send(self, **_: Any) -> None:
+        """Count what botocore sends, its retries included, and let nothing through that must not be sent any more."""
+        if hasattr(self._call_of_thread, "attempts"):
+            self._call_of_thread.attempts += 1
+            self._check()
+            self.delivery.fence()
+
+    def _wait_for_jobs(self) -> None:
+        with self._changed:
+            while self._jobs and self._failure is None and not self._stop.is_set():
+                self._changed.wait(_WAIT_SECONDS)
+                self.tick()
+        self._check()
 
     def _run(self, size: int, job: Callable[[], None]) -> None:
         try:
+            with self._changed:
+                self._running += 1
             if self._failure is None and not self._stop.is_set():
                 job()
         except BaseException as error:
             self._fail(error)
         finally:
             with self._changed:
+                self._running -= 1
                 self._in_flight -= size
                 self._jobs -= 1
                 self._changed.notify_all()
@@ -168,20 +250,22 @@ class Uploader:
         if self._failure is not None:
             raise self._failure
 
-    def _abort_open_multiparts(self) -> None:
-        for key, multipart in self._multiparts.items():
-            try:
-                self._call("AbortMultipartUpload", key, UploadId=multipart.upload_id)
-            except StoreError as error:
-                log.warning("A multipart upload stays open, until a lifecycle rule ends it: %s", error)
 
+def _attempts_allowed(retries: Any) -> int:
+    """Tell how often botocore sends a request, at most (botocore.config.Config, ``retries``)."""
+    settings = retries or {}
+    return int(settings.get("total_max_attempts") or (5 if settings.get("mode") == "legacy" else 3))
+
+
+_NOT_THERE = ("404", "NoSuchKey", "NotFound")
+_NOT_RETRIED = (*_NOT_THERE, "NoSuchUpload")
 
 _METHODS = {
+    "HeadObject": "head_object",
     "PutObject": "put_object",
     "CreateMultipartUpload": "create_multipart_upload",
     "UploadPart": "upload_part",
     "CompleteMultipartUpload": "complete_multipart_upload",
-    "AbortMultipartUpload": "abort_multipart_upload",
 }
 
 
@@ -198,8 +282,8 @@ class _Multipart:
 class ObjectUpload:
     """The content of one object on its way: one PutObject if it is small, else parts that leave while it grows."""
 
-    def __init__(self, uploader: Uploader, key: str, table: str, position: int) -> None:
-        self._uploader, self._key, self._table, self._position = uploader, key, table, position
+    def __init__(self, uploader: Uploader, key: str, batch: BatchId, position: int) -> None:
+        self._uploader, self._key, self._batch, self._position = uploader, key, batch, position
         self._pieces: list[bytes | memoryview] = []
         self._size = self._records = 0
         self._compressor = compressor_for(uploader.spec)
@@ -232,13 +316,22 @@ class ObjectUpload:
             multipart.closed = True
             whole = len(multipart.parts) == multipart.begun
         if whole:
-            self._uploader.submit(0, lambda: self._complete(multipart))
+            self._uploader.submit(0, lambda: self._sent(multipart))
 
     def _put(self) -> None:
         content = self._compressor.compress(b"".join(self._pieces)) + self._compressor.flush()
         self._pieces.clear()
-        self._uploader.request("PutObject", self._key, Body=content, **self._uploader.put_arguments)
-        self._uploader.stored(self._position, StoredObject(self._key, self._table, self._records, len(content)))
+        if self._uploader.delivery.atomic:
+            multipart = self._multipart = self._uploader.begin_multipart(self._key)
+            multipart.begun, multipart.closed = 1, True
+            self._upload_part(1, content)
+            return
+        arguments = self._uploader.put_arguments
+        checksum = checksum_of(content, arguments)
+        if not self._uploader.holds_already(self._key, self._batch, len(content), checksum):
+            metadata = {**arguments.get("Metadata", {}), CHECKSUM: checksum}
+            self._uploader.request("PutObject", self._key, Body=content, **{**arguments, "Metadata": metadata})
+        self._uploader.stored(self._position, self._stored(len(content)))
 
     def _take_compressed(self, data: bytes) -> None:
         if data:
@@ -281,15 +374,37 @@ class ObjectUpload:
             multipart.size += len(content)
             last = multipart.closed and len(multipart.parts) == multipart.begun
         if last:
+            self._sent(multipart)
+
+    def _sent(self, multipart: _Multipart) -> None:
+        """Complete the object, or hold that back."""
+        if self._uploader.delivery.atomic:
+            self._uploader.hold(lambda: self._complete(multipart))
+        else:
             self._complete(multipart)
+        self._uploader.stored(self._position, self._stored(multipart.size))
 
     def _complete(self, multipart: _Multipart) -> None:
         parts = [multipart.parts[number] for number in sorted(multipart.parts)]
-        self._uploader.request(
-            "CompleteMultipartUpload", self._key, UploadId=multipart.upload_id, MultipartUpload={"Parts": parts}
-        )
-        self._uploader.end_multipart(self._key)
-        self._uploader.stored(self._position, StoredObject(self._key, self._table, self._records, multipart.size))
+        try:
+            self._uploader.request(
+                "CompleteMultipartUpload", self._key, UploadId=multipart.upload_id, MultipartUpload={"Parts": parts}
+            )
+        except StoreError as error:
+            # Some stores forget an upload once it is complete: so it may be that only the answer was lost.
+            if error.code != "NoSuchUpload" or not self._is_complete(parts):
+                raise
+        self._uploader.delivery.completed(multipart.upload_id)
+
+    def _is_complete(self, parts: list[dict[str, Any]]) -> bool:
+        try:
+            found = self._uploader.request("HeadObject", self._key)
+        except StoreError:
+            return False
+        return bool(found["ETag"] == multipart_etag(parts))
+
+    def _stored(self, size: int) -> StoredObject:
+        return StoredObject(self._key, self._batch, self._records, size)
 
 
 class DryRun:
@@ -299,18 +414,24 @@ class DryRun:
         self._spec, self._progress = spec, progress
         self._objects: list[_Measured] = []
 
-    def open(self, key: str, table: str) -> ObjectSink:
-        measured = _Measured(key, table, self._spec, self._progress)
+    def open(self, key: str, batch: BatchId) -> ObjectSink:
+        measured = _Measured(key, batch, self._spec, self._progress)
         self._objects.append(measured)
         return measured
 
     def finish(self) -> list[StoredObject]:
-        return [StoredObject(one.key, one.table, one.records, one.bytes) for one in self._objects]
+        return [StoredObject(one.key, one.batch, one.records, one.bytes) for one in self._objects]
+
+    def complete(self) -> None:
+        """Nothing is held back."""
+
+    def tick(self) -> None:
+        self._progress.tick()
 
 
 class _Measured:
-    def __init__(self, key: str, table: str, spec: DestinationSpec, progress: Progress) -> None:
-        self.key, self.table, self._progress = key, table, progress
+    def __init__(self, key: str, batch: BatchId, spec: DestinationSpec, progress: Progress) -> None:
+        self.key, self.batch, self._progress = key, batch, progress
         self._compressor = compressor_for(spec)
         self.records = self.bytes = 0
 

@@ -26,6 +26,21 @@ class ObjectStorageStore:
         stream: IO[bytes] = _path(path).open("rb")
         return stream
 
+    def version(self, path: str) -> str:
+        found = _path(path)
+        return str(found.fs.ukey(found.path))
+
+    def remove(self, path: str, version: str) -> bool:
+        found = _path(path)
+        try:
+            found.fs.invalidate_cache()
+            if self.version(path) != version:
+                return False
+            found.unlink()
+        except FileNotFoundError:
+            return True
+        return True
+
 
 def _path(path: str) -> Any:
     from airflow.providers.common.compat.sdk import ObjectStoragePath

@@ -11,7 +11,11 @@ from uuid import uuid4
 from airflow.providers.common.compat.sdk import AirflowNotFoundException, BaseHook
 
 from airflow_provider_s3dest.arguments import LoadArguments, table_faults
-from airflow_provider_s3dest.delivery import PlainDelivery
+from airflow_provider_s3dest.delivery.record import Naming
+from airflow_provider_s3dest.delivery.s3_state import S3State
+from airflow_provider_s3dest.delivery.state import UNCOUNTED, Attempt, NoState, StateStore
+from airflow_provider_s3dest.delivery.sweep import Sweeper
+from airflow_provider_s3dest.delivery.tries import Delivery
 from airflow_provider_s3dest.errors import Fault, S3DestinationError, SpecError, StoreError
 from airflow_provider_s3dest.load import run_load
 from airflow_provider_s3dest.naming import LoadIdentity, ObjectNames
@@ -21,10 +25,11 @@ from airflow_provider_s3dest.progress import Progress
 from airflow_provider_s3dest.report import LoadReport
 from airflow_provider_s3dest.s3_errors import explained
 from airflow_provider_s3dest.sources.records import open_records, tables_of
-from airflow_provider_s3dest.sources.staging import open_staged, staged_tables
+from airflow_provider_s3dest.sources.staging import open_staged, remove_staged, staged_tables, versions_of
 from airflow_provider_s3dest.sources.stores import LocalStore, S3Store, Store
 from airflow_provider_s3dest.sources.table import check_columns
 from airflow_provider_s3dest.spec import DestinationSpec, merged, spec_fields_of
+from airflow_provider_s3dest.state_path import state_object
 from airflow_provider_s3dest.upload import DryRun, Uploader
 
 if TYPE_CHECKING:
@@ -74,6 +79,7 @@ class S3DestinationHook(BaseHook):
         columns: Sequence[str] | None = None,
         load_id: str | None = None,
         atomic: bool = False,
+        state_path: str | None = None,
         dry_run: bool = False,
         **spec_fields: Any,
     ) -> LoadReport:
@@ -86,7 +92,9 @@ class S3DestinationHook(BaseHook):
         :param spec: a destination spec, or a CloudQuery document as a mapping or YAML text.
         :param columns: names of the columns that are written, in order; by default all.
         :param load_id: names the load; a load of the same id and input writes the same objects. Random by default.
-        :param atomic: not supported yet.
+        :param atomic: let no object be seen before all are complete. With a ``load_id`` it needs ``state_path``.
+        :param state_path: folder of S3, ``s3://bucket/folder`` or one of the destination's bucket, for a record of what
+            the load writes: with it, what an earlier load of the same ``load_id`` left is removed.
         :param dry_run: read, encode and report names and counts, and write nothing.
         :param spec_fields: fields of the spec by name, over those of ``spec`` and of the connection.
         :return: what was written. Dates in the path are those of the moment of the call, in UTC.
@@ -102,7 +110,12 @@ class S3DestinationHook(BaseHook):
             table=table,
             columns=columns,
             atomic=atomic,
+            state_path=state_path,
+            keeps_state=load_id is None,
         )
+        if state_path is not None and load_id is None:
+            problem = "is given without `load_id`, so that no later load finds the record."
+            raise SpecError([Fault("state_path", problem, "Name the load, or leave it out.")])
         identity = LoadIdentity.of_load_id(load_id or str(uuid4()))
         return self.deliver(arguments, identity, datetime.now(timezone.utc), dry_run=dry_run)
 
@@ -112,7 +125,8 @@ class S3DestinationHook(BaseHook):
         identity: LoadIdentity,
         moment: datetime | None,
         *,
-        try_number: int = 1,
+        attempt: Attempt = UNCOUNTED,
+        state: StateStore | None = None,
         dry_run: bool = False,
         stop: threading.Event | None = None,
     ) -> LoadReport:
@@ -121,7 +135,8 @@ class S3DestinationHook(BaseHook):
         :param arguments: with the fields of operator, spec and connection already laid over one another.
         :param identity: what the names of the objects derive from.
         :param moment: what the dates in the path derive from.
-        :param try_number: number of the try, from 1.
+        :param attempt: which try of the load this is.
+        :param state: keeps the record of what is written, unless ``state_path`` is given.
         :param stop: set from outside to end the load.
         """
         faults = list(arguments.faults())
@@ -131,11 +146,26 @@ class S3DestinationHook(BaseHook):
         names = ObjectNames(PathTemplate.parse(spec.path), spec.file_format, identity, moment)
         wanted = check_columns(arguments.columns)
         client = self.s3_hook(spec).conn  # once, before threads share it: the property is no safe place for several
+        stop = stop or threading.Event()
+        delivery = Delivery(
+            Naming(spec.bucket, spec.path, spec.file_format, moment.isoformat() if moment else None),
+            identity,
+            NoState() if dry_run else _state(client, arguments, spec, identity, attempt) or state or NoState(),
+            Sweeper(client, stop),
+            atomic=arguments.atomic,
+            staged=is_given(arguments.staging_path),
+            retried=attempt.number > 1,
+        )
+        stores = _Stores(client)
+        consumes: list[tuple[str, str]] | None = None
         if is_given(arguments.staging_path):
-            stores = _Stores(client)
+            if (earlier := self._finish_removal(delivery, stores)) is not None:
+                return earlier
             staged = staged_tables(arguments.staging_path, arguments.table, stores.of)
             tables = (open_staged(name, files, wanted) for name, files in staged.items())
             table_names = list(staged)
+            if arguments.delete_staging:
+                consumes = [one for files in staged.values() for one in versions_of(files)]
         else:
             handed_over = tables_of(arguments.records, arguments.table)
             tables = (open_records(name, own, wanted) for name, own in handed_over.items())
@@ -146,14 +176,27 @@ class S3DestinationHook(BaseHook):
         names.check(table_names)
         arguments.warn()
         progress = Progress()
-        delivery = PlainDelivery(try_number)
         if dry_run:
             report = run_load(tables, spec, names, delivery, DryRun(spec, progress), progress)
         else:
-            with Uploader(client, spec, progress, stop or threading.Event()) as uploader:
-                report = run_load(tables, spec, names, delivery, uploader, progress)
+            with delivery:
+                delivery.claim(table_names)
+                with Uploader(client, spec, delivery, progress, stop) as uploader:
+                    report = run_load(tables, spec, names, delivery, uploader, progress, consumes)
+                delivery.remove_consumed(stores.remove)
         progress.end(report, "Would store" if dry_run else "Stored")
         return report
+
+    def _finish_removal(self, delivery: Delivery, stores: _Stores) -> LoadReport | None:
+        """If an earlier try has loaded the staged files and was to delete them, finish that and give its report."""
+        if not delivery.was_consumed():
+            return None
+        with delivery:
+            delivery.claim()
+            delivery.remove_consumed(stores.remove)
+        assert delivery.consumed is not None
+        self.log.info("An earlier try has loaded the staged files and deleted them. Its report is given again.")
+        return LoadReport.from_dict(delivery.consumed.report)
 
     def connection_fields(self) -> dict[str, Any]:
         """Give the fields of the spec that the connection holds; none without a connection.
@@ -248,6 +291,15 @@ def _write_and_remove(client: Any, spec: DestinationSpec, key: str) -> tuple[boo
     return True, f"Wrote and removed s3://{spec.bucket}/{key}."
 
 
+def _state(
+    client: Any, arguments: LoadArguments, spec: DestinationSpec, identity: LoadIdentity, attempt: Attempt
+) -> StateStore | None:
+    """Give the object that keeps the record, if the arguments name a place for it."""
+    if arguments.state_path is None:
+        return None
+    return S3State(client, *state_object(arguments.state_path, spec.bucket, identity), attempt)
+
+
 class _Stores:
     """The stores of staging paths by scheme, each built once."""
 
@@ -258,3 +310,6 @@ class _Stores:
         from airflow_provider_s3dest.hooks.object_storage import ObjectStorageStore
 
         return self._known.setdefault(scheme, ObjectStorageStore())
+
+    def remove(self, files: Sequence[tuple[str, str]]) -> None:
+        remove_staged(files, self.of)

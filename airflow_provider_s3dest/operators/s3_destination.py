@@ -5,17 +5,21 @@ from __future__ import annotations
 import re
 import threading
 from collections.abc import Collection, Mapping, Sequence
-from datetime import datetime
+from datetime import datetime, timezone
+from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
 from airflow.providers.common.compat.sdk import AirflowFailException, BaseOperator, XComArg
+from packaging.version import Version
 
 from airflow_provider_s3dest import path_template
 from airflow_provider_s3dest.arguments import LoadArguments, check_literal_records
+from airflow_provider_s3dest.delivery.state import Attempt
 from airflow_provider_s3dest.errors import Fault, S3DestinationError, SpecError
 from airflow_provider_s3dest.naming import LoadIdentity
 from airflow_provider_s3dest.not_given import NOT_GIVEN, NotGiven, is_given
 from airflow_provider_s3dest.operators.held_records import HeldRecords, hold, release, rendered
+from airflow_provider_s3dest.operators.task_state import TaskState
 from airflow_provider_s3dest.sources.records import NoRecordsError
 from airflow_provider_s3dest.spec import DestinationSpec, merged, spec_fields_of
 
@@ -34,6 +38,9 @@ _SPEC_FIELDS = (
     "no_rotate",
 )
 """Fields of the destination spec that are arguments by their own names."""
+
+_KEEPS_STATE = Version(version("apache-airflow")) >= Version("3.3")
+"""Whether Airflow keeps a state for each task instance."""
 
 _LIKE_A_PLACEHOLDER = re.compile(r"\{\{-?\s*([A-Z][A-Z0-9_]*)\s*-?\}\}")
 
@@ -62,9 +69,12 @@ class S3DestinationOperator(BaseOperator):
     :param batch_size: records in an object, at most (10,000).
     :param batch_size_bytes: bytes of an object before compression, at most (5 MiB).
     :param no_rotate: write one object per table.
-    :param atomic: not supported yet.
-    :param state_path: not supported yet. (templated)
-    :param delete_staging: not supported yet.
+    :param atomic: let no object be seen before all are complete; then all appear within moments. Before Airflow 3.3 it
+        needs ``state_path``.
+    :param state_path: folder of S3, ``s3://bucket/folder`` or one of the destination's bucket, where a record of what
+        the task instance wrote is kept from try to try. From Airflow 3.3 on, Airflow keeps it by default. (templated)
+    :param delete_staging: delete the staged files once they are loaded; a later try then only gives the report again.
+        Before Airflow 3.3 it needs ``state_path``.
     :param dry_run: read, encode and report names and counts, and write nothing.
     :param s3_destination_conn_id: connection with defaults of the spec; None: none is looked up. (templated)
     :param aws_conn_id: AWS connection; not given: that of the s3_destination connection, else ``aws_default``;
@@ -215,17 +225,19 @@ class S3DestinationOperator(BaseOperator):
         from airflow_provider_s3dest.hooks.s3_destination import S3DestinationHook
 
         ti: Any = context["ti"]
+        store = context.get("task_state_store")
         self._stop = threading.Event()
         try:
             hook = S3DestinationHook(self.s3_destination_conn_id, self.aws_conn_id)
-            arguments = self._arguments(hook.connection_fields())
+            arguments = self._arguments(hook.connection_fields(), keeps_state=store is not None)
             self._refuse_none()
             self._refuse_shared_key(ti, arguments)
             report = hook.deliver(
                 arguments,
                 LoadIdentity.of_task_instance(ti.dag_id, ti.run_id, ti.task_id, ti.map_index),
                 _moment(context),
-                try_number=ti.try_number,
+                attempt=Attempt(_run_began(context), ti.try_number),
+                state=None if store is None else TaskState(store),
                 dry_run=self._dry_run,
                 stop=self._stop,
             )
@@ -240,7 +252,7 @@ class S3DestinationOperator(BaseOperator):
         if self._stop is not None:
             self._stop.set()
 
-    def _arguments(self, connection_fields: Mapping[str, Any]) -> LoadArguments:
+    def _arguments(self, connection_fields: Mapping[str, Any], *, keeps_state: bool = _KEEPS_STATE) -> LoadArguments:
         own = {name: getattr(self, name) for name in _SPEC_FIELDS if is_given(getattr(self, name))}
         return LoadArguments(
             fields=merged(own, spec_fields_of(self.spec), connection_fields),
@@ -251,6 +263,7 @@ class S3DestinationOperator(BaseOperator):
             atomic=self.atomic,
             state_path=self.state_path,
             delete_staging=self.delete_staging,
+            keeps_state=keeps_state,
             written_path=self._written_path,
         )
 
@@ -325,3 +338,8 @@ def _moment(context: Context) -> datetime | None:
     """Give the moment that the run is about: its logical date, else when it was due."""
     run: Any = context.get("dag_run")
     return getattr(run, "logical_date", None) or getattr(run, "run_after", None)
+
+
+def _run_began(context: Context) -> str:
+    began = getattr(context.get("dag_run"), "start_date", None)
+    return began.astimezone(timezone.utc).isoformat() if began else ""

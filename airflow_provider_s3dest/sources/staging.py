@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, Protocol
@@ -18,6 +19,8 @@ from airflow_provider_s3dest.sources.csv_file import CsvFile
 from airflow_provider_s3dest.sources.staging_pattern import StagingPattern, captures_table, has_wildcard
 from airflow_provider_s3dest.sources.stores import Store
 from airflow_provider_s3dest.sources.table import Columns, Rows, Table, table_of_known, table_of_stream
+
+log = logging.getLogger(__name__)
 
 FORMATS: Mapping[str, str] = {
     ".csv": "csv",
@@ -108,6 +111,22 @@ def staged_tables(
     for name, file in sorted(found.values(), key=lambda pair: (pair[0], pair[1].path)):
         tables.setdefault(name, []).append(file)
     return tables
+
+
+def versions_of(files: Iterable[StagedFile]) -> list[tuple[str, str]]:
+    """Give path and version of staged files, before they are read."""
+    return [(file.path, file.store.version(file.path)) for file in files]
+
+
+def remove_staged(files: Iterable[tuple[str, str]], store_of: Callable[[str], Store]) -> None:
+    """Delete staged files that are still those that were read.
+
+    :param files: path and version of each.
+    """
+    for path, version in files:
+        scheme = _SCHEME.match(path)
+        if not store_of(scheme[1] if scheme else "").remove(path, version):
+            log.warning("%s was replaced after it was read, and is left where it is.", path)
 
 
 def open_staged(name: str, files: Sequence[StagedFile], wanted: tuple[str, ...] | None) -> Table:

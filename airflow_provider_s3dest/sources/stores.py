@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import IO, TYPE_CHECKING, Any, Protocol
 
-from airflow_provider_s3dest.errors import StagingError
+from airflow_provider_s3dest.errors import StagingError, StoreError
 from airflow_provider_s3dest.s3_errors import explained, store_error
 
 if TYPE_CHECKING:
@@ -29,6 +29,14 @@ class Store(Protocol):
 
     def open(self, path: str) -> IO[bytes]:
         """Open a file for reading; the reader can seek."""
+        ...
+
+    def version(self, path: str) -> str:
+        """Tell the content of a file, before it is read: what replaces the file later has another version."""
+        ...
+
+    def remove(self, path: str, version: str) -> bool:
+        """Delete a file if it is still of this version, and say whether it is gone."""
         ...
 
 
@@ -57,6 +65,26 @@ class LocalStore:
                 yield path
             elif ((inside := os.stat(path)).st_dev, inside.st_ino) not in above:
                 yield from self._walk(path, above)
+
+    def version(self, path: str) -> str:
+        try:
+            found = os.stat(path)
+        except OSError as error:
+            raise StagingError(f"{path} can't be read: {error.strerror}. Was it moved meanwhile?") from error
+        return f"{found.st_ino}-{found.st_size}-{found.st_mtime_ns}"
+
+    def remove(self, path: str, version: str) -> bool:
+        try:
+            if not os.path.lexists(path):
+                return True
+            if self.version(path) != version:
+                return False
+            os.remove(path)
+        except OSError as error:
+            raise StagingError(
+                f"{path} is loaded and can't be deleted: {error.strerror}. Let the worker, and clear the task."
+            ) from error
+        return True
 
     def open(self, path: str) -> IO[bytes]:
         try:
@@ -100,6 +128,21 @@ class S3Store:
                         path = f"s3://{bucket}/{item['Key']}"
                         self._etags[path] = item["ETag"]
                         yield path
+
+    def version(self, path: str) -> str:
+        return self._etags[path]
+
+    def remove(self, path: str, version: str) -> bool:
+        bucket, key = split(path)
+        try:
+            with explained("DeleteObject", bucket, key):
+                self._client.delete_object(Bucket=bucket, Key=key, IfMatch=version)
+        except StoreError as error:
+            if error.code in ("PreconditionFailed", "412"):
+                return False
+            if error.code not in ("NoSuchKey", "404"):
+                raise
+        return True
 
     def open(self, path: str) -> IO[bytes]:
         bucket, key = split(path)

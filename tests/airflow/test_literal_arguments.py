@@ -40,7 +40,7 @@ def test_good_arguments_pass() -> None:
 
 def test_all_faults_are_listed_at_once_with_the_task() -> None:
     with pytest.raises(SpecError) as caught:
-        operator(bucket="", path="/x//{{UUID|lower}}", batch_size=0, format="cvs", atomic=True, columns="id")
+        operator(bucket="", path="/x//{{UUID|lower}}", batch_size=0, format="cvs", delete_staging=True, columns="id")
 
     text = str(caught.value)
     assert text.startswith("task 'load': ")
@@ -49,7 +49,7 @@ def test_all_faults_are_listed_at_once_with_the_task() -> None:
         "path",
         "batch_size",
         "format",
-        "atomic",
+        "delete_staging",
         "columns",
     }
     assert "filters and expressions don't work on a placeholder: {{UUID|lower}}" in text
@@ -72,8 +72,10 @@ def test_all_faults_are_listed_at_once_with_the_task() -> None:
         ({"no_rotate": True}, "`path`: has {{UUID}} beside `no_rotate`"),
         ({"path": "{{TABLE}}", "no_rotate": True, "batch_size": 5}, "`batch_size`: is given beside `no_rotate`"),
         ({"bucket": None}, "`bucket`: is null"),
-        ({"state_path": "s3://state/"}, "`state_path`: is not supported yet"),
-        ({"delete_staging": True}, "`delete_staging`: is not supported yet"),
+        ({"state_path": "s3://state/"}, "`state_path`: is 's3://state/'"),
+        ({"state_path": "_state/{{TABLE}}"}, "`state_path`: holds braces"),
+        ({"delete_staging": True}, "`delete_staging`: is given without `staging_path`"),
+        ({"atomic": "yes"}, "`atomic`: is 'yes'"),
         ({"format": "parquet"}, "`format`: parquet is not supported yet"),
         ({"path": "{{FIELD.x}}/{{UUID}}"}, "{{FIELD.x}} is not supported yet"),
         ({"spec": {"athena": True}}, "`athena`: is not supported yet"),

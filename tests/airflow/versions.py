@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import DAG
 
 AIRFLOW_3 = not version("apache-airflow").startswith("2.")
+KEEPS_STATE = hasattr(importlib.import_module("airflow.sdk"), "NEVER_EXPIRE") if AIRFLOW_3 else False
 
 
 def make_runnable(dag: DAG) -> None:

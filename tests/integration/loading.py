@@ -4,12 +4,17 @@ from __future__ import annotations
 
 import json
 import threading
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from datetime import datetime, timezone
 from math import inf
 from typing import Any
 
-from airflow_provider_s3dest.delivery import PlainDelivery
+from airflow_provider_s3dest.delivery.record import Naming
+from airflow_provider_s3dest.delivery.s3_state import S3State
+from airflow_provider_s3dest.delivery.state import UNCOUNTED, Attempt, NoState, StateStore
+from airflow_provider_s3dest.delivery.sweep import Sweeper
+from airflow_provider_s3dest.delivery.tries import Delivery
 from airflow_provider_s3dest.load import run_load
 from airflow_provider_s3dest.naming import LoadIdentity, ObjectNames
 from airflow_provider_s3dest.path_template import PathTemplate
@@ -40,27 +45,23 @@ def load(
     table: str | None = "t",
     *,
     columns: Sequence[str] | None = None,
-    client: Any = None,
-    load_id: str = "load-1",
-    stop: threading.Event | None = None,
-    dry_run: bool = False,
-    **fields: Any,
+    **how: Any,
 ) -> LoadReport:
-    """Load records into a bucket."""
+    """Load records into a bucket; `how` as for `run`."""
     wanted = tuple(columns) if columns else None
-    tables = (open_records(name, own, wanted) for name, own in tables_of(records, table).items())
-    return _run(bucket, tables, client, load_id, stop, dry_run, fields)
+    own = tables_of(records, table)
+    return run(bucket, (open_records(name, records, wanted) for name, records in own.items()), list(own), **how)
 
 
 def load_staged(
-    bucket: Bucket, staging_path: str | Sequence[str], table: str | None = "t", *, client: Any = None, **fields: Any
+    bucket: Bucket, staging_path: str | Sequence[str], table: str | None = "t", *, client: Any = None, **how: Any
 ) -> LoadReport:
     """Load staged files of S3 into a bucket, all with one client."""
     client = client or bucket.server.client()
     store = S3Store(client)
     staged = staged_tables(staging_path, table, lambda _scheme: store)
     tables = (open_staged(name, files, None) for name, files in staged.items())
-    return _run(bucket, tables, client, "load-1", None, False, fields)
+    return run(bucket, tables, list(staged), client=client, **how)
 
 
 def records_in(bucket: Bucket, prefix: str = "out/") -> list[dict[str, Any]]:
@@ -68,22 +69,63 @@ def records_in(bucket: Bucket, prefix: str = "out/") -> list[dict[str, Any]]:
     return [json.loads(line) for body in bucket.objects(prefix).values() for line in body.splitlines()]
 
 
-def _run(
+def delivery_of(
+    spec: DestinationSpec,
+    client: Any,
+    *,
+    load_id: str = "load-1",
+    state: StateStore | None = None,
+    stop: threading.Event | None = None,
+    **how: Any,
+) -> Delivery:
+    """Make the delivery of one try."""
+    naming = Naming(spec.bucket, spec.path, spec.file_format, MOMENT.isoformat())
+    sweeper = Sweeper(client, stop or threading.Event())
+    return Delivery(naming, LoadIdentity.of_load_id(load_id), state or NoState(), sweeper, **how)
+
+
+def s3_state(bucket: Bucket, client: Any = None, *, attempt: Attempt = UNCOUNTED) -> S3State:
+    """Keep the record of a load in the bucket, beside its objects."""
+    return S3State(client or bucket.server.client(), bucket.name, "state/load-1.json", attempt)
+
+
+def run(
     bucket: Bucket,
     tables: Iterable[Table],
-    client: Any,
-    load_id: str,
-    stop: threading.Event | None,
-    dry_run: bool,
-    fields: Mapping[str, Any],
+    table_names: Sequence[str],
+    *,
+    client: Any = None,
+    load_id: str = "load-1",
+    state: StateStore | None = None,
+    atomic: bool = False,
+    stop: threading.Event | None = None,
+    dry_run: bool = False,
+    **fields: Any,
 ) -> LoadReport:
+    """Run one try of a load as the hook does; the fields are those of the spec."""
     spec = spec_of(bucket, **fields)
+    client, stop = client or bucket.server.client(), stop or threading.Event()
     names = ObjectNames(PathTemplate.parse(spec.path), spec.file_format, LoadIdentity.of_load_id(load_id), MOMENT)
+    delivery = delivery_of(spec, client, load_id=load_id, state=state, stop=stop, atomic=atomic)
     progress = Progress()
     if dry_run:
-        return run_load(tables, spec, names, PlainDelivery(), DryRun(spec, progress), progress)
-    with Uploader(client or bucket.server.client(), spec, progress, stop or threading.Event()) as uploader:
-        return run_load(tables, spec, names, PlainDelivery(), uploader, progress)
+        return run_load(tables, spec, names, delivery, DryRun(spec, progress), progress)
+    with delivery:
+        delivery.claim(table_names)
+        with Uploader(client, spec, delivery, progress, stop) as uploader:
+            return run_load(tables, spec, names, delivery, uploader, progress)
+
+
+@contextmanager
+def uploading(
+    client: Any, spec: DestinationSpec, stop: threading.Event | None = None, **how: Any
+) -> Iterator[Uploader]:
+    """Send objects by hand, within one try of a load."""
+    stop = stop or threading.Event()
+    with delivery_of(spec, client, stop=stop, **how) as delivery:
+        delivery.claim()
+        with Uploader(client, spec, delivery, Progress(), stop) as uploader:
+            yield uploader
 
 
 class Watched:

@@ -20,6 +20,7 @@ from pathlib import Path
 
 from tests.servers.endpoint import S3Endpoint
 
+_STARTS = 3
 _START_TIMEOUT = 30.0
 # SIGTERM asks it to end, which it often doesn't; a test server has nothing to lose.
 _STOP_TIMEOUT = 1.5
@@ -47,22 +48,29 @@ class SeaweedFS(S3Endpoint):
         """Serve until the block ends, then end the server and remove its data."""
         with tempfile.TemporaryDirectory(prefix="seaweedfs-", ignore_cleanup_errors=True) as directory:
             home = Path(directory)
-            s3_port, master_port, volume_port, filer_port = _free_ports(4)
-            process = _start(home, s3_port, master_port, volume_port, filer_port)
-            log_path = home / "weed.log"
-            endpoint_url = f"http://127.0.0.1:{s3_port}"
-            try:
-                _wait_until_ready(process, endpoint_url, f"http://127.0.0.1:{master_port}", log_path)
-                yield cls(endpoint_url, *_ADMIN, pid=process.pid, log_path=log_path)
-            finally:
-                _stop(process)
-                _remove_sockets(s3_port, master_port)
+            for started in range(1, _STARTS + 1):
+                s3_port, master_port, volume_port, filer_port = _free_ports(4)
+                process = _start(home, s3_port, master_port, volume_port, filer_port)
+                log_path = home / "weed.log"
+                endpoint_url = f"http://127.0.0.1:{s3_port}"
+                try:
+                    try:
+                        _wait_until_ready(process, endpoint_url, f"http://127.0.0.1:{master_port}", log_path)
+                    except RuntimeError:
+                        if started == _STARTS:
+                            raise
+                        continue  # another server took one of the ports in between
+                    yield cls(endpoint_url, *_ADMIN, pid=process.pid, log_path=log_path)
+                    return
+                finally:
+                    _stop(process)
+                    _remove_sockets(s3_port, master_port)
 
 
 def _start(home: Path, s3_port: int, master_port: int, volume_port: int, filer_port: int) -> subprocess.Popen[bytes]:
     """Start `weed server` in a process group of its own."""
     data = home / "data"
-    data.mkdir()
+    data.mkdir(exist_ok=True)
     identities = home / "s3.json"
     identities.write_text(json.dumps(_identities()))
     command = [

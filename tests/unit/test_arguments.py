@@ -59,15 +59,25 @@ class TestInput:
     def test_columns_are_a_list_of_different_names(self, columns: Any) -> None:
         assert _keys(records=RECORDS, table="orders", columns=columns) == ["columns"]
 
-    @pytest.mark.parametrize("name", ["atomic", "state_path", "delete_staging"])
-    def test_what_is_still_to_come_is_refused_as_not_supported_yet(self, name: str) -> None:
-        arguments: dict[str, Any] = {name: "x"}
-        (fault,) = LoadArguments(FIELDS, records=RECORDS, table="orders", **arguments).faults()
-        assert (fault.key, fault.problem) == (name, "is not supported yet.")
+    @pytest.mark.parametrize("name", ["atomic", "delete_staging"])
+    def test_what_needs_a_record_is_refused_where_none_is_kept(self, name: str) -> None:
+        keeping: dict[str, Any] = {name: True, "table": "orders", "staging_path": "in/"}
+        (fault,) = LoadArguments(FIELDS, keeps_state=False, **keeping).faults()
+        assert (fault.key, fault.remedy) == (name, "Give `state_path`, a folder of S3 for it.")
+        assert not list(LoadArguments(FIELDS, keeps_state=False, state_path="s3://state/loads", **keeping).faults())
+        assert not list(LoadArguments(FIELDS, keeps_state=True, **keeping).faults())
+
+    @pytest.mark.parametrize("path", ["s3://state/loads", "s3://state/loads/", "_state", "a/b"])
+    def test_a_state_path_is_a_folder_of_s3(self, path: str) -> None:
+        assert _keys(records=RECORDS, table="orders", state_path=path) == []
+
+    @pytest.mark.parametrize("path", ["", "s3://state", "s3://state/", "s3:///x", "gs://a/b", "/tmp/state", "a//b", 5])
+    def test_no_other_state_path_is_taken(self, path: Any) -> None:
+        assert _keys(records=RECORDS, table="orders", state_path=path) == ["state_path"]
 
     def test_faults_of_spec_and_arguments_are_told_together(self) -> None:
         fields = {**FIELDS, "bucket": "", "format": "xml"}
-        keys = _keys(fields=fields, records=None, table="orders", columns="id", atomic=True)
+        keys = _keys(fields=fields, records=None, table="orders", columns="id", atomic="x")
         assert keys == ["bucket", "format", "atomic", "records", "columns"]
 
 

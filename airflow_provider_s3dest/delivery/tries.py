@@ -1,0 +1,313 @@
+"""Takes a load through its steps, so that its objects are right after any number of tries.
+
+The steps are, in this order: claim; reserve before each batch; publish; commit. With ``atomic`` every object is a
+multipart upload, all of which are completed between publish and commit.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
+from types import TracebackType
+
+from airflow_provider_s3dest.delivery.record import Consumed, LoadRecord, Names, Naming, Upload
+from airflow_provider_s3dest.delivery.state import StateStore
+from airflow_provider_s3dest.delivery.sweep import Sweeper
+from airflow_provider_s3dest.errors import LoadStoppedError, SupersededError
+from airflow_provider_s3dest.naming import LoadIdentity
+from airflow_provider_s3dest.objects import BatchId, StoredObject
+
+log = logging.getLogger(__name__)
+
+FIRST_RESERVED = 8
+"""Batches of a table that the claim itself reserves, so that a small load needs no further write of the record."""
+
+RESERVED = 100
+"""Batches of a table that are reserved at a time, at least."""
+
+LOGGED_UPLOADS = 100
+"""Multipart uploads that may be open and not in the record, at most."""
+
+LOGGED_SECONDS = 1.0
+"""Time that a multipart upload may be open and not in the record, while batches are encoded."""
+
+FENCE_SECONDS = 5.0
+"""Age of the last sign that this try owns its load, at which it is looked for again before a request is sent."""
+
+
+class Delivery:
+    """Delivers the objects of one try of a load; used as a context, whose end cleans up after a failure.
+
+    :param naming: what the keys follow from; its generation is taken from the record.
+    :param state: keeps the record.
+    :param sweeper: removes what is no longer needed.
+    :param atomic: whether no object is visible before all are complete.
+    :param staged: whether the records come from staged files.
+    :param retried: whether earlier tries may have stored the same objects, where there is no record to tell.
+    """
+
+    def __init__(
+        self,
+        naming: Naming,
+        identity: LoadIdentity,
+        state: StateStore,
+        sweeper: Sweeper,
+        *,
+        atomic: bool = False,
+        staged: bool = False,
+        retried: bool = False,
+    ) -> None:
+        self.atomic, self._staged = atomic, staged
+        self._naming, self._identity, self._state, self._sweeper = naming, identity, state, sweeper
+        self._retried = retried
+        self._record = LoadRecord()
+        self._earlier: list[Names] = []
+        self._begun: dict[tuple[str, str], int] = {}
+        self._open: dict[str, Upload] = {}
+        self._unlogged = 0
+        self._written = self._verified = time.monotonic()
+        self._claimed = self._committed = False
+        self._lock = threading.Lock()
+        self._owning = threading.Lock()
+
+    @property
+    def generation(self) -> int:
+        """That of the names which this try uses; known once the load is claimed."""
+        return self._naming.generation
+
+    @property
+    def consumed(self) -> Consumed | None:
+        """What the last success noted of its staged files; known once the load is claimed."""
+        return self._record.consumed
+
+    def __enter__(self) -> Delivery:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if error is None or not self._claimed or self._committed:
+            return
+        try:
+            if isinstance(error, LoadStoppedError) or not isinstance(error, Exception):
+                # A killed task has seconds to live: what is open is left to the next try, which finds it in the record.
+                self._log_uploads()
+            elif isinstance(error, SupersededError):
+                self._sweeper.abort(list(self._open.values()))
+            else:
+                self._give_up()
+        except Exception as second:
+            log.warning("Not everything could be cleaned up after the failure; the next try does it: %s", second)
+
+    def was_consumed(self) -> bool:
+        """Say whether an earlier try was to delete the staged files that it had loaded."""
+        return LoadRecord.from_text(self._state.peek()).consumed is not None
+
+    def claim(self, tables: Iterable[str] = ()) -> None:
+        """Take the load over from earlier tries.
+
+        :param tables: names of the tables, as far as they are known.
+        :raises SupersededError: if a newer try owns the load.
+        """
+        if self._retried and not self._state.durable:
+            log.warning(
+                "This is a retry, and no record of what earlier tries wrote is kept. Their objects are overwritten if "
+                "the input is the same; if it gave fewer batches this time, surplus objects of theirs remain. "
+                "Give `state_path` to have them removed."
+            )
+        reserved = [BatchId(table, "", FIRST_RESERVED - 1) for table in ([] if self.atomic else tables)]
+
+        def take_over(text: str | None) -> str:
+            self._record = self._taken_over(LoadRecord.from_text(text), reserved)
+            return self._record.to_text()
+
+        self._state.update(take_over)
+        self._claimed = True
+        self._note_written()
+        if self.consumed is None:
+            self._fence_off()
+        else:
+            self._committed = True
+            self._clean()
+
+    def reserve(self, batch: BatchId) -> None:
+        """Note that the object of a batch may exist from now on; called before anything of it is sent.
+
+        :raises SupersededError: if a newer try owns the load.
+        """
+        self._begun[batch[:2]] = batch.number + 1
+        if self.atomic:
+            return
+        known = self._record.pending + self._record.live
+        if any(batch in names for names in known if names.naming == self._naming):
+            return
+        ahead = max(RESERVED, batch.number // 10)
+        self._record.pending = _with(self._record.pending, self._naming, [batch._replace(number=batch.number + ahead)])
+        self._write()
+
+    def may_be_stored(self, batch: BatchId) -> bool:
+        """Say whether an earlier try may have stored the object of this batch under the name it has now."""
+        if self.atomic:
+            return False
+        if not self._state.durable:
+            return self._retried
+        return any(batch in names for names in self._earlier if names.naming == self._naming)
+
+    def opened(self, key: str, upload_id: str) -> None:
+        """Note a multipart upload; from any thread."""
+        with self._lock:
+            self._open[upload_id] = Upload(self._naming.bucket, key, upload_id)
+            self._unlogged += 1
+
+    def completed(self, upload_id: str) -> None:
+        """Forget a multipart upload that is complete; from any thread."""
+        with self._lock:
+            self._open.pop(upload_id, None)
+
+    def tick(self) -> None:
+        """Put multipart uploads into the record now and then; called often, from the thread that encodes.
+
+        :raises SupersededError: if a newer try owns the load.
+        """
+        # What is logged rarely in a long load is little against what is logged already.
+        many = self._unlogged >= max(LOGGED_UPLOADS, len(self._open) // 100)
+        if self._unlogged and (many or time.monotonic() - self._written >= LOGGED_SECONDS):
+            self._log_uploads()
+
+    def fence(self) -> None:
+        """See that this try still owns its load, if that was not seen lately; called before each request is sent.
+
+        :raises SupersededError: if a newer try does.
+        """
+        if time.monotonic() - self._verified < FENCE_SECONDS:
+            return
+        with self._owning:
+            if time.monotonic() - self._verified >= FENCE_SECONDS:
+                began = time.monotonic()
+                self._state.verify()
+                self._verified = began
+
+    def publish(self, objects: Sequence[StoredObject], complete: Callable[[], None]) -> None:
+        """Make all objects visible that are not yet; called once every byte of the load is sent.
+
+        :param complete: completes the uploads that were held back.
+        :raises SupersededError: if a newer try owns the load.
+        """
+        if not self.atomic:
+            return
+        self._record.pending = [Names.of(self._naming, (one.batch for one in objects))] if objects else []
+        self._record.uploads = list(self._open.values())
+        self._write()
+        complete()
+
+    def commit(self, objects: Sequence[StoredObject], consumed: Consumed | None = None) -> None:
+        """Note that the load is whole, and remove what earlier tries left beside it.
+
+        :param consumed: staged files to delete once this is noted.
+        :raises SupersededError: if a newer try owns the load.
+        :raises StoreError: if what earlier tries left can't be removed.
+        """
+        record = self._record
+        mine = Names.of(self._naming, (one.batch for one in objects), committed=True)
+        record.doomed += [left for left in (names.minus(mine) for names in self._earlier) if left]
+        record.live, record.pending, record.uploads = [mine] if mine else [], [], []
+        record.consumed = consumed
+        self._write()
+        self._committed = True
+        self._clean()
+
+    def remove_consumed(self, remove: Callable[[Sequence[tuple[str, str]]], None]) -> None:
+        """Delete the staged files that the last success noted, and note that.
+
+        :param remove: deletes files, by path and version.
+        """
+        consumed = self._record.consumed
+        if consumed is not None and consumed.files:
+            remove(consumed.files)
+            consumed.files = []
+            self._write()
+
+    def _taken_over(self, earlier: LoadRecord, reserved: Sequence[BatchId]) -> LoadRecord:
+        """Give the record that follows when this try takes over from what earlier ones noted."""
+        if self._staged and earlier.consumed is not None:
+            return earlier  # the load was whole, and what it read is gone in part: nothing is loaded again
+        record = replace(earlier, atomic=self.atomic, consumed=None, doomed=list(earlier.doomed))
+        if self.atomic or (earlier.atomic and earlier.pending):
+            # A late Complete may still make these visible, so that their names can't be used again.
+            record.doomed, record.pending = earlier.doomed + earlier.pending, []
+        if record.doomed or (self.atomic and record.live):
+            record.generation = earlier.generation + 1
+        self._naming = replace(self._naming, generation=record.generation)
+        self._earlier = record.live + record.pending
+        if reserved:
+            record.pending = _with(record.pending, self._naming, reserved)
+        return record
+
+    def _fence_off(self) -> None:
+        """Abort what earlier tries had open, then delete what can't appear any more and never was part of a success."""
+        record = self._record
+        self._sweeper.abort(record.uploads)
+        record.uploads = []
+        failed = [names for names in record.doomed if not names.committed]
+        if failed:
+            self._sweeper.delete(self._keys(failed) - self._keys(record.live))
+            record.doomed = [names for names in record.doomed if names.committed]
+
+    def _clean(self) -> None:
+        """Delete what is surplus beside the last success."""
+        record = self._record
+        if record.doomed:
+            self._sweeper.delete(self._keys(record.doomed) - self._keys(record.live))
+            record.doomed = []
+            self._write()
+
+    def _give_up(self) -> None:
+        """Clean up after a failure of this try."""
+        record = self._record
+        if self.atomic:
+            record.doomed, record.pending = record.doomed + record.pending, []
+            record.generation += 1
+        else:
+            # Exactly what may exist, so that the next try finds no surplus where none is.
+            exact = Names.of(
+                self._naming, (BatchId(*place, count - 1) for place, count in self._begun.items() if count)
+            )
+            record.pending = [names for names in self._earlier if not names.committed]
+            record.pending = _with(record.pending, self._naming, _last(exact))
+        record.uploads = list(self._open.values())
+        self._write()
+        self._fence_off()
+        if self._state.durable:
+            self._write()
+
+    def _log_uploads(self) -> None:
+        with self._lock:
+            self._record.uploads = list(self._open.values())
+            self._unlogged = 0
+        self._write()
+
+    def _write(self) -> None:
+        text = self._record.to_text()
+        with self._owning:
+            self._state.write(text)
+            self._note_written()
+
+    def _note_written(self) -> None:
+        self._written = self._verified = time.monotonic()
+
+    def _keys(self, several: Iterable[Names]) -> set[tuple[str, str]]:
+        return {key for names in several for key in names.keys(self._identity)}
+
+
+def _with(several: Sequence[Names], naming: Naming, batches: Iterable[BatchId]) -> list[Names]:
+    """Add batches to those names of several that have this naming."""
+    same = [names for names in several if names.naming == naming]
+    others = [names for names in several if names.naming != naming]
+    return [*others, Names.of(naming, [*(last for names in same for last in _last(names)), *batches])]
+
+
+def _last(names: Names) -> Iterable[BatchId]:
+    return [BatchId(table, partition, end - 1) for (table, partition), (_, end) in names.spans.items()]

@@ -1,0 +1,29 @@
+"""What a load's objects are called within the load, and what is known of one once it is sent."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import NamedTuple
+
+
+class BatchId(NamedTuple):
+    """One batch of a load, and so one object.
+
+    :param table: name of the table.
+    :param partition: the folder of the partition; empty without.
+    :param number: number of the batch within its table and partition, from 0.
+    """
+
+    table: str
+    partition: str
+    number: int
+
+
+@dataclass(frozen=True, slots=True)
+class StoredObject:
+    """One object of a load: its key, its batch, the number of its records, and its bytes as stored."""
+
+    key: str
+    batch: BatchId
+    records: int
+    bytes: int

@@ -1,0 +1,109 @@
+"""Keeps the record of a load in Airflow's task state store (Airflow 3.3 and later)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import suppress
+from hashlib import sha256
+from typing import Any
+from uuid import uuid4
+
+from airflow_provider_s3dest.errors import StoreError, SupersededError
+
+KEY = "s3dest"
+
+CHUNK = 30_000
+"""Characters of a value; the store warns of values over 65,535 bytes, and some databases take no more."""
+
+
+class TaskState:
+    """One key holds who owns the load, and the text or the names of the keys that hold its chunks.
+
+    The store is that of the task instance over all its tries, and it is reached by the id of one try, which changes
+    before every new one: from then on what the earlier try sets is refused, and what it gets is nothing. So nothing
+    found means a first try only once something was set. Keys of chunks follow from their content, and the key that
+    names them is set last: a reader finds the text as it was before a write or after it.
+
+    :param store: ``context["task_state_store"]``.
+    """
+
+    durable = True
+
+    def __init__(self, store: Any) -> None:
+        self._store = store
+        self._owner = str(uuid4())
+        self._chunks: frozenset[str] = frozenset()
+
+    def peek(self) -> str | None:
+        root = self._get(KEY)
+        if root is None:
+            return None
+        if "text" in root:
+            return str(root["text"])
+        self._chunks = frozenset(root["chunks"])
+        pieces = [self._get(name) for name in root["chunks"]]
+        if None in pieces:
+            raise StoreError("The task state store holds only a part of the load's record. Clear the task.", final=True)
+        return "".join(pieces)
+
+    def update(self, change: Callable[[str | None], str]) -> None:
+        self._put(change(self.peek()))
+
+    def write(self, text: str) -> None:
+        # A custom backend of the store may take a value before the store refuses it, so this asks first.
+        self.verify()
+        self._put(text)
+
+    def verify(self) -> None:
+        root = self._get(KEY)
+        if root is None or root["owner"] != self._owner:
+            raise _superseded()
+
+    def _put(self, text: str) -> None:
+        pieces = {
+            f"{KEY}-{sha256(piece.encode()).hexdigest()[:32]}": piece
+            for piece in (text[begin : begin + CHUNK] for begin in range(0, len(text), CHUNK))
+        }
+        if len(pieces) <= 1:
+            self._set(KEY, {"owner": self._owner, "text": text})
+            pieces = {}
+        else:
+            for name in pieces.keys() - self._chunks:
+                self._set(name, pieces[name])
+            self._set(KEY, {"owner": self._owner, "chunks": list(pieces)})
+        gone, self._chunks = self._chunks - pieces.keys(), frozenset(pieces)
+        for name in gone:
+            with suppress(_runtime_error()):
+                self._store.delete(name)
+
+    def _get(self, key: str) -> Any:
+        try:
+            return self._store.get(key)
+        except _runtime_error() as error:
+            raise _failed(error) from error
+
+    def _set(self, key: str, value: Any) -> None:
+        from airflow.sdk import NEVER_EXPIRE  # type: ignore[attr-defined,unused-ignore]
+
+        try:
+            self._store.set(key, value, retention=NEVER_EXPIRE)
+        except _runtime_error() as error:
+            if (error.error.detail or {}).get("status_code") == 404:
+                raise _superseded() from error
+            raise _failed(error) from error
+
+
+def _runtime_error() -> Any:
+    from airflow.sdk.exceptions import AirflowRuntimeError
+
+    return AirflowRuntimeError
+
+
+def _failed(error: Exception) -> StoreError:
+    return StoreError(f"Airflow's task state store failed: {error}. Another try may succeed.", final=False)
+
+
+def _superseded() -> SupersededError:
+    return SupersededError(
+        "A newer try owns this load, says Airflow's task state store: this try stops and changes nothing more."
+    )
