@@ -48,16 +48,19 @@ class BatchLine:
 
     def add(self, encoded: Encoded) -> None:
         """Add the records of a chunk."""
-        data, ends = memoryview(encoded.data), encoded.ends
+        data = memoryview(encoded.data)
         done = begin = 0
-        while done < len(ends):
+        while done < encoded.records:
             if self._sink is None:
                 self._open()
-            fitting = self._fitting(ends, done, begin)
-            if fitting == done:
-                self._close()
-                continue
-            end = ends[fitting - 1]
+            if self._has_room(encoded.records - done, len(data) - begin):
+                fitting, end = encoded.records, len(data)
+            else:
+                fitting = self._fitting(encoded.ends, done, begin)
+                if fitting == done:
+                    self._close()
+                    continue
+                end = encoded.ends[fitting - 1]
             assert self._sink is not None
             self._sink.write(data[begin:end])
             self._records += fitting - done
@@ -70,6 +73,12 @@ class BatchLine:
         """End the last batch."""
         if self._sink is not None:
             self._close()
+
+    def _has_room(self, records: int, size: int) -> bool:
+        limits = self._limits
+        return (limits.records is None or self._records + records <= limits.records) and (
+            limits.bytes is None or self._bytes + size <= limits.bytes
+        )
 
     def _fitting(self, ends: Sequence[int], done: int, begin: int) -> int:
         """Tell up to which record of a chunk the open batch has room: at least one if it is empty."""

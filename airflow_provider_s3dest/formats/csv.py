@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from itertools import accumulate
 from typing import Any
 
-from airflow_provider_s3dest.errors import Place, RecordError
-from airflow_provider_s3dest.formats.encoding import Encoded, refusal
-from airflow_provider_s3dest.formats.values import csv_text
+import orjson
+
+from airflow_provider_s3dest.errors import RecordError
+from airflow_provider_s3dest.formats.encoding import NOTHING, Encoded, refusal
+from airflow_provider_s3dest.formats.values import csv_text, csv_texts
 from airflow_provider_s3dest.sources.table import Chunk
 
 
@@ -28,44 +29,66 @@ class CsvEncoder:
         self._special = re.compile(f'[{re.escape(delimiter)}"\r\n\ufeff]')
         # Readers skip blank lines, so a null that is alone on its line must show.
         self._null = '""' if len(columns) == 1 else ""
+        self._numbers_are_plain = delimiter not in _NUMBER_CHARACTERS
         names = delimiter.join(self._quoted(name) for name in columns)
         self.header = b"" if skip_header or not columns else f"{names}\n".encode()
 
     def encode(self, chunk: Chunk) -> Encoded:
+        if not len(chunk):
+            return NOTHING
         if not self._columns:
             raise RecordError(
                 "the records have no columns, and CSV can't hold records without any.",
                 "Give them a column, or use the format json.",
                 table=self._table,
-                place=chunk.places[0] if len(chunk) else Place(index=0),
+                place=chunk.places[0],
             )
         try:
-            fields = [self._fields(chunk.column(name)) for name in self._columns]
+            fields = [self._fields(values) for values in chunk.columns(self._columns)]
             lines = list(map(self._delimiter.join, zip(*fields, strict=True)))
-            text = "\n".join(lines) + "\n"
-            data = text.encode()
+            data = ("\n".join(lines) + "\n").encode()
         except Exception as error:
             refused = refusal(self._table, self._columns, chunk, _checked_text, error)
             raise refused or error from error
-        sizes = map(len, lines) if len(data) == len(text) else (len(line.encode()) for line in lines)
-        return Encoded(data, list(accumulate(size + 1 for size in sizes)))
+        return Encoded(data, len(lines), lambda: (len(line.encode()) + 1 for line in lines))
 
-    def _fields(self, values: Sequence[Any]) -> list[str]:
-        null = self._null
-        texts = values if _TEXT_OR_NULL.issuperset(map(type, values)) else list(map(csv_text, values))
+    def _fields(self, values: Sequence[Any]) -> Sequence[str]:
+        kinds = set(map(type, values))
+        if kinds <= _NUMBER_LIKE and self._numbers_are_plain and (numbers := _numbers(values, kinds)) is not None:
+            return numbers if "" not in numbers or not self._null else [text or self._null for text in numbers]
+        texts: Sequence[str | None] = values if kinds <= _TEXT_OR_NULL else csv_texts(values, kinds)
+        null, search = self._null, self._special.search
         present = [text for text in texts if text is not None]
-        if "" in present or self._special.search("".join(present)):
-            return [null if text is None else self._quoted(text) for text in texts]
-        return present if len(present) == len(texts) else [null if text is None else text for text in texts]
+        if all(present) and not search("".join(present)):
+            return present if len(present) == len(texts) else [null if text is None else text for text in texts]
+        return [
+            (null if text is None else f'"{text.replace(_QUOTE, _TWO_QUOTES)}"' if search(text) or not text else text)
+            for text in texts
+        ]
 
     def _quoted(self, text: str) -> str:
         if not text or self._special.search(text):
-            doubled = text.replace('"', '""')
-            return f'"{doubled}"'
+            return f'"{text.replace(_QUOTE, _TWO_QUOTES)}"'
         return text
 
 
+_QUOTE, _TWO_QUOTES = '"', '""'
 _TEXT_OR_NULL = frozenset({str, type(None)})
+_NUMBER_LIKE = frozenset({int, float, bool, type(None)})
+_NUMBER_CHARACTERS = frozenset("0123456789+-.eEtrufalsn")
+
+
+def _numbers(values: Sequence[Any], kinds: set[type]) -> list[str] | None:
+    """Spell numbers, bools and nulls (as empty texts) in one step; None if that can't be done."""
+    try:
+        text = orjson.dumps(values)[1:-1].decode()
+    except orjson.JSONEncodeError:  # an int of more than 64 bits
+        return None
+    if "n" in text:
+        if float in kinds and text.count("null") != values.count(None):  # NaN and infinities
+            return None
+        text = text.replace("null", "")
+    return text.split(",")
 
 
 def _checked_text(value: Any) -> None:

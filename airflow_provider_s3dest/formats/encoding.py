@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from itertools import accumulate
 from typing import Any, Protocol
 
 from airflow_provider_s3dest.errors import RecordError, short
@@ -11,12 +12,35 @@ from airflow_provider_s3dest.formats.values import NoRuleError
 from airflow_provider_s3dest.sources.table import Chunk
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Encoded:
-    """The records of a chunk, encoded end to end: record ``i`` is ``data[ends[i - 1]:ends[i]]``."""
+    """The records of a chunk, encoded end to end.
+
+    :param data: the bytes of all records.
+    :param records: number of the records.
+    :param sizes: gives the bytes of each record; asked for only where a batch ends within the chunk.
+    """
 
     data: bytes
-    ends: Sequence[int]
+    records: int
+    sizes: Callable[[], Iterable[int]]
+    _ends: Sequence[int] | None = None
+
+    @property
+    def ends(self) -> Sequence[int]:
+        """Where each record ends: record ``i`` is ``data[ends[i - 1]:ends[i]]``."""
+        if self._ends is None:
+            self._ends = list(accumulate(self.sizes()))
+        return self._ends
+
+
+NOTHING = Encoded(b"", 0, tuple)
+"""What a chunk without records is encoded to."""
+
+
+def of_lines(data: bytes, records: int) -> Encoded:
+    """Make what was encoded of lines, each of which is a record."""
+    return Encoded(data, records, lambda: (len(line) + 1 for line in data[:-1].split(b"\n")))
 
 
 class Encoder(Protocol):
@@ -50,11 +74,12 @@ def refusal(
     if not faults:
         return None
     position, name, value, fault = min(faults, key=lambda found: found[0])
-    if isinstance(fault, UnicodeEncodeError):
+    not_unicode = "surrogates not allowed" in str(fault)
+    if not_unicode:
         problem, remedy = "the text holds half of a surrogate pair and is no Unicode", "Decode it properly upstream."
     else:
         problem, remedy = str(fault), "Convert it upstream, to text if need be."
-    if not isinstance(fault, (NoRuleError, UnicodeEncodeError)):
+    if not isinstance(fault, NoRuleError) and not not_unicode:
         problem = f"{type(fault).__name__}: {problem}"
     refused = RecordError(
         f"{problem}: {short(value)}.", remedy, table=table, place=chunk.places[position], column=name, value=value

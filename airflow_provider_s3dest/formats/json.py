@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from itertools import accumulate
-from operator import is_
-from typing import Any, TypeGuard
+from typing import Any
 
-import msgspec
+import orjson
 
-from airflow_provider_s3dest.formats.encoding import Encoded, refusal
-from airflow_provider_s3dest.formats.values import is_native, plain
+from airflow_provider_s3dest.formats.encoding import NOTHING, Encoded, of_lines, refusal
+from airflow_provider_s3dest.formats.values import OWN_RULES, json_bytes, json_lines, plain
 from airflow_provider_s3dest.sources.table import Chunk, Rows
 
 
@@ -25,44 +23,38 @@ class JsonEncoder:
 
     def __init__(self, table: str, columns: tuple[str, ...]) -> None:
         self._table, self._columns = table, columns
-        self._encoder = msgspec.json.Encoder()
+        first = orjson.dumps(columns[0]) if columns else b""
+        self._between, self._line_end = b"},{%b:" % first, b"}\n{%b:" % first
 
     def encode(self, chunk: Chunk) -> Encoded:
+        if not len(chunk):
+            return NOTHING
+        if isinstance(chunk, Rows) and chunk.shape == self._columns and (data := self._lines_at_once(chunk.rows)):
+            return of_lines(data, len(chunk))
         try:
-            data = self._lines(chunk)
+            return of_lines(self._lines(chunk), len(chunk))
         except Exception as error:
-            refused = refusal(
-                self._table, self._columns, chunk, lambda value: self._encoder.encode(plain(value)), error
-            )
+            refused = refusal(self._table, self._columns, chunk, json_bytes, error)
             raise refused or error from error
-        # A line end inside a string is escaped, so each one that is left ends a record.
-        ends = list(accumulate(len(line) + 1 for line in data.split(b"\n")))
-        return Encoded(data, ends[:-1])
 
-    def _encoded(self, value: Any) -> bytes:
-        return self._encoder.encode(plain(value))
+    def _lines_at_once(self, rows: Sequence[Any]) -> bytes | None:
+        """Encode records of the right shape in one step; None if that can't be done."""
+        if not self._columns:
+            return None
+        try:
+            array = orjson.dumps(rows, plain, OWN_RULES)
+        except orjson.JSONEncodeError:  # such as an int of more than 64 bits
+            return None
+        # Inside a string a quote has a backslash, so this stands between records, or else between nested objects.
+        lines = array[1:-1].replace(self._between, self._line_end)
+        if lines.count(b"\n") == len(rows) - 1:
+            return lines + b"\n"
+        return b"\n".join([*(json_lines(rows) or ()), b""])
 
     def _lines(self, chunk: Chunk) -> bytes:
         if not self._columns:
             return b"{}\n" * len(chunk)
-        values = [chunk.column(name) for name in self._columns]
-        converted = [column if is_native(column) else list(map(plain, column)) for column in values]
-        try:
-            if self._has_ready_rows(chunk) and all(map(_are_same, converted, values)):
-                return self._encoder.encode_lines(chunk.rows)
-            return self._encode_columns(converted)
-        except ValueError:  # an int of more digits than Python spells by itself
-            return self._encode_columns([list(map(plain, column)) for column in values])
-
-    def _has_ready_rows(self, chunk: Chunk) -> TypeGuard[Rows]:
-        """Say whether the records already are dicts of the columns in their order."""
         columns = self._columns
-        return isinstance(chunk, Rows) and all(type(row) is dict and tuple(row) == columns for row in chunk.rows)
-
-    def _encode_columns(self, values: Sequence[Sequence[Any]]) -> bytes:
-        columns = self._columns
-        return self._encoder.encode_lines([dict(zip(columns, row, strict=True)) for row in zip(*values, strict=True)])
-
-
-def _are_same(converted: Sequence[Any], values: Sequence[Any]) -> bool:
-    return converted is values or all(map(is_, converted, values))
+        rows = zip(*(map(plain, chunk.column(name)) for name in columns), strict=True)
+        options = OWN_RULES | orjson.OPT_APPEND_NEWLINE
+        return b"".join(orjson.dumps(dict(zip(columns, row, strict=True)), plain, options) for row in rows)

@@ -11,19 +11,18 @@ from collections.abc import Callable, Mapping, Sequence
 from datetime import date, datetime, time, timedelta
 from decimal import Decimal
 from enum import Enum
+from itertools import chain, repeat
 from pathlib import PurePath
 from typing import Any
 from uuid import UUID
 
 import msgspec
+import orjson
 
 from airflow_provider_s3dest.errors import short
 
-_ENCODER = msgspec.json.Encoder()
-_DECODER = msgspec.json.Decoder()
-
-_NATIVE = frozenset({str, int, float, bool, type(None), msgspec.Raw, UUID})
-"""Types that msgspec encodes after our rules by itself; it makes null of NaN and infinities."""
+_INT64 = range(-(2**63), 2**64)
+"""The ints that orjson encodes by itself."""
 
 _DIGITS_BY_STR = 4_000
 """Digits of an int up to which ``str`` is safe: Python refuses more than 4,300 (CVE-2020-10735)."""
@@ -31,17 +30,20 @@ _DIGITS_BY_STR = 4_000
 _WIDE_INT = 10**_DIGITS_BY_STR
 
 
+OWN_RULES = orjson.OPT_PASSTHROUGH_DATETIME | orjson.OPT_PASSTHROUGH_SUBCLASS | orjson.OPT_PASSTHROUGH_DATACLASS
+"""Options with which orjson encodes by itself only what it encodes after our rules; it asks for all else."""
+
+
+_BREAK = orjson.Fragment(b"\n")
+"""A line end between two values, which stands nowhere else in JSON on one line."""
+
+
 class NoRuleError(ValueError):
     """A value has no canonical form."""
 
 
-def is_native(values: Sequence[Any]) -> bool:
-    """Say whether msgspec encodes all of the values after our rules as they are."""
-    return _NATIVE.issuperset(map(type, values))
-
-
 def plain(value: Any) -> Any:
-    """Turn a value into one that msgspec encodes after our rules.
+    """Turn a value into one that orjson encodes after our rules, with :data:`OWN_RULES`.
 
     :raises NoRuleError: if there is no rule for its type, or for something inside it.
 
@@ -59,6 +61,23 @@ def plain(value: Any) -> Any:
     return _foreign(value)
 
 
+def json_bytes(value: Any) -> bytes:
+    """Encode a value as JSON.
+
+    :raises NoRuleError: if there is no rule for its type, or for something inside it.
+    """
+    return orjson.dumps(plain(value), plain, OWN_RULES)
+
+
+def json_lines(values: Sequence[Any]) -> list[bytes] | None:
+    """Encode values as JSON, each for itself, in one step; None if that can't be done."""
+    try:
+        array = orjson.dumps(list(chain.from_iterable(zip(values, repeat(_BREAK)))), plain, OWN_RULES)
+    except orjson.JSONEncodeError:  # such as an int of more than 64 bits
+        return None
+    return array[1 : -len(b",\n]")].split(b",\n,")
+
+
 def csv_text(value: Any) -> str | None:
     """Turn a value into the text of a CSV field, not yet quoted; None is null.
 
@@ -71,6 +90,16 @@ def csv_text(value: Any) -> str | None:
         return _decimal_text(value)
     converted = plain(value)
     return _TEXTS[type(converted)](converted)
+
+
+def csv_texts(values: Sequence[Any], kinds: set[type]) -> list[str | None]:
+    """Turn the values of a column, whose types are given, into the texts of CSV fields as :func:`csv_text` does."""
+    if kinds <= _NESTED:
+        texts = [line.decode() for line in json_lines(values) or map(json_bytes, values)]
+        return [None if value is None else text for value, text in zip(values, texts, strict=True)]
+    one = kinds - {type(None)}
+    text = _TEXTS.get(one.pop(), csv_text) if len(one) == 1 else csv_text
+    return [None if value is None else text(value) for value in values]
 
 
 def iso_duration(count: int, digits: int) -> str:
@@ -102,9 +131,7 @@ def _same(value: Any) -> Any:
 
 
 def _int(value: int) -> Any:
-    if -_WIDE_INT < value < _WIDE_INT:
-        return int(value)
-    return msgspec.Raw(_int_text(value).encode())
+    return int(value) if value in _INT64 else orjson.Fragment(_int_text(value).encode())
 
 
 def _int_text(value: int) -> str:
@@ -124,7 +151,7 @@ def _decimal_text(value: Decimal) -> str:
 
 def _float_text(value: float) -> str:
     if math.isfinite(value):
-        return float.__repr__(value)
+        return orjson.dumps(float(value)).decode()
     return "NaN" if math.isnan(value) else "Infinity" if value > 0 else "-Infinity"
 
 
@@ -145,31 +172,20 @@ def _bytes(value: bytes | bytearray | memoryview) -> str:
 
 
 def _list(value: Sequence[Any]) -> Sequence[Any]:
-    is_ready = type(value) in (list, tuple) and is_native(value) and not _has_wide_int(value)
-    return value if is_ready else [plain(item) for item in value]
+    return [plain(item) for item in value]
 
 
 def _set(value: Any) -> list[Any]:
-    return sorted((plain(item) for item in value), key=_ENCODER.encode)
+    return sorted((plain(item) for item in value), key=json_bytes)
 
 
 def _mapping(value: Mapping[Any, Any]) -> Mapping[str, Any]:
-    names = set(map(type, value))
-    if names <= {str}:
-        members = value.values()
-        if type(value) is dict and _NATIVE.issuperset(map(type, members)) and not _has_wide_int(members):
-            return value
-        return {name: plain(member) for name, member in value.items()}
     converted = {}
     for name, member in value.items():
         if not isinstance(name, str):
             raise NoRuleError(f"the key {short(name)} of a nested mapping is no string but {type(name).__name__}")
         converted[str.__str__(name)] = plain(member)
     return converted
-
-
-def _has_wide_int(values: Any) -> bool:
-    return any(type(value) is int and not -_WIDE_INT < value < _WIDE_INT for value in values)
 
 
 def _foreign(value: Any) -> Any:
@@ -194,7 +210,8 @@ def _foreign(value: Any) -> Any:
 
 
 _CONVERSIONS: dict[type, Callable[[Any], Any]] = {
-    **dict.fromkeys((str, float, bool, type(None), msgspec.Raw), _same),
+    **dict.fromkeys((str, float, bool, type(None), orjson.Fragment), _same),
+    msgspec.Raw: lambda value: orjson.Fragment(bytes(value)),
     int: _int,
     Decimal: _decimal,
     datetime: datetime.isoformat,
@@ -227,15 +244,14 @@ _BASES: tuple[tuple[Any, Callable[[Any], Any]], ...] = (
 """Conversions of subclasses, the narrower before the wider."""
 
 
-def _json_text(value: Any) -> str:
-    return _ENCODER.encode(value).decode()
+_NESTED = frozenset({list, tuple, dict, type(None)})
 
 
 def _raw_text(value: msgspec.Raw) -> str | None:
     """Spell a staged JSON value as a CSV field: strings without quotes, all else as it stands."""
     text = bytes(value).decode()
     if text[0] == '"':
-        decoded: str = _DECODER.decode(text)
+        decoded: str = orjson.loads(text)
         return decoded
     return None if text == "null" else text
 
@@ -248,7 +264,6 @@ _TEXTS: dict[type, Callable[[Any], str | None]] = {
     float: _float_text,
     Decimal: _decimal_text,
     msgspec.Raw: _raw_text,
-    list: lambda value: _json_text(_list(value)),
-    tuple: lambda value: _json_text(_list(value)),
-    dict: lambda value: _json_text(_mapping(value)),
+    orjson.Fragment: lambda value: orjson.dumps(value).decode(),
+    **dict.fromkeys((list, tuple, dict), lambda value: json_bytes(value).decode()),
 }

@@ -13,7 +13,7 @@ from airflow_provider_s3dest.errors import Fault, Place, RecordError, SpecError,
 log = logging.getLogger(__name__)
 
 CHUNK_RECORDS = 1000
-"""Records in a chunk of Python records: msgspec encodes 500 to 2,000 at a time fastest."""
+"""Records in a chunk of Python records: enough to encode fast, and few enough to hold."""
 
 STREAM_WINDOW = 10_000
 """Records of a stream that are looked at for its columns."""
@@ -47,13 +47,26 @@ class Chunk(Protocol):
         """Give the values of one column, None where a record lacks it."""
         ...
 
+    def columns(self, names: Sequence[str]) -> Iterable[Sequence[Any]]:
+        """Give the values of several columns."""
+        ...
+
 
 @dataclass(frozen=True, slots=True)
 class Rows:
-    """A chunk of records as mappings."""
+    """A chunk of records as mappings.
+
+    :param shape: the columns of all records, if each is a dict that has the same in the same order; else None.
+    """
 
     rows: Sequence[Mapping[str, Any]]
     places: Places
+    shape: tuple[str, ...] | None = None
+
+    @classmethod
+    def of(cls, rows: Sequence[Any], places: Places) -> Rows:
+        """Make a chunk of what should be mappings."""
+        return cls(rows, places, _shape(rows))
 
     def __len__(self) -> int:
         return len(self.rows)
@@ -61,6 +74,12 @@ class Rows:
     def column(self, name: str) -> Sequence[Any]:
         # Not row[name]: a defaultdict would make up a value for a field that is missing.
         return [row.get(name) for row in self.rows]
+
+    def columns(self, names: Sequence[str]) -> Iterable[Sequence[Any]]:
+        if self.shape is None or not {*names}.issubset(self.shape):
+            return map(self.column, names)
+        values = dict(zip(self.shape, zip(*(row.values() for row in self.rows), strict=True), strict=True))
+        return (values[name] for name in names)
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +95,9 @@ class Columns:
 
     def column(self, name: str) -> Sequence[Any]:
         return self.values[name] if name in self.values else [None] * self.size
+
+    def columns(self, names: Sequence[str]) -> Iterable[Sequence[Any]]:
+        return map(self.column, names)
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,7 +134,8 @@ def table_of_known(name: str, known: Iterable[str], chunks: Iterable[Chunk], wan
 def table_of_list(name: str, records: Sequence[Any], wanted: tuple[str, ...] | None) -> Table:
     """Make a table of a list of mappings, all of which are looked through for their columns first."""
     chunks = [
-        Rows(records[start : start + CHUNK_RECORDS], Places(start)) for start in range(0, len(records), CHUNK_RECORDS)
+        Rows.of(records[start : start + CHUNK_RECORDS], Places(start))
+        for start in range(0, len(records), CHUNK_RECORDS)
     ]
     columns: dict[str, None] = {}
     for chunk in chunks:
@@ -147,12 +170,23 @@ def _chosen(table: str, known: tuple[str, ...], wanted: tuple[str, ...] | None) 
     return wanted or known
 
 
+def _shape(rows: Sequence[Any]) -> tuple[str, ...] | None:
+    if set(map(type, rows)) != {dict} or len(set(map(len, rows))) != 1:
+        return None
+    names: tuple[str, ...] = tuple(rows[0])
+    if set(map(type, names)) - {str}:
+        return None
+    # All first keys, all second keys and so on: quicker than the keys of each record.
+    same = (keys.count(name) == len(rows) for name, keys in zip(names, zip(*rows, strict=True), strict=True))
+    return names if all(same) else None
+
+
 def chunks_of(records: Iterable[Any]) -> Iterator[Rows]:
     """Cut a stream of mappings into chunks."""
     stream, start = iter(records), 0
     # Copied, for a generator may change one dict over and over and yield it each time.
     while rows := [row.copy() if type(row) is dict else row for row in islice(stream, CHUNK_RECORDS)]:
-        yield Rows(rows, Places(start))
+        yield Rows.of(rows, Places(start))
         start += len(rows)
 
 
@@ -160,6 +194,11 @@ def _collect(table: str, chunk: Rows | Columns, columns: dict[str, None], limit:
     """Add the columns of a chunk's records, of its first ``limit`` if given, in the order in which they turn up."""
     if isinstance(chunk, Columns):
         columns.update(dict.fromkeys(chunk.values))
+        return
+    if chunk.shape is not None and limit != 0:
+        if columns.keys() != set(chunk.shape):
+            _check_names(table, chunk.shape, chunk.places, 0)
+            columns.update(dict.fromkeys(chunk.shape))
         return
     last: Any = None
     for position, row in enumerate(chunk.rows[:limit] if limit is not None else chunk.rows):
@@ -172,6 +211,9 @@ def _collect(table: str, chunk: Rows | Columns, columns: dict[str, None], limit:
 
 def _checked_keys(table: str, chunk: Rows | Columns) -> Rows | Columns:
     if isinstance(chunk, Rows):
+        if chunk.shape is not None:
+            _check_names(table, chunk.shape, chunk.places, 0)
+            return chunk
         last: Any = None
         for position, row in enumerate(chunk.rows):
             keys = _keys(table, row, chunk.places, position)
@@ -186,6 +228,10 @@ def _without_late_columns(table: str, chunks: Iterable[Rows | Columns], columns:
     for chunk in chunks:
         if isinstance(chunk, Columns):
             late = [(0, name) for name in chunk.values if name not in known]
+        elif chunk.shape is not None:
+            late = [(0, name) for name in chunk.shape if name not in known]
+            if late:
+                _check_names(table, chunk.shape, chunk.places, 0)
         else:
             late = []
             for position, row in enumerate(chunk.rows):

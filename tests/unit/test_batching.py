@@ -33,11 +33,7 @@ class Objects:
 
 
 def encoded(records: list[bytes]) -> Encoded:
-    ends, end = [], 0
-    for record in records:
-        end += len(record)
-        ends.append(end)
-    return Encoded(b"".join(records), ends)
+    return Encoded(b"".join(records), len(records), lambda: map(len, records))
 
 
 def cut(chunks: list[list[bytes]], limits: Limits, header: bytes = b"") -> Objects:

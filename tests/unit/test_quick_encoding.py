@@ -1,0 +1,117 @@
+"""Records that are encoded at once come out byte for byte as records that are encoded value by value."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import date, datetime, time, timedelta, timezone
+from decimal import Decimal
+from enum import Enum
+from typing import Any
+from uuid import UUID
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from airflow_provider_s3dest.formats.csv import CsvEncoder
+from airflow_provider_s3dest.formats.json import JsonEncoder
+from airflow_provider_s3dest.formats.values import csv_text
+from airflow_provider_s3dest.sources.table import Places, Rows
+
+
+class Colour(Enum):
+    RED = "red"
+
+
+class Text(str):
+    """A text that is not quite a str."""
+
+
+_texts = st.text(st.characters(exclude_categories=["Cs"]), max_size=8)
+_scalars = st.one_of(
+    st.none(),
+    st.booleans(),
+    st.integers(),
+    st.integers(-(10**30), 10**30),
+    st.floats(),
+    _texts,
+    _texts.map(Text),
+    st.decimals(allow_nan=False, allow_infinity=False),
+    st.datetimes(),
+    st.datetimes(timezones=st.just(timezone.utc)),
+    st.dates(),
+    st.times(),
+    st.timedeltas(),
+    st.binary(max_size=5),
+    st.uuids(),
+    st.sampled_from(Colour),
+)
+_values = st.recursive(
+    _scalars,
+    lambda inner: st.one_of(
+        st.lists(inner, max_size=3),
+        st.dictionaries(st.sampled_from(["a", "b", '"},{"a":']), inner, max_size=3),
+        st.lists(st.fixed_dictionaries({"a": inner}), max_size=3),
+    ),
+    max_leaves=6,
+)
+_records = st.lists(st.fixed_dictionaries({"a": _values, "b": _scalars}), max_size=5)
+_same_kind = st.one_of(
+    *(
+        st.lists(st.fixed_dictionaries({"a": st.none() | kind, "b": kind}), min_size=1, max_size=5)
+        for kind in (st.integers(), st.floats(), st.booleans(), _texts, st.lists(_values), st.dates(), st.timedeltas())
+    )
+)
+
+
+def _json(chunk: Rows) -> bytes:
+    return JsonEncoder("t", ("a", "b")).encode(chunk).data
+
+
+def _csv(chunk: Rows, delimiter: str = ",") -> bytes:
+    return CsvEncoder("t", ("a", "b"), delimiter, skip_header=True).encode(chunk).data
+
+
+@given(_records | _same_kind)
+def test_json_at_once_is_json_value_by_value(records: Sequence[dict[str, Any]]) -> None:
+    assert _json(Rows.of(records, Places())) == b"".join(_json(Rows([record], Places())) for record in records)
+
+
+@given(_records | _same_kind, st.sampled_from(",\t;|e5.-n"))
+def test_csv_by_columns_is_csv_value_by_value(records: Sequence[dict[str, Any]], delimiter: str) -> None:
+    def field(value: Any) -> str:
+        text = csv_text(value)
+        if text is None:
+            return ""
+        special = not text or any(one in text for one in (delimiter, '"', "\n", "\r", "\ufeff"))
+        return '"' + text.replace('"', '""') + '"' if special else text
+
+    expected = "".join(f"{field(record['a'])}{delimiter}{field(record['b'])}\n" for record in records)
+    assert _csv(Rows.of(records, Places()), delimiter).decode() == expected
+
+
+@pytest.mark.parametrize(
+    "records",
+    [
+        [{"a": [{"a": 1}, {"a": 2}], "b": 1}, {"a": [], "b": 2}],
+        [{"a": '"},{"a":', "b": '},{"a":'}, {"a": "\n", "b": None}],
+        [{"a": 2**64 + 5, "b": 0.1}, {"a": -1, "b": 1e16}],
+        [{"a": Text("x"), "b": Colour.RED}, {"a": UUID(int=5), "b": Decimal("1.10")}],
+        [{"a": datetime(2026, 1, 2, tzinfo=timezone.utc), "b": date(1, 1, 1)}, {"a": time(5), "b": timedelta(-1)}],
+        [{"a": {"x": {"y": [1, [2]]}}, "b": float("nan")}, {"a": (1, "2"), "b": float("-inf")}],
+        [{"a": {3, 1, 2}, "b": b"\x00"}, {"a": None, "b": ""}],
+    ],
+)
+def test_values_at_the_edges_come_out_the_same_too(records: list[dict[str, Any]]) -> None:
+    alone = [Rows([record], Places()) for record in records]
+    assert _json(Rows.of(records, Places())) == b"".join(map(_json, alone))
+    assert _csv(Rows.of(records, Places())) == b"".join(map(_csv, alone))
+
+
+def test_each_record_of_a_chunk_ends_where_it_is_said_to_end() -> None:
+    records = [{"a": "é\n" * n, "b": [{"a": n}, {"a": n}]} for n in range(5)]
+    for encode in (JsonEncoder("t", ("a", "b")).encode, CsvEncoder("t", ("a", "b"), ",", True).encode):
+        encoded = encode(Rows.of(records, Places()))
+        begins = [0, *encoded.ends[:-1]]
+        pieces = [encoded.data[begin:end] for begin, end in zip(begins, encoded.ends, strict=True)]
+        assert pieces == [encode(Rows.of([record], Places())).data for record in records]
