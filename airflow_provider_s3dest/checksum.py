@@ -3,26 +3,40 @@
 from __future__ import annotations
 
 import json
-import zlib
+from base64 import b64encode
 from collections.abc import Iterable, Mapping
 from hashlib import md5
 from typing import Any
 
+from isal import isal_zlib
 
-def checksum_of(content: bytes, arguments: Mapping[str, Any]) -> str:
-    """Give a checksum of an object's content and of what is sent along with it.
+
+def crc32_header(content: bytes) -> str:
+    """Give the CRC32 of a content as S3 takes it in ``x-amz-checksum-crc32``.
+
+    Example::
+
+        >>> crc32_header(b"a,b")
+        'p9bQoA=='
+    """
+    return b64encode(isal_zlib.crc32(content).to_bytes(4, "big")).decode()
+
+
+def fingerprint(content: bytes, arguments: Mapping[str, Any]) -> str:
+    """Tell an object's content, and what is sent along with it, by few characters.
 
     :param content: the bytes as they are stored.
     :param arguments: headers, metadata and tags, by boto3's names.
 
     Example::
 
-        >>> checksum_of(b"a,b", {})
+        >>> fingerprint(b"a,b", {})
         'a7d6d0a0024600e3-99914b93'
     """
     # Two sums of 32 bits of different kinds, since one alone is met by chance in one of four billion changes.
     along = json.dumps(arguments, sort_keys=True).encode()
-    return f"{zlib.crc32(content):08x}{zlib.adler32(content):08x}-{zlib.crc32(along):08x}"
+    crc32, adler32 = isal_zlib.crc32(content), isal_zlib.adler32(content)
+    return f"{crc32:08x}{adler32:08x}-{isal_zlib.crc32(along):08x}"
 
 
 def multipart_etag(parts: Iterable[Mapping[str, Any]]) -> str:

@@ -12,7 +12,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, Protocol
 
 from airflow_provider_s3dest.batching import ObjectSink
-from airflow_provider_s3dest.checksum import checksum_of, multipart_etag
+from airflow_provider_s3dest.checksum import crc32_header, fingerprint, multipart_etag
 from airflow_provider_s3dest.delivery.tries import Delivery
 from airflow_provider_s3dest.errors import LoadStoppedError, StoreError
 from airflow_provider_s3dest.formats.choice import compressor_for
@@ -88,9 +88,7 @@ class Uploader:
         self.spec, self.delivery, self._progress, self._stop = spec, delivery, progress, stop
         self.arguments = {"Bucket": spec.bucket}
         self.put_arguments = spec.put_arguments
-        # S3 refuses parts with a checksum, which botocore adds by default, unless the upload announced its kind.
-        announced = client.meta.config.request_checksum_calculation == "when_supported"
-        self._checksum = {"ChecksumAlgorithm": "CRC32"} if announced else {}
+        self._sends_checksums = client.meta.config.request_checksum_calculation == "when_supported"
         self._attempts_allowed = _attempts_allowed(client.meta.config.retries)
         self._executor = ThreadPoolExecutor(WORKERS, thread_name_prefix="s3dest-upload")
         self._changed = threading.Condition()
@@ -103,6 +101,7 @@ class Uploader:
 
     def __enter__(self) -> Uploader:
         self.client.meta.events.register("before-send.s3", self._before_send)
+        self.client.meta.events.register("before-sign.s3", _before_sign)
         return self
 
     def __exit__(
@@ -118,6 +117,7 @@ class Uploader:
             with self._changed:
                 self._changed.wait_for(lambda: not self._running, _STOP_SECONDS)
         self.client.meta.events.unregister("before-send.s3", self._before_send)
+        self.client.meta.events.unregister("before-sign.s3", _before_sign)
 
     def open(self, key: str, batch: BatchId) -> ObjectUpload:
         self._check()
@@ -190,9 +190,15 @@ class Uploader:
 
     def begin_multipart(self, key: str) -> _Multipart:
         """Create a multipart upload."""
-        answer = self.request("CreateMultipartUpload", key, **self.put_arguments, **self._checksum)
+        # S3 refuses parts with a checksum unless the upload announced its kind.
+        announced = {"ChecksumAlgorithm": "CRC32"} if self._sends_checksums else {}
+        answer = self.request("CreateMultipartUpload", key, **self.put_arguments, **announced)
         self.delivery.opened(key, answer["UploadId"])
         return _Multipart(answer["UploadId"])
+
+    def checked(self, content: bytes) -> dict[str, Any]:
+        """Give the arguments that send a content with its checksum, which botocore then need not compute."""
+        return {"Body": content, **({"ChecksumCRC32": crc32_header(content)} if self._sends_checksums else {})}
 
     def holds_already(self, key: str, batch: BatchId, size: int, checksum: str) -> bool:
         """Say whether an earlier try has stored the same under this key."""
@@ -249,6 +255,15 @@ class Uploader:
             raise LoadStoppedError("The load was stopped: its task was killed or ran out of time.")
         if self._failure is not None:
             raise self._failure
+
+
+def _before_sign(request: Any, **_: Any) -> None:
+    """Let botocore know of a checksum that it did not compute itself.
+
+    Over TLS it then hashes the body no second time for the signature; over plain http it still does.
+    """
+    if "x-amz-checksum-crc32" in request.headers:
+        request.context["checksum"] = {"request_algorithm": {"in": "header", "name": "x-amz-checksum-crc32"}}
 
 
 def _attempts_allowed(retries: Any) -> int:
@@ -327,10 +342,11 @@ class ObjectUpload:
             self._upload_part(1, content)
             return
         arguments = self._uploader.put_arguments
-        checksum = checksum_of(content, arguments)
+        checksum = fingerprint(content, arguments)
         if not self._uploader.holds_already(self._key, self._batch, len(content), checksum):
             metadata = {**arguments.get("Metadata", {}), CHECKSUM: checksum}
-            self._uploader.request("PutObject", self._key, Body=content, **{**arguments, "Metadata": metadata})
+            body = self._uploader.checked(content)
+            self._uploader.request("PutObject", self._key, **body, **{**arguments, "Metadata": metadata})
         self._uploader.stored(self._position, self._stored(len(content)))
 
     def _take_compressed(self, data: bytes) -> None:
@@ -363,7 +379,11 @@ class ObjectUpload:
         multipart = self._multipart
         assert multipart is not None
         answer = self._uploader.request(
-            "UploadPart", self._key, UploadId=multipart.upload_id, PartNumber=number, Body=bytes(content)
+            "UploadPart",
+            self._key,
+            UploadId=multipart.upload_id,
+            PartNumber=number,
+            **self._uploader.checked(bytes(content)),
         )
         # S3 wants the checksum of each part again, if it was given one.
         checksums = {

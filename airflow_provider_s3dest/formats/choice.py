@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-import zlib
 from typing import Protocol
+
+from isal import isal_zlib
 
 from airflow_provider_s3dest.formats.csv import CsvEncoder
 from airflow_provider_s3dest.formats.encoding import Encoder
 from airflow_provider_s3dest.formats.json import JsonEncoder
 from airflow_provider_s3dest.spec import DestinationSpec
 
-GZIP_LEVEL = 6
+GZIP_LEVEL = 2
+"""Of ISA-L, which knows 0 to 3: about as small as zlib's 5, in an eighth of the time."""
 _GZIP_WINDOW = 31  # zlib's number for a gzip header, which then has no name and the time 0: same input, same bytes
 
 
@@ -41,4 +43,7 @@ def encoder_for(spec: DestinationSpec, table: str, columns: tuple[str, ...]) -> 
 
 def compressor_for(spec: DestinationSpec) -> Compressor:
     """Give the compressor of one object."""
-    return zlib.compressobj(GZIP_LEVEL, zlib.DEFLATED, _GZIP_WINDOW) if spec.compression == "gzip" else Uncompressed()
+    if spec.compression != "gzip":
+        return Uncompressed()
+    compressor: Compressor = isal_zlib.compressobj(GZIP_LEVEL, isal_zlib.DEFLATED, _GZIP_WINDOW)
+    return compressor
