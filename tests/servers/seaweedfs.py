@@ -91,6 +91,9 @@ def _start(home: Path, s3_port: int, master_port: int, volume_port: int, filer_p
         "-s3",
         f"-s3.port={s3_port}",
         f"-s3.port.grpc={s3_port + _GRPC_OFFSET}",
+        # These would listen on ports that are the same for every server of the machine.
+        "-s3.port.iceberg=0",
+        "-s3.port.lance=0",
         f"-s3.config={identities}",
         "-s3.iam=false",
         # On, a put to a bucket that doesn't exist succeeds.
