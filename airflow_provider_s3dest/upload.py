@@ -218,10 +218,17 @@ class Uploader:
 
     def _before_send(self, **_: Any) -> None:
         """Count what botocore sends, its retries included, and let nothing through that must not be sent any more."""
-        if hasattr(self._call_of_thread, "attempts"):
-            self._call_of_thread.attempts += 1
+        call = self._call_of_thread
+        if not hasattr(call, "attempts"):
+            return
+        attempts = call.attempts + 1
+        # The fence may use the same client: what it sends is no attempt, and needs no fence.
+        del call.attempts
+        try:
             self._check()
             self.delivery.fence()
+        finally:
+            call.attempts = attempts
 
     def _wait_for_jobs(self) -> None:
         with self._changed:
