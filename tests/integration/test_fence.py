@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 
@@ -49,7 +50,7 @@ def test_it_sends_nothing_more_once_a_newer_try_owns_the_load(bucket: Bucket, at
     watched = Watched(bucket.server.client())
     claimed = threading.Event()
 
-    def records() -> Iterator[dict[str, object]]:
+    def records() -> Iterator[dict[str, Any]]:
         yield RECORDS[0]
         assert claimed.wait(30)
         load(bucket, [{"n": "new"}], state=s3_state(bucket, attempt=Attempt(number=2)), atomic=atomic)

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import http.client
+import socket
 import ssl
+import struct
 import threading
+import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -44,12 +47,45 @@ Send = Callable[[Request], Answer]
 Fault = Callable[[Request, Send], Answer]
 
 
+@dataclass(frozen=True)
+class BrokenOff:
+    """Resets the connection once so large a share of the request's body has come; the server hears nothing of it."""
+
+    share: float
+
+
+@dataclass
+class _Planned:
+    """A fault to come."""
+
+    operation: str
+    fault: Fault | BrokenOff
+    times: int
+    after: int
+    prefix: str
+    same: bool
+    target: str | None = None
+
+    def meets(self, operation: str, key: str, target: str) -> bool:
+        """Say whether a request meets the fault, and count it."""
+        if self.operation != operation or not key.startswith(self.prefix) or self.target not in (None, target):
+            return False
+        if self.after:
+            self.after -= 1
+            return False
+        self.times -= 1
+        self.target = target if self.same else None
+        return True
+
+
 class FaultProxy(S3Endpoint):
     """A way to an S3 server; its address and keys are those to use in place of the server's."""
 
     requests: list[Request]
-    _faults: list[tuple[str, Fault, int]]
-    _lock: threading.Lock
+    _planned: list[_Planned]
+    _each: Callable[[Request, Send], Answer] | None
+    _changed: threading.Condition
+    _under_way: set[int]
 
     @classmethod
     @contextmanager
@@ -63,11 +99,21 @@ class FaultProxy(S3Endpoint):
             def handle_one_request(self) -> None:
                 try:
                     super().handle_one_request()
-                except OSError:  # the client has gone
+                except (OSError, http.client.HTTPException):  # the client or the server has gone
                     self.close_connection = True
 
             def _pass(self) -> None:
-                _answer(self, proxy.handle(_request_of(self), lambda request: _forward(host, request)))
+                with proxy.counted():
+                    head = _head_of(self)
+                    fault = proxy.fault_for(head)
+                    if isinstance(fault, BrokenOff):
+                        length = int(self.headers.get("Content-Length", 0))
+                        proxy.note(replace(head, body=self.rfile.read(int(length * fault.share))))
+                        _reset(self)
+                        return
+                    request = replace(head, body=_body_of(self))
+                    proxy.note(request)
+                    _answer(self, fault(request, lambda request: _forward(host, request)))
 
             do_GET = do_HEAD = do_PUT = do_POST = do_DELETE = _pass
 
@@ -80,7 +126,7 @@ class FaultProxy(S3Endpoint):
             listener.socket = tls.wrap_socket(listener.socket, server_side=True, do_handshake_on_connect=False)
         address = f"{'https' if tls else 'http'}://127.0.0.1:{listener.server_port}"
         proxy = cls(address, server.access_key, server.secret_key, server.region)
-        vars(proxy).update(requests=[], _faults=[], _lock=threading.Lock())
+        vars(proxy).update(requests=[], _planned=[], _each=None, _changed=threading.Condition(), _under_way=set())
         thread = threading.Thread(target=listener.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True)
         thread.start()
         try:
@@ -90,23 +136,74 @@ class FaultProxy(S3Endpoint):
             thread.join()
             listener.server_close()
 
-    def on(self, operation: str, fault: Fault, times: int = 1) -> None:
-        """Let the next so many requests of an operation meet a fault."""
-        with self._lock:
-            self._faults.extend([(operation, fault, 0)] * times)
+    def on(
+        self,
+        operation: str,
+        fault: Fault | BrokenOff,
+        times: int = 1,
+        *,
+        after: int = 0,
+        prefix: str = "",
+        same: bool = False,
+    ) -> None:
+        """Let requests of an operation meet a fault.
 
-    def handle(self, request: Request, send: Send) -> Answer:
-        """Note a request, and answer it as the server does, or as a fault has it."""
-        with self._lock:
+        :param times: how many of them.
+        :param after: how many are passed on before.
+        :param prefix: what their keys begin with.
+        :param same: whether only the first of them and what repeats it meet the fault.
+        """
+        with self._changed:
+            self._planned.append(_Planned(operation, fault, times, after, prefix, same))
+
+    def on_each(self, fault: Fault | None) -> None:
+        """Let every request go through a fault, which may pass it on; None ends that."""
+        self._each = fault
+
+    def fault_for(self, head: Request) -> Fault | BrokenOff:
+        """Choose what becomes of a request, whose body is still to come."""
+        with self._changed:
+            for planned in self._planned:
+                if planned.meets(head.operation, head.key, head.target):
+                    if not planned.times:
+                        self._planned.remove(planned)
+                    return planned.fault
+        return self._each or _passed_on
+
+    def note(self, request: Request) -> None:
+        """Note a request that has come."""
+        with self._changed:
             self.requests.append(request)
-            planned = next((one for one in self._faults if one[0] == request.operation), None)
-            if planned:
-                self._faults.remove(planned)
-        return planned[1](request, send) if planned else send(request)
+            self._changed.notify_all()
+
+    @contextmanager
+    def counted(self) -> Iterator[None]:
+        """Count a request as under way until the block ends."""
+        with self._changed:
+            self._under_way.add(threading.get_ident())
+        try:
+            yield
+        finally:
+            with self._changed:
+                self._under_way.remove(threading.get_ident())
+                self._changed.notify_all()
+
+    def wait_for(self, wanted: Callable[[], bool]) -> None:
+        """Wait until something has become true of the requests."""
+        with self._changed:
+            assert self._changed.wait_for(wanted, 60), self.requests
+
+    def wait_until_idle(self) -> None:
+        """Wait until no request is under way."""
+        self.wait_for(lambda: not self._under_way)
 
     def seen(self, operation: str) -> list[Request]:
         """Give the requests of one operation so far."""
         return [request for request in self.requests if request.operation == operation]
+
+
+def _passed_on(request: Request, send: Send) -> Answer:
+    return send(request)
 
 
 def refused(status: int, code: str) -> Fault:
@@ -122,6 +219,16 @@ def cut(at: int) -> Fault:
 def lost(request: Request, send: Send) -> Answer:
     """Let the server do it, and close the connection without an answer."""
     return replace(send(request), sent=-1)
+
+
+def hung(seconds: float) -> Fault:
+    """Say nothing for so long, and close the connection; the server hears nothing of it."""
+
+    def hang(request: Request, send: Send) -> Answer:
+        time.sleep(seconds)
+        return Answer(0, {}, b"", sent=-1)
+
+    return hang
 
 
 def altered_answer(request: Request, send: Send) -> Answer:
@@ -148,15 +255,17 @@ def _altered(body: bytes) -> bytes:
     return body[:-1] + bytes([body[-1] ^ 1])
 
 
-def _request_of(handler: BaseHTTPRequestHandler) -> Request:
+def _head_of(handler: BaseHTTPRequestHandler) -> Request:
     url = urlsplit(handler.path)
     key = unquote(url.path).removeprefix("/").partition("/")[2]
-    if handler.headers.get("Transfer-Encoding") == "chunked":
-        body = b"".join(_chunks(handler.rfile))
-    else:
-        body = handler.rfile.read(int(handler.headers.get("Content-Length", 0)))
     operation = _operation(handler.command, parse_qs(url.query, keep_blank_values=True))
-    return Request(operation, key, handler.command, handler.path, dict(handler.headers.items()), body)
+    return Request(operation, key, handler.command, handler.path, dict(handler.headers.items()), b"")
+
+
+def _body_of(handler: BaseHTTPRequestHandler) -> bytes:
+    if handler.headers.get("Transfer-Encoding") == "chunked":
+        return b"".join(_chunks(handler.rfile))
+    return handler.rfile.read(int(handler.headers.get("Content-Length", 0)))
 
 
 def _chunks(stream: BufferedIOBase) -> Iterator[bytes]:
@@ -166,11 +275,17 @@ def _chunks(stream: BufferedIOBase) -> Iterator[bytes]:
     stream.readline()
 
 
+_LISTS = {"list-type": "ListObjectsV2", "uploads": "ListMultipartUploads", "versions": "ListObjectVersions"}
+
+
 def _operation(method: str, query: Mapping[str, Any]) -> str:
     if method == "GET":
-        return "ListObjectsV2" if "list-type" in query else "GetObject"
+        listed = next((name for parameter, name in _LISTS.items() if parameter in query), None)
+        return listed or "GetObject"
     if method == "PUT":
         return "UploadPart" if "partNumber" in query else "PutObject"
+    if method == "POST" and "delete" in query:
+        return "DeleteObjects"
     if method == "POST":
         return "CreateMultipartUpload" if "uploads" in query else "CompleteMultipartUpload"
     return "HeadObject" if method == "HEAD" else "AbortMultipartUpload" if "uploadId" in query else "DeleteObject"
@@ -190,6 +305,12 @@ def _forward(host: str, request: Request) -> Answer:
         return Answer(answer.status, dict(answer.getheaders()), answer.read())
     finally:
         connection.close()
+
+
+def _reset(handler: BaseHTTPRequestHandler) -> None:
+    """Close the connection so that the client learns of it by a reset."""
+    handler.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    handler.close_connection = True
 
 
 def _answer(handler: BaseHTTPRequestHandler, answer: Answer) -> None:

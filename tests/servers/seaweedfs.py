@@ -13,9 +13,9 @@ import tempfile
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from tests.servers.endpoint import S3Endpoint
@@ -34,37 +34,72 @@ _READER = ("test-reader", "test-reader-secret")
 class SeaweedFS(S3Endpoint):
     """A SeaweedFS server on free ports of this machine, with all rights; `reader` may only read and list."""
 
-    pid: int = 0
-    log_path: Path = Path()
+    process: _Process = field(kw_only=True)
+
+    @property
+    def pid(self) -> int:
+        """Process id of the server."""
+        return self.process.running.pid
+
+    @property
+    def log_path(self) -> Path:
+        """What the server writes about itself, since it was started last."""
+        return self.process.log_path
 
     @property
     def reader(self) -> S3Endpoint:
         """The same server with the rights of the reader."""
         return S3Endpoint(self.endpoint_url, *_READER, region=self.region)
 
+    def kill(self) -> None:
+        """End the server as a crash does."""
+        os.killpg(self.pid, signal.SIGKILL)
+        self.process.running.wait()
+
+    def restart(self) -> None:
+        """Start the server that was killed again, on its data and its ports."""
+        self.process.start()
+
     @classmethod
     @contextmanager
     def running(cls) -> Iterator[SeaweedFS]:
         """Serve until the block ends, then end the server and remove its data."""
         with tempfile.TemporaryDirectory(prefix="seaweedfs-", ignore_cleanup_errors=True) as directory:
-            home = Path(directory)
             for started in range(1, _STARTS + 1):
-                s3_port, master_port, volume_port, filer_port = _free_ports(4)
-                process = _start(home, s3_port, master_port, volume_port, filer_port)
-                log_path = home / "weed.log"
-                endpoint_url = f"http://127.0.0.1:{s3_port}"
+                process = _Process(Path(directory), _free_ports(4))
                 try:
                     try:
-                        _wait_until_ready(process, endpoint_url, f"http://127.0.0.1:{master_port}", log_path)
+                        process.start()
                     except RuntimeError:
                         if started == _STARTS:
                             raise
                         continue  # another server took one of the ports in between
-                    yield cls(endpoint_url, *_ADMIN, pid=process.pid, log_path=log_path)
+                    yield cls(process.endpoint_url, *_ADMIN, process=process)
                     return
                 finally:
-                    _stop(process)
-                    _remove_sockets(s3_port, master_port)
+                    process.stop()
+
+
+class _Process:
+    """The server's process, one after the other on the same data and ports."""
+
+    running: subprocess.Popen[bytes]
+
+    def __init__(self, home: Path, ports: Sequence[int]) -> None:
+        self._home, self._ports = home, ports
+        self.log_path = home / "weed.log"
+        self.endpoint_url = f"http://127.0.0.1:{ports[0]}"
+
+    def start(self) -> None:
+        """Start it and wait until it serves."""
+        s3_port, master_port, volume_port, filer_port = self._ports
+        self.running = _start(self._home, s3_port, master_port, volume_port, filer_port)
+        _wait_until_ready(self.running, self.endpoint_url, f"http://127.0.0.1:{master_port}", self.log_path)
+
+    def stop(self) -> None:
+        """End it, and remove what it leaves outside of its home."""
+        _stop(self.running)
+        _remove_sockets(*self._ports[:2])
 
 
 def _start(home: Path, s3_port: int, master_port: int, volume_port: int, filer_port: int) -> subprocess.Popen[bytes]:
