@@ -212,10 +212,18 @@ class Delivery:
         """
         record = self._record
         mine = Names.of(self._naming, (one.batch for one in objects), committed=True)
-        record.doomed += [left for left in (names.minus(mine) for names in self._earlier) if left]
-        record.live, record.pending, record.uploads = [mine] if mine else [], [], []
-        record.consumed = consumed
-        self._write()
+        surplus = [left for left in (names.minus(mine) for names in self._earlier) if left]
+        # Kept apart until it is written: a try that fails to write it has yet to clean up what is pending.
+        committed = replace(
+            record,
+            live=[mine] if mine else [],
+            pending=[],
+            doomed=record.doomed + surplus,
+            uploads=[],
+            consumed=consumed,
+        )
+        self._write(committed)
+        self._record = committed
         self._committed = True
         self._clean()
 
@@ -289,8 +297,8 @@ class Delivery:
             self._unlogged = 0
         self._write()
 
-    def _write(self) -> None:
-        text = self._record.to_text()
+    def _write(self, record: LoadRecord | None = None) -> None:
+        text = (record or self._record).to_text()
         with self._owning:
             self._state.write(text)
             self._note_written()
