@@ -125,6 +125,7 @@ class Delivery:
             return self._record.to_text()
 
         self._state.update(take_over)
+        self._open = {upload.upload_id: upload for upload in self._record.uploads}
         self._claimed = True
         self._note_written()
         if self.consumed is None:
@@ -258,6 +259,9 @@ class Delivery:
         """Abort what earlier tries had open, then delete what can't appear any more and never was part of a success."""
         record = self._record
         self._sweeper.abort(record.uploads)
+        with self._lock:
+            for upload in record.uploads:
+                self._open.pop(upload.upload_id, None)
         record.uploads = []
         failed = [names for names in record.doomed if not names.committed]
         if failed:
