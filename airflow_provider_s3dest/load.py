@@ -8,10 +8,12 @@ from airflow_provider_s3dest.batching import BatchLine, Limits, ObjectSink
 from airflow_provider_s3dest.delivery.record import Consumed
 from airflow_provider_s3dest.delivery.tries import Delivery
 from airflow_provider_s3dest.formats.choice import encoder_for
+from airflow_provider_s3dest.formats.encoding import of_passed
 from airflow_provider_s3dest.naming import ObjectNames
 from airflow_provider_s3dest.objects import BatchId, StoredObject
 from airflow_provider_s3dest.progress import Progress
 from airflow_provider_s3dest.report import MAX_URIS, LoadReport, TableReport
+from airflow_provider_s3dest.sources.passing import Passed
 from airflow_provider_s3dest.sources.table import Table
 from airflow_provider_s3dest.spec import DestinationSpec
 from airflow_provider_s3dest.upload import ObjectStore
@@ -48,7 +50,7 @@ def run_load(
 
         line = BatchLine(_limits(spec), encoder.header, open_object)
         for chunk in table.chunks:
-            line.add(encoder.encode(chunk))
+            line.add(of_passed(chunk) if isinstance(chunk, Passed) else encoder.encode(chunk))
             progress.encoded(len(chunk))
             store.tick()
         line.close()

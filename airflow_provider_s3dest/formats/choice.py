@@ -9,6 +9,7 @@ from isal import isal_zlib
 from airflow_provider_s3dest.formats.csv import CsvEncoder
 from airflow_provider_s3dest.formats.encoding import Encoder
 from airflow_provider_s3dest.formats.json import JsonEncoder
+from airflow_provider_s3dest.sources.passing import Wanted
 from airflow_provider_s3dest.spec import DestinationSpec
 
 GZIP_LEVEL = 2
@@ -39,6 +40,11 @@ def encoder_for(spec: DestinationSpec, table: str, columns: tuple[str, ...]) -> 
     if spec.format == "csv":
         return CsvEncoder(table, columns, spec.csv.delimiter, spec.csv.skip_header)
     return JsonEncoder(table, columns)
+
+
+def passing_for(spec: DestinationSpec) -> Wanted:
+    """Say what staged text may be let through as it stands."""
+    return Wanted(spec.format, spec.csv.delimiter if spec.format == "csv" else ",")
 
 
 def compressor_for(spec: DestinationSpec) -> Compressor:

@@ -9,6 +9,7 @@ from typing import Any, Protocol
 
 from airflow_provider_s3dest.errors import RecordError, short
 from airflow_provider_s3dest.formats.values import NoRuleError
+from airflow_provider_s3dest.sources.passing import Passed
 from airflow_provider_s3dest.sources.table import Chunk
 
 
@@ -41,6 +42,11 @@ NOTHING = Encoded(b"", 0, tuple)
 def of_lines(data: bytes, records: int) -> Encoded:
     """Make what was encoded of lines, each of which is a record."""
     return Encoded(data, records, lambda: (len(line) + 1 for line in data[:-1].split(b"\n")))
+
+
+def of_passed(chunk: Passed) -> Encoded:
+    """Take what is let through for what was encoded."""
+    return Encoded(chunk.data, chunk.records, chunk.sizes)
 
 
 class Encoder(Protocol):

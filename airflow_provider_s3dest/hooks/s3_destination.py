@@ -17,6 +17,7 @@ from airflow_provider_s3dest.delivery.state import UNCOUNTED, Attempt, NoState, 
 from airflow_provider_s3dest.delivery.sweep import Sweeper
 from airflow_provider_s3dest.delivery.tries import Delivery
 from airflow_provider_s3dest.errors import Fault, S3DestinationError, SpecError, StoreError
+from airflow_provider_s3dest.formats.choice import passing_for
 from airflow_provider_s3dest.load import run_load
 from airflow_provider_s3dest.naming import LoadIdentity, ObjectNames
 from airflow_provider_s3dest.not_given import NOT_GIVEN, NotGiven, is_given
@@ -162,7 +163,7 @@ class S3DestinationHook(BaseHook):
             if (earlier := self._finish_removal(delivery, stores)) is not None:
                 return earlier
             staged = staged_tables(arguments.staging_path, arguments.table, stores.of)
-            tables = (open_staged(name, files, wanted) for name, files in staged.items())
+            tables = (open_staged(name, files, wanted, passing_for(spec)) for name, files in staged.items())
             table_names = list(staged)
             if arguments.delete_staging:
                 consumes = [one for files in staged.values() for one in versions_of(files)]

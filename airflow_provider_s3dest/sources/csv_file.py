@@ -8,6 +8,7 @@ from itertools import chain
 from typing import IO
 
 from airflow_provider_s3dest.errors import Place, RecordError, short
+from airflow_provider_s3dest.sources.passing import Passed, csv_records
 from airflow_provider_s3dest.sources.table import Columns, Places
 from airflow_provider_s3dest.sources.text_lines import Block, blocks
 
@@ -37,50 +38,96 @@ class CsvFile:
     """
 
     def __init__(self, stream: IO[bytes], delimiter: str, table: str, path: str) -> None:
-        self._delimiter, self._table, self._path = delimiter, table, path
-        self._parsed = self._parse(blocks(stream, table, path))
+        self.delimiter, self._table, self._path = delimiter, table, path
+        self._blocks = blocks(stream, table, path)
+        self._header: tuple[str, ...] | None = None
+        self._ready: Iterator[_Parsed] = iter(())
 
     def header(self) -> tuple[str, ...]:
         """Read the names of the columns; none if the file holds nothing.
 
         :raises RecordError: if a name stands twice.
         """
-        for parsed in self._parsed:
-            first = next((position for position, row in enumerate(parsed.rows) if row is not _BLANK), None)
-            if first is not None:
-                header = tuple(name or "" for name in parsed.rows[first])
-                rest = _Parsed(parsed.rows[first + 1 :], parsed.lines[first + 1 :], parsed.empty_is_null)
-                self._parsed = chain([rest], self._parsed)
-                for position, name in enumerate(header):
-                    if name in header[:position]:
-                        problem = f"the header names the column {name!r} twice."
-                        raise self._error(parsed.lines[first], problem, "Give each column a name of its own.")
-                return header
-        return ()
+        if self._header is None:
+            self._header = self._read_header()
+        return self._header
 
-    def chunks(self) -> Iterator[Columns]:
+    def chunks(self, passing: tuple[str, ...] | None = None) -> Iterator[Columns | Passed]:
         """Read header and records.
 
+        :param passing: the columns of a target that wants CSV with this file's delimiter; what it would write no
+            other way is then let through.
         :raises RecordError: at a record with too many or too few fields, or with quotes out of place.
         """
         header = self.header()
-        for parsed in self._parsed if len(header) == 1 else map(_without_blank_lines, self._parsed):
-            if not parsed.rows:
-                continue
-            if set(map(len, parsed.rows)) != {len(header)}:
-                self._refuse_ragged(parsed, len(header))
-            columns = [list(column) for column in zip(*parsed.rows, strict=True)]
-            if parsed.empty_is_null:
-                columns = [[value or None for value in column] if "" in column else column for column in columns]
-            places = Places(file=self._path, lines=parsed.lines)
-            yield Columns(dict(zip(header, columns, strict=True)), places, len(parsed.rows))
+        parts = self._passed(len(header)) if header and passing == header else self._parse()
+        for part in chain(self._ready, parts):
+            if isinstance(part, Passed):
+                yield part
+            elif (parsed := part if len(header) == 1 else _without_blank_lines(part)).rows:
+                yield self._columns(header, parsed)
 
-    def _parse(self, source: Iterator[Block]) -> Iterator[_Parsed]:
-        for block in source:
-            if '"' in block.text:
-                yield from self._parse_quoted(block, source)
-            else:
-                yield self._parse_plain(block)
+    def _columns(self, header: tuple[str, ...], parsed: _Parsed) -> Columns:
+        if set(map(len, parsed.rows)) != {len(header)}:
+            self._refuse_ragged(parsed, len(header))
+        columns = [list(column) for column in zip(*parsed.rows, strict=True)]
+        if parsed.empty_is_null:
+            columns = [[value or None for value in column] if "" in column else column for column in columns]
+        places = Places(file=self._path, lines=parsed.lines)
+        return Columns(dict(zip(header, columns, strict=True)), places, len(parsed.rows))
+
+    def _read_header(self) -> tuple[str, ...]:
+        for block in self._blocks:
+            end = block.data.find(b"\n") + 1 or len(block.data)
+            line = block.data[:end].decode()
+            if line.strip("\r\n") and '"' not in line and "\r" not in line.rstrip("\r\n"):
+                self._blocks = chain([block.after(end)], self._blocks)
+                return self._names(line.rstrip("\r\n").split(self.delimiter), block.first_line)
+            parts = self._parse_block(block)
+            for parsed in parts:
+                first = next((position for position, row in enumerate(parsed.rows) if row is not _BLANK), None)
+                if first is not None:
+                    rest = _Parsed(parsed.rows[first + 1 :], parsed.lines[first + 1 :], parsed.empty_is_null)
+                    self._ready = chain([rest], parts)
+                    return self._names([name or "" for name in parsed.rows[first]], parsed.lines[first])
+        return ()
+
+    def _names(self, names: list[str], line: int) -> tuple[str, ...]:
+        for position, name in enumerate(names):
+            if name in names[:position]:
+                problem = f"the header names the column {name!r} twice."
+                raise self._error(line, problem, "Give each column a name of its own.")
+        return tuple(names)
+
+    def _parse(self) -> Iterator[_Parsed]:
+        for block in self._blocks:
+            yield from self._parse_block(block)
+
+    def _passed(self, width: int) -> Iterator[_Parsed | Passed]:
+        """Let through what may pass, and parse the rest."""
+        open_record: Block | None = None
+        for read in self._blocks:
+            block = open_record.with_more(read) if open_record else read
+            open_record = None
+            found = csv_records(block.data, self.delimiter.encode(), width)
+            if found is None:
+                yield from self._parse_block(block)
+                continue
+            passed, rest = found
+            if len(passed):
+                yield passed
+            if rest:
+                open_record = block.after(len(block.data) - len(rest))
+                if len(rest) > MAX_RECORD_BYTES:
+                    raise self._never_closed(open_record.first_line)
+        if open_record:
+            yield from self._parse_block(open_record)
+
+    def _parse_block(self, block: Block) -> Iterator[_Parsed]:
+        if '"' in block.text:
+            yield from self._parse_quoted(block)
+        else:
+            yield self._parse_plain(block)
 
     def _parse_plain(self, block: Block) -> _Parsed:
         lines = block.text.split("\n")
@@ -92,12 +139,12 @@ class CsvFile:
             for number, line in zip(numbers, lines, strict=True):
                 if "\r" in line:
                     raise self._stray(number, line)
-        rows: list[Sequence[str | None]] = [line.split(self._delimiter) for line in lines]
+        rows: list[Sequence[str | None]] = [line.split(self.delimiter) for line in lines]
         if "" in lines:
             rows = [row if line else _BLANK for row, line in zip(rows, lines, strict=True)]
         return _Parsed(rows, numbers, empty_is_null=True)
 
-    def _parse_quoted(self, block: Block, source: Iterator[Block]) -> Iterator[_Parsed]:
+    def _parse_quoted(self, block: Block) -> Iterator[_Parsed]:
         """Parse a block that holds quotes, drawing further blocks while its last record is open."""
         text, line = block.text, block.first_line
         while True:
@@ -115,23 +162,23 @@ class CsvFile:
             yield _Parsed(rows, numbers, empty_is_null=False)
             if done >= len(text):
                 return
-            text = self._with_more(text[done:], line, source)
+            text = self._with_more(text[done:], line)
 
-    def _with_more(self, text: str, line: int, source: Iterator[Block]) -> str:
+    def _with_more(self, text: str, line: int) -> str:
         """Add to an open record at least as much again, so that a long field is not read over and over."""
         pieces, size = [text], 0
-        for block in source:
+        for block in self._blocks:
             pieces.append(block.text)
             size += len(block.text)
             if size >= len(text):
                 break
         if not size or size + len(text) > MAX_RECORD_BYTES:
-            raise self._error(line, "a quoted field never closes.", "Close it, and double the quotes inside fields.")
+            raise self._never_closed(line)
         return "".join(pieces)
 
     def _record(self, text: str, start: int, line: int) -> tuple[list[str | None] | None, int]:
         """Parse one record: its fields (none for a blank line) and where it ends; None while it is open."""
-        delimiter = self._delimiter
+        delimiter = self.delimiter
         fields: list[str | None] = []
         position, end = start, _line_end(text, start)
         if text[position:end] in ("", "\r"):
@@ -159,6 +206,9 @@ class CsvFile:
                 line += text.count("\n", start, position)
                 raise self._error(line, problem, "Double the quotes inside fields.")
             position += 1
+
+    def _never_closed(self, line: int) -> RecordError:
+        return self._error(line, "a quoted field never closes.", "Close it, and double the quotes inside fields.")
 
     def _stray(self, line: int, content: str) -> RecordError:
         remedy = "End lines with \\n or \\r\\n, and quote fields that hold a carriage return."

@@ -5,13 +5,15 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator, Sequence
+from functools import cached_property
 from typing import IO
 
 import msgspec
 
 from airflow_provider_s3dest.errors import Place, RecordError, short
+from airflow_provider_s3dest.sources.passing import Passed, json_lines
 from airflow_provider_s3dest.sources.table import CHUNK_RECORDS, Places, Rows
-from airflow_provider_s3dest.sources.text_lines import blocks
+from airflow_provider_s3dest.sources.text_lines import Block, blocks
 
 Record = dict[str, msgspec.Raw]
 
@@ -22,12 +24,23 @@ _BLANK = b" \t\r\n"
 _BLANKS = (b" ", b"\t", b"\r", b"\n")
 
 
-def read_lines(stream: IO[bytes], table: str, path: str) -> Iterator[Rows]:
-    """Read one JSON object a line; blank lines are passed over.
+class JsonLines:
+    """A chunk of NDJSON, read when it is asked for."""
 
-    :raises RecordError: at a line that is no JSON object.
-    """
-    for block in blocks(stream, table, path):
+    def __init__(self, block: Block, table: str, path: str) -> None:
+        self._block, self._table, self._path = block, table, path
+
+    def passed(self, columns: tuple[str, ...]) -> Passed | None:
+        """Give the lines as they stand, if a target that wants JSON would write them no other way."""
+        return json_lines(self._block.data, len(columns))
+
+    @cached_property
+    def rows(self) -> Rows:
+        """The records.
+
+        :raises RecordError: at a line that is no JSON object.
+        """
+        block, table, path = self._block, self._table, self._path
         lines = block.data.split(b"\n")
         numbers: Sequence[int] = range(block.first_line, block.first_line + len(lines))
         try:
@@ -40,8 +53,13 @@ def read_lines(stream: IO[bytes], table: str, path: str) -> Iterator[Rows]:
         if _may_repeat_key(block.data, sum(map(len, records))):
             for record, line, number in zip(records, lines, numbers, strict=False):
                 _refuse_repeated_key(record, line, table, path, number)
-        if records:
-            yield Rows(records, Places(file=path, lines=numbers))
+        return Rows.of(records, Places(file=path, lines=numbers))
+
+
+def read_lines(stream: IO[bytes], table: str, path: str) -> Iterator[JsonLines]:
+    """Read one JSON object a line; blank lines are passed over."""
+    for block in blocks(stream, table, path):
+        yield JsonLines(block, table, path)
 
 
 def read_array(stream: IO[bytes], table: str, path: str) -> Iterator[Rows]:

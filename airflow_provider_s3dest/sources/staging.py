@@ -16,9 +16,10 @@ from airflow_provider_s3dest.sources import json_file
 from airflow_provider_s3dest.sources.arrow import ArrowFile
 from airflow_provider_s3dest.sources.compression import SUFFIXES, unpacked, unpacking_error
 from airflow_provider_s3dest.sources.csv_file import CsvFile
+from airflow_provider_s3dest.sources.passing import Wanted
 from airflow_provider_s3dest.sources.staging_pattern import StagingPattern, captures_table, has_wildcard
 from airflow_provider_s3dest.sources.stores import Store
-from airflow_provider_s3dest.sources.table import Columns, Rows, Table, table_of_known, table_of_stream
+from airflow_provider_s3dest.sources.table import Table, table_of_known, table_of_stream
 
 log = logging.getLogger(__name__)
 
@@ -129,34 +130,44 @@ def remove_staged(files: Iterable[tuple[str, str]], store_of: Callable[[str], St
             log.warning("%s was replaced after it was read, and is left where it is.", path)
 
 
-def open_staged(name: str, files: Sequence[StagedFile], wanted: tuple[str, ...] | None) -> Table:
+def open_staged(
+    name: str, files: Sequence[StagedFile], wanted: tuple[str, ...] | None, target: Wanted | None = None
+) -> Table:
     """Open the files of one table, one after the other.
 
     Typed files and CSV files tell their columns beforehand, so that all are asked first; JSON files are a stream.
+
+    :param target: what may be let through as it stands; None: nothing.
     """
-    if all(file.format not in ("ndjson", "json") for file in files):
-        known: dict[str, None] = {}
-        for file in files:
-            with _Opened(file, name) as opened:
-                known.update(dict.fromkeys(opened.header()))
-        return table_of_known(name, known, _all_chunks(name, files), wanted)
-    return table_of_stream(name, _all_chunks(name, files), wanted)
-
-
-def _all_chunks(name: str, files: Sequence[StagedFile]) -> Iterator[Rows | Columns]:
+    if any(file.format in ("ndjson", "json") for file in files):
+        passes = target is not None and target.format == "json"
+        return table_of_stream(name, _all_chunks(name, files), wanted, passes=passes)
+    known: dict[str, None] = {}
     for file in files:
         with _Opened(file, name) as opened:
-            yield from opened.chunks()
+            known.update(dict.fromkeys(opened.header()))
+    return table_of_known(name, known, _all_chunks(name, files, target, wanted or tuple(known)), wanted)
+
+
+def _all_chunks(
+    name: str, files: Sequence[StagedFile], target: Wanted | None = None, columns: tuple[str, ...] | None = None
+) -> Iterator[Any]:
+    for file in files:
+        with _Opened(file, name) as opened:
+            if isinstance(opened, CsvFile) and target == Wanted("csv", opened.delimiter):
+                yield from opened.chunks(columns)
+            else:
+                yield from opened.chunks()
 
 
 class _Reader(Protocol):
     def header(self) -> tuple[str, ...]: ...
 
-    def chunks(self) -> Iterator[Rows | Columns]: ...
+    def chunks(self) -> Iterator[Any]: ...
 
 
 class _JsonFile:
-    def __init__(self, read: Callable[[], Iterator[Rows]]) -> None:
+    def __init__(self, read: Callable[[], Iterator[Any]]) -> None:
         self.chunks = read
 
     def header(self) -> tuple[str, ...]:

@@ -5,10 +5,11 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import chain, islice
+from itertools import islice
 from typing import Any, Protocol
 
 from airflow_provider_s3dest.errors import Fault, Place, RecordError, SpecError, short
+from airflow_provider_s3dest.sources.passing import Passed
 
 log = logging.getLogger(__name__)
 
@@ -100,13 +101,26 @@ class Columns:
         return map(self.column, names)
 
 
+class Unread(Protocol):
+    """A chunk of staged text, read when it is asked for."""
+
+    @property
+    def rows(self) -> Rows:
+        """The records."""
+        ...
+
+    def passed(self, columns: tuple[str, ...]) -> Passed | None:
+        """Give the text as it stands, if the target would write the records no other way."""
+        ...
+
+
 @dataclass(frozen=True, slots=True)
 class Table:
     """The records of one table, ready to be encoded: ``columns`` holds for every chunk."""
 
     name: str
     columns: tuple[str, ...]
-    chunks: Iterator[Chunk]
+    chunks: Iterator[Chunk | Passed]
 
 
 def check_columns(columns: Any) -> tuple[str, ...] | None:
@@ -143,24 +157,41 @@ def table_of_list(name: str, records: Sequence[Any], wanted: tuple[str, ...] | N
     return Table(name, _chosen(name, tuple(columns), wanted), iter(chunks))
 
 
-def table_of_stream(name: str, chunks: Iterable[Rows | Columns], wanted: tuple[str, ...] | None) -> Table:
+def table_of_stream(
+    name: str, chunks: Iterable[Rows | Columns | Unread], wanted: tuple[str, ...] | None, *, passes: bool = False
+) -> Table:
     """Make a table of a stream: its columns are ``wanted``, or those of its first 10,000 records.
 
     A column that turns up later is a RecordError, since objects already written lack it.
+
+    :param passes: whether text that is not yet read may be let through as it stands.
     """
     stream = iter(chunks)
     if wanted:
-        return Table(name, wanted, (_checked_keys(name, chunk) for chunk in stream))
-    head: list[Rows | Columns] = []
+        return Table(name, wanted, (_checked_keys(name, _read(chunk)) for chunk in stream))
+    head: list[Rows | Columns | Unread] = []
     columns: dict[str, None] = {}
     seen = 0
     for chunk in stream:
         head.append(chunk)
-        _collect(name, chunk, columns, limit=STREAM_WINDOW - seen)
-        seen += len(chunk)
+        read = _read(chunk)
+        _collect(name, read, columns, limit=STREAM_WINDOW - seen)
+        seen += len(read)
         if seen >= STREAM_WINDOW:
             break
-    return Table(name, tuple(columns), _without_late_columns(name, chain(head, stream), columns))
+    return Table(name, tuple(columns), _without_late_columns(name, _emptied(head, stream), columns, passes))
+
+
+def _emptied(head: list[Any], stream: Iterator[Any]) -> Iterator[Any]:
+    """Give the head and then the stream, without holding what was given."""
+    head.reverse()
+    while head:
+        yield head.pop()
+    yield from stream
+
+
+def _read(chunk: Rows | Columns | Unread) -> Rows | Columns:
+    return chunk if isinstance(chunk, (Rows, Columns)) else chunk.rows
 
 
 def _chosen(table: str, known: tuple[str, ...], wanted: tuple[str, ...] | None) -> tuple[str, ...]:
@@ -223,9 +254,15 @@ def _checked_keys(table: str, chunk: Rows | Columns) -> Rows | Columns:
     return chunk
 
 
-def _without_late_columns(table: str, chunks: Iterable[Rows | Columns], columns: Mapping[str, None]) -> Iterator[Chunk]:
+def _without_late_columns(
+    table: str, chunks: Iterable[Rows | Columns | Unread], columns: Mapping[str, None], passes: bool
+) -> Iterator[Chunk | Passed]:
     known = columns.keys()
-    for chunk in chunks:
+    for unread in chunks:
+        if passes and not isinstance(unread, (Rows, Columns)) and (passed := unread.passed(tuple(columns))):
+            yield passed
+            continue
+        chunk = _read(unread)
         if isinstance(chunk, Columns):
             late = [(0, name) for name in chunk.values if name not in known]
         elif chunk.shape is not None:

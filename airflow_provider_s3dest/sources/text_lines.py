@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cached_property
 from typing import IO
 
 from airflow_provider_s3dest.errors import Place, RecordError
@@ -13,13 +14,24 @@ BLOCK_BYTES = 2**20
 _BOM = b"\xef\xbb\xbf"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Block:
     """A piece of a file, in bytes and as text, and the number of the line on which it begins, from 1."""
 
     data: bytes
-    text: str
     first_line: int
+
+    @cached_property
+    def text(self) -> str:
+        return self.data.decode()
+
+    def after(self, position: int) -> Block:
+        """Give the piece of the file from a byte on."""
+        return Block(self.data[position:], self.first_line + self.data.count(b"\n", 0, position))
+
+    def with_more(self, following: Block) -> Block:
+        """Give this piece and the one that follows it as one."""
+        return Block(self.data + following.data, self.first_line)
 
 
 def blocks(stream: IO[bytes], table: str, path: str, end: bytes = b"\n") -> Iterator[Block]:
@@ -38,16 +50,17 @@ def blocks(stream: IO[bytes], table: str, path: str, end: bytes = b"\n") -> Iter
             continue
         data = b"".join((*rest, read[:cut] if read else b""))
         if data:
-            yield Block(data, _decoded(data, line, table, path), line)
+            _check_text(data, line, table, path)
+            yield Block(data, line)
             line += data.count(b"\n")
         if not read:
             return
         rest = [read[cut:]]
 
 
-def _decoded(data: bytes, first_line: int, table: str, path: str) -> str:
+def _check_text(data: bytes, first_line: int, table: str, path: str) -> None:
     try:
-        return data.decode()
+        data.decode()
     except UnicodeDecodeError as error:
         bad = data[error.start]
         raise RecordError(

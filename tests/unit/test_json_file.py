@@ -35,7 +35,7 @@ def block_bytes(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch)
 def read(content: bytes | str, array: bool) -> list[tuple[int | None, dict[str, str]]]:
     """Read a file: of each record its line and the spelling of its values."""
     stream = io.BytesIO(content.encode() if isinstance(content, str) else content)
-    chunks = (read_array if array else read_lines)(stream, "t", "x.json")
+    chunks = read_array(stream, "t", "x.json") if array else (one.rows for one in read_lines(stream, "t", "x.json"))
     return [
         (chunk.places[position].line, {name: bytes(value).decode() for name, value in row.items()})
         for chunk in chunks
@@ -46,7 +46,7 @@ def read(content: bytes | str, array: bool) -> list[tuple[int | None, dict[str, 
 def rewritten(content: str, array: bool, columns: tuple[str, ...]) -> str:
     """Read a file and write it as lines of JSON."""
     stream = io.BytesIO(content.encode())
-    chunks = (read_array if array else read_lines)(stream, "t", "x.json")
+    chunks = read_array(stream, "t", "x.json") if array else (one.rows for one in read_lines(stream, "t", "x.json"))
     return b"".join(JsonEncoder("t", columns).encode(chunk).data for chunk in chunks).decode()
 
 
