@@ -60,17 +60,16 @@ class TaskState:
             raise _superseded()
 
     def _put(self, text: str) -> None:
-        pieces = {
-            f"{KEY}-{sha256(piece.encode()).hexdigest()[:32]}": piece
-            for piece in (text[begin : begin + CHUNK] for begin in range(0, len(text), CHUNK))
-        }
-        if len(pieces) <= 1:
+        pieces: dict[str, str] = {}
+        if len(text) <= CHUNK:
             self._set(KEY, {"owner": self._owner, "text": text})
-            pieces = {}
         else:
+            chunks = [text[begin : begin + CHUNK] for begin in range(0, len(text), CHUNK)]
+            names = [f"{KEY}-{sha256(chunk.encode()).hexdigest()[:32]}" for chunk in chunks]
+            pieces = dict(zip(names, chunks, strict=True))
             for name in pieces.keys() - self._chunks:
                 self._set(name, pieces[name])
-            self._set(KEY, {"owner": self._owner, "chunks": list(pieces)})
+            self._set(KEY, {"owner": self._owner, "chunks": names})  # a chunk that comes twice is named twice
         gone, self._chunks = self._chunks - pieces.keys(), frozenset(pieces)
         for name in gone:
             with suppress(_runtime_error()):
