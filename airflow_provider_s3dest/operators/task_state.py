@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from hashlib import sha256
 from typing import Any
@@ -33,6 +34,9 @@ class TaskState:
         self._store = store
         self._owner = str(uuid4())
         self._chunks: frozenset[str] = frozenset()
+        # A timeout of the task raises in the main thread, wherever that is. In the midst of a call of that thread,
+        # Airflow would take the call's answer, when it comes, for that of the next one.
+        self._calls = ThreadPoolExecutor(1, thread_name_prefix="s3dest-state")
 
     def peek(self) -> str | None:
         root = self._get(KEY)
@@ -73,11 +77,11 @@ class TaskState:
         gone, self._chunks = self._chunks - pieces.keys(), frozenset(pieces)
         for name in gone:
             with suppress(_runtime_error()):
-                self._store.delete(name)
+                self._call(self._store.delete, name)
 
     def _get(self, key: str) -> Any:
         try:
-            return self._store.get(key)
+            return self._call(self._store.get, key)
         except _runtime_error() as error:
             raise _failed(error) from error
 
@@ -85,11 +89,14 @@ class TaskState:
         from airflow.sdk import NEVER_EXPIRE  # type: ignore[attr-defined,unused-ignore]
 
         try:
-            self._store.set(key, value, retention=NEVER_EXPIRE)
+            self._call(self._store.set, key, value, retention=NEVER_EXPIRE)
         except _runtime_error() as error:
             if (error.error.detail or {}).get("status_code") == 404:
                 raise _superseded() from error
             raise _failed(error) from error
+
+    def _call(self, method: Callable[..., Any], *arguments: Any, **keywords: Any) -> Any:
+        return self._calls.submit(method, *arguments, **keywords).result()
 
 
 def _runtime_error() -> Any:

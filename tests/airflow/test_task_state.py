@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import signal
+import threading
+from collections import deque
+from types import FrameType
 from typing import Any
 
 import pytest
@@ -33,3 +37,61 @@ def test_a_text_of_any_length_is_read_back_and_nothing_of_an_earlier_one_stays(t
     assert TaskState(store).peek() == state.peek() == text
     named = store["s3dest"].get("chunks", [])
     assert store.keys() == {"s3dest", *named}
+
+
+class OutOfTime(BaseException):
+    """As Airflow's: no Exception, and raised in the main thread."""
+
+
+class Supervised(Store):
+    """A store behind a connection that takes one call at a time, and gives each the oldest answer that is there."""
+
+    def __init__(self) -> None:
+        self.answers: deque[Any] = deque()
+        self.lock = threading.Lock()
+        self.calling = threading.Event()
+        self.answering = threading.Event()
+        self.answering.set()
+
+    def get(self, key: str, default: Any = None) -> Any:
+        return self.call(super().get(key, default))
+
+    def set(self, key: str, value: Any, *, retention: Any) -> None:
+        super().set(key, value, retention=retention)
+        self.call(None)
+
+    def call(self, answer: Any) -> Any:
+        with self.lock:
+            self.answers.append(answer)
+            self.calling.set()
+            self.answering.wait(30)
+            return self.answers.popleft()
+
+
+def test_a_timeout_in_the_midst_of_a_call_spoils_no_later_call() -> None:
+    def out_of_time(signal_number: int, frame: FrameType | None) -> None:
+        raise OutOfTime
+
+    store, main = Supervised(), threading.get_ident()
+    state = TaskState(store)
+    state.update(lambda _: "first")
+    store.calling.clear()
+    store.answering.clear()
+
+    def end_time() -> None:
+        assert store.calling.wait(30)
+        signal.pthread_kill(main, signal.SIGALRM)
+
+    previous = signal.signal(signal.SIGALRM, out_of_time)
+    timer = threading.Thread(target=end_time)
+    timer.start()
+    try:
+        with pytest.raises(OutOfTime):
+            state.update(lambda _: "second")
+    finally:
+        signal.signal(signal.SIGALRM, previous)
+        timer.join()
+    store.answering.set()
+
+    state.write("last")
+    assert state.peek() == "last"
