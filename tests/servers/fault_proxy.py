@@ -64,17 +64,21 @@ class _Planned:
     after: int
     prefix: str
     same: bool
-    target: str | None = None
+    first: tuple[str | None, ...] | None = None
 
-    def meets(self, operation: str, key: str, target: str) -> bool:
+    def meets(self, head: Request) -> bool:
         """Say whether a request meets the fault, and count it."""
-        if self.operation != operation or not key.startswith(self.prefix) or self.target not in (None, target):
+        # Requests to delete objects differ in their bodies alone, and so in the checksum.
+        content = head.target, head.headers.get("x-amz-checksum-crc32"), head.headers.get("Content-MD5")
+        if self.operation != head.operation or not head.key.startswith(self.prefix):
+            return False
+        if self.first not in (None, content):
             return False
         if self.after:
             self.after -= 1
             return False
         self.times -= 1
-        self.target = target if self.same else None
+        self.first = content if self.same else None
         return True
 
 
@@ -82,6 +86,7 @@ class FaultProxy(S3Endpoint):
     """A way to an S3 server; its address and keys are those to use in place of the server's."""
 
     requests: list[Request]
+    broken: list[Request]
     _planned: list[_Planned]
     _each: Callable[[Request, Send], Answer] | None
     _changed: threading.Condition
@@ -126,7 +131,8 @@ class FaultProxy(S3Endpoint):
             listener.socket = tls.wrap_socket(listener.socket, server_side=True, do_handshake_on_connect=False)
         address = f"{'https' if tls else 'http'}://127.0.0.1:{listener.server_port}"
         proxy = cls(address, server.access_key, server.secret_key, server.region)
-        vars(proxy).update(requests=[], _planned=[], _each=None, _changed=threading.Condition(), _under_way=set())
+        vars(proxy).update(requests=[], broken=[], _planned=[], _each=None)
+        vars(proxy).update(_changed=threading.Condition(), _under_way=set())
         thread = threading.Thread(target=listener.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True)
         thread.start()
         try:
@@ -164,7 +170,8 @@ class FaultProxy(S3Endpoint):
         """Choose what becomes of a request, whose body is still to come."""
         with self._changed:
             for planned in self._planned:
-                if planned.meets(head.operation, head.key, head.target):
+                if planned.meets(head):
+                    self.broken.append(head)
                     if not planned.times:
                         self._planned.remove(planned)
                     return planned.fault

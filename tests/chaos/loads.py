@@ -1,0 +1,154 @@
+"""Loads whose outcome is known to the byte, and what must be true of the bucket at their end."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from itertools import count
+from typing import Any, TypeVar
+from uuid import uuid4
+
+import pytest
+
+from airflow_provider_s3dest.delivery.s3_state import S3State
+from airflow_provider_s3dest.delivery.state import Attempt, StateStore
+from airflow_provider_s3dest.report import LoadReport
+from tests.integration.loading import MIB, load
+from tests.servers import Bucket, S3Endpoint
+
+LONG = os.environ.get("S3DEST_CHAOS") == "1"
+"""Whether all cases run, and not only the fixed sample."""
+
+BATCH_SIZE = 2
+PUT_BYTES = 50_000
+"""Objects over this size are sent in parts, so that tests of parts need few bytes."""
+
+PART_SIZE = 5 * MIB
+
+Tables = Mapping[str, Sequence[Mapping[str, Any]]]
+T = TypeVar("T")
+
+both_modes = pytest.mark.parametrize("atomic", [False, True], ids=["plain", "atomic"])
+
+tries = count()
+"""Counts all tries of all loads."""
+
+
+def sample(cases: Sequence[T], every: int) -> Sequence[T]:
+    """Give all cases in the long form, else every so many; with a prime all values of all parameters come up."""
+    return cases if LONG else cases[::every]
+
+
+def tables(version: str, *, small: int = 12, large: int = 3, huge: int = 0) -> Tables:
+    """Make records that fill so many objects: small ones, ones over `PUT_BYTES`, and ones of three parts."""
+
+    def records(objects: int, size: int) -> list[dict[str, Any]]:
+        return [{"n": n, "text": (version + "é") * (size // len(version + "é"))} for n in range(objects * BATCH_SIZE)]
+
+    made = {"small": records(small, 20), "large": records(large, PUT_BYTES), "huge": records(huge, 6 * MIB)}
+    return {name: own for name, own in made.items() if own}
+
+
+def bodies(wanted: Tables) -> dict[str, list[bytes]]:
+    """Tell what the objects of each table must hold, in their order."""
+
+    def line(record: Mapping[str, Any]) -> bytes:
+        return json.dumps(record, ensure_ascii=False, separators=(",", ":")).encode() + b"\n"
+
+    return {
+        name: [b"".join(map(line, records[begin : begin + BATCH_SIZE])) for begin in range(0, len(records), BATCH_SIZE)]
+        for name, records in wanted.items()
+    }
+
+
+@dataclass(frozen=True)
+class Load:
+    """A load in a folder of its own, beside an object there that is none of its business.
+
+    :param keeps_record: whether a record is kept under `state_path`.
+    """
+
+    bucket: Bucket
+    atomic: bool
+    keeps_record: bool = True
+    name: str = field(default_factory=lambda: str(uuid4()))
+
+    def __post_init__(self) -> None:
+        self.bucket.write(self._bystander, b"not ours")
+
+    @property
+    def folder(self) -> str:
+        """What the keys of the objects begin with."""
+        return f"out/{self.name}/"
+
+    @property
+    def state_key(self) -> str:
+        """Key of the object that keeps the record."""
+        return f"state/{self.name}.json"
+
+    @property
+    def _bystander(self) -> str:
+        return f"{self.folder}small/000000-not-ours.json"
+
+    def settings(self) -> dict[str, Any]:
+        """Give what every try of the load is told."""
+        return {
+            "load_id": self.name,
+            "atomic": self.atomic,
+            "path": self.folder + "{{TABLE}}/{{BATCH}}-{{UUID}}.json",
+            "batch_size": BATCH_SIZE,
+            "batch_size_bytes": 64 * MIB,
+            "part_size": PART_SIZE,
+        }
+
+    def state(self, client: Any, number: int) -> StateStore | None:
+        """Give what keeps the record for a try."""
+        return S3State(client, self.bucket.name, self.state_key, Attempt("", number)) if self.keeps_record else None
+
+    def attempt(
+        self, number: int, wanted: Tables, server: S3Endpoint | None = None, *, client: Any = None, **how: Any
+    ) -> LoadReport:
+        """Run a try.
+
+        :param number: number of the try.
+        :param server: the way to S3; by default the server itself.
+        :param how: as for `loading.run`.
+        """
+        next(tries)
+        client = client or (server or self.bucket.server).client()
+        state = self.state(client, number)
+        return load(self.bucket, wanted, None, client=client, **{"state": state, **self.settings(), **how})
+
+    def found(self) -> dict[str, list[bytes]]:
+        """Read what the objects of each table hold, in their order."""
+        found: dict[str, list[bytes]] = {}
+        for key, body in self.bucket.objects(self.folder).items():
+            if key != self._bystander:
+                found.setdefault(key.removeprefix(self.folder).partition("/")[0], []).append(body)
+        return found
+
+    def holds(self, wanted: Tables) -> bool:
+        """Say whether exactly these objects are there."""
+        return self.found() == bodies(wanted)
+
+    def assert_exact(self, wanted: Tables, report: LoadReport, open_uploads: Sequence[str] = ()) -> None:
+        """See that each record is there once, under the names that the report tells, and that nothing else is.
+
+        :param open_uploads: keys of the multipart uploads that nobody can know of.
+        """
+        assert self.bucket.read(self._bystander) == b"not ours"
+        keys = [key for key in self.bucket.keys(self.folder) if key != self._bystander]
+        assert sorted(report.uris or ()) == [f"s3://{self.bucket.name}/{key}" for key in keys]
+        assert _sizes(self.found()) == _sizes(bodies(wanted))
+        assert self.holds(wanted)
+        assert self.open_uploads() == sorted(open_uploads)
+
+    def open_uploads(self) -> list[str]:
+        """List the keys of the load's multipart uploads that are open."""
+        return sorted(key for key in self.bucket.open_uploads() if key.startswith(self.folder))
+
+
+def _sizes(found: Mapping[str, Sequence[bytes]]) -> dict[str, list[int]]:
+    return {name: [len(body) for body in own] for name, own in found.items()}
