@@ -23,21 +23,21 @@ def shared_service_models() -> Iterator[None]:
 def bucket(bucket: Bucket) -> Iterator[Bucket]:
     """An empty bucket, on one server after the other."""
     yield bucket
-    _remove(bucket)
+    remove_bucket(bucket)
 
 
 @pytest.fixture
 def seaweedfs_bucket(seaweedfs_bucket: Bucket) -> Iterator[Bucket]:
     """An empty bucket on SeaweedFS."""
     yield seaweedfs_bucket
-    _remove(seaweedfs_bucket)
+    remove_bucket(seaweedfs_bucket)
 
 
 @pytest.fixture
 def moto_bucket(moto_bucket: Bucket) -> Iterator[Bucket]:
     """An empty bucket on moto."""
     yield moto_bucket
-    _remove(moto_bucket)
+    remove_bucket(moto_bucket)
 
 
 @pytest.fixture
@@ -61,7 +61,7 @@ def moto_proxy(moto_bucket: Bucket) -> Iterator[FaultProxy]:
         yield between
 
 
-def _remove(bucket: Bucket) -> None:
+def remove_bucket(bucket: Bucket) -> None:
     """Remove a bucket: moto keeps all objects in memory, SeaweedFS has room for about 14 buckets."""
     client = bucket.server.client()
     with suppress(ClientError):  # there is none
