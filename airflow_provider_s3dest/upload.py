@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import logging
-import random
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from types import TracebackType
@@ -17,6 +16,7 @@ from airflow_provider_s3dest.delivery.tries import Delivery
 from airflow_provider_s3dest.errors import LoadStoppedError, StoreError
 from airflow_provider_s3dest.formats.choice import compressor_for
 from airflow_provider_s3dest.objects import BatchId, StoredObject
+from airflow_provider_s3dest.patience import Patience
 from airflow_provider_s3dest.progress import Progress
 from airflow_provider_s3dest.s3_errors import explained
 from airflow_provider_s3dest.spec import DestinationSpec
@@ -89,7 +89,7 @@ class Uploader:
         self.arguments = {"Bucket": spec.bucket}
         self.put_arguments = spec.put_arguments
         self._sends_checksums = client.meta.config.request_checksum_calculation == "when_supported"
-        self._attempts_allowed = _attempts_allowed(client.meta.config.retries)
+        self._patiently = Patience(client, stop.wait)
         self._executor = ThreadPoolExecutor(WORKERS, thread_name_prefix="s3dest-upload")
         self._changed = threading.Condition()
         self._in_flight = self._jobs = self._running = 0
@@ -97,7 +97,7 @@ class Uploader:
         self._stored: list[StoredObject | None] = []
         self._held: list[Callable[[], None]] = []
         self._kept = self._denied_looks = 0
-        self._call_of_thread = threading.local()
+        self._thread = threading.local()
 
     def __enter__(self) -> Uploader:
         self.client.meta.events.register("before-send.s3", self._before_send)
@@ -162,22 +162,11 @@ class Uploader:
         :raises StoreError: if S3 refuses or can't be reached.
         :raises BaseException: the first failure of any job, instead.
         """
-        call = self._call_of_thread
-        call.attempts = 0
+        self._thread.sends = True
         try:
-            while True:
-                self._check()
-                before = call.attempts
-                try:
-                    with explained(operation, self.spec.bucket, key):
-                        return getattr(self.client, _METHODS[operation])(**self.arguments, Key=key, **arguments)
-                except StoreError as error:
-                    # Where many requests fail, botocore's quota of retries for the whole client cuts them short.
-                    if error.final or error.code in _NOT_RETRIED or not before < call.attempts < self._attempts_allowed:
-                        raise
-                    self._stop.wait(random.uniform(0, min(20.0, 2.0**call.attempts)))
+            return self._patiently(lambda: self._request(operation, key, arguments))
         finally:
-            del call.attempts
+            self._thread.sends = False
 
     def stored(self, position: int, stored: StoredObject) -> None:
         """Note that an object is complete, or could be."""
@@ -216,19 +205,22 @@ class Uploader:
         self._kept += same
         return same
 
+    def _request(self, operation: str, key: str, arguments: Mapping[str, Any]) -> Any:
+        self._check()
+        with explained(operation, self.spec.bucket, key):
+            return getattr(self.client, _METHODS[operation])(**self.arguments, Key=key, **arguments)
+
     def _before_send(self, **_: Any) -> None:
-        """Count what botocore sends, its retries included, and let nothing through that must not be sent any more."""
-        call = self._call_of_thread
-        if not hasattr(call, "attempts"):
+        """Let nothing through that must not be sent any more, botocore's retries included."""
+        if not getattr(self._thread, "sends", False):
             return
-        attempts = call.attempts + 1
-        # The fence may use the same client: what it sends is no attempt, and needs no fence.
-        del call.attempts
+        # The fence may use the same client, and what it sends needs no fence.
+        self._thread.sends = False
         try:
             self._check()
             self.delivery.fence()
         finally:
-            call.attempts = attempts
+            self._thread.sends = True
 
     def _wait_for_jobs(self) -> None:
         with self._changed:
@@ -273,14 +265,7 @@ def _before_sign(request: Any, **_: Any) -> None:
         request.context["checksum"] = {"request_algorithm": {"in": "header", "name": "x-amz-checksum-crc32"}}
 
 
-def _attempts_allowed(retries: Any) -> int:
-    """Tell how often botocore sends a request, at most (botocore.config.Config, ``retries``)."""
-    settings = retries or {}
-    return int(settings.get("total_max_attempts") or (5 if settings.get("mode") == "legacy" else 3))
-
-
 _NOT_THERE = ("404", "NoSuchKey", "NotFound")
-_NOT_RETRIED = (*_NOT_THERE, "NoSuchUpload")
 
 _METHODS = {
     "HeadObject": "head_object",

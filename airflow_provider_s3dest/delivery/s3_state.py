@@ -7,15 +7,18 @@ import random
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 from uuid import uuid4
 
 from airflow_provider_s3dest.delivery.state import Attempt
 from airflow_provider_s3dest.errors import StoreError, SupersededError
+from airflow_provider_s3dest.patience import Patience
 from airflow_provider_s3dest.s3_errors import explained
 
 if TYPE_CHECKING:
     from botocore.client import BaseClient
+
+T = TypeVar("T")
 
 _CONFLICTS = 10
 """Conditional writes that may be answered with a conflict before it is an error."""
@@ -45,6 +48,7 @@ class S3State:
 
     def __init__(self, client: BaseClient, bucket: str, key: str, attempt: Attempt) -> None:
         self._client: Any = client
+        self._patiently = Patience(client)
         self._target = {"Bucket": bucket, "Key": key}
         self._attempt = attempt
         self._owner = str(uuid4())
@@ -85,8 +89,7 @@ class S3State:
         raise StoreError(f"{self._uri} can't be replaced. Another try may succeed.", final=False)
 
     def verify(self) -> None:
-        with explained("HeadObject", *self._names):
-            etag = self._client.head_object(**self._target)["ETag"]
+        etag = self._request("HeadObject", self._client.head_object)["ETag"]
         if etag != self._etag:
             found = self._read()
             if found is None or found.owner != self._owner:
@@ -95,23 +98,24 @@ class S3State:
 
     def _put(self, text: str, etag: str | None) -> bool:
         """Write if the object is still that of the ETag, or still missing; say whether it now holds the text."""
-        from botocore.exceptions import ClientError
-
         token = str(uuid4())
         body = json.dumps({"owner": self._owner, "attempt": self._attempt, "token": token, "record": text})
         condition = {"IfMatch": etag} if etag is not None else {"IfNoneMatch": "*"}
         for number in range(_CONFLICTS):
-            with explained("PutObject", *self._names):
-                try:
-                    answer = self._client.put_object(
-                        **self._target, Body=body.encode(), ContentType="application/json", **condition
-                    )
-                    self._etag = answer["ETag"]
-                    return True
-                except ClientError as error:
-                    code = error.response.get("Error", {}).get("Code")
-                    if code not in _LOST_RACE and code != _CONFLICT:
-                        raise
+            try:
+                answer = self._request(
+                    "PutObject",
+                    self._client.put_object,
+                    Body=body.encode(),
+                    ContentType="application/json",
+                    **condition,
+                )
+                self._etag = answer["ETag"]
+                return True
+            except StoreError as error:
+                if error.code not in _LOST_RACE and error.code != _CONFLICT:
+                    raise
+                code = error.code
             if code in _LOST_RACE:
                 # It was this very write, if its first answer was lost and botocore sent it again.
                 found = self._read_if_allowed()
@@ -124,9 +128,8 @@ class S3State:
 
     def _read(self) -> _Found | None:
         try:
-            with explained("GetObject", *self._names):
-                answer = self._client.get_object(**self._target)
-                body = json.loads(answer["Body"].read())
+            etag, text = self._request("GetObject", self._get)
+            body = json.loads(text)
         except StoreError as error:
             if error.code in ("NoSuchKey", "404"):
                 return None
@@ -135,7 +138,18 @@ class S3State:
             raise StoreError(
                 f"{self._uri} holds no record of a load. Give another `state_path`.", final=True
             ) from error
-        return _Found(answer["ETag"], body["owner"], Attempt(*body["attempt"]), body["token"], body["record"])
+        return _Found(etag, body["owner"], Attempt(*body["attempt"]), body["token"], body["record"])
+
+    def _get(self, **target: str) -> tuple[str, bytes]:
+        answer = self._client.get_object(**target)
+        return answer["ETag"], answer["Body"].read()
+
+    def _request(self, operation: str, method: Callable[..., T], **arguments: Any) -> T:
+        def send() -> T:
+            with explained(operation, *self._names):
+                return method(**self._target, **arguments)
+
+        return self._patiently(send)
 
     def _read_if_allowed(self) -> _Found | None:
         try:

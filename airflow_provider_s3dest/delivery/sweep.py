@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from airflow_provider_s3dest.delivery.record import Upload
 from airflow_provider_s3dest.errors import LoadStoppedError, StoreError
+from airflow_provider_s3dest.patience import Patience
 from airflow_provider_s3dest.s3_errors import explained, is_denied
 
 if TYPE_CHECKING:
@@ -35,6 +36,7 @@ class Sweeper:
     def __init__(self, client: BaseClient, stop: threading.Event) -> None:
         self._client: Any = client
         self._stop = stop
+        self._patiently = Patience(client, stop.wait)
 
     def abort(self, uploads: Sequence[Upload]) -> None:
         """Abort multipart uploads; one that is gone already is fine.
@@ -60,26 +62,33 @@ class Sweeper:
             self._refuse_surplus(sorted(denied))
 
     def _abort(self, upload: Upload) -> None:
-        from botocore.exceptions import ClientError
-
-        with explained("AbortMultipartUpload", upload.bucket, upload.key):
-            try:
-                self._client.abort_multipart_upload(Bucket=upload.bucket, Key=upload.key, UploadId=upload.upload_id)
-            except ClientError as error:
-                if error.response.get("Error", {}).get("Code") not in ("NoSuchUpload", "404"):
-                    raise
+        try:
+            self._request(
+                "AbortMultipartUpload",
+                self._client.abort_multipart_upload,
+                upload.bucket,
+                upload.key,
+                Key=upload.key,
+                UploadId=upload.upload_id,
+            )
+        except StoreError as error:
+            if error.code not in ("NoSuchUpload", "404"):
+                raise
 
     def _delete(self, bucket: str, keys: Sequence[str]) -> list[tuple[str, str]]:
         """Delete objects of one bucket; gives those for which the right is missing."""
         try:
-            with explained("DeleteObject", bucket, keys[0]):
-                answer = self._client.delete_objects(
-                    Bucket=bucket, Delete={"Objects": [{"Key": key} for key in keys], "Quiet": True}
-                )
+            return self._patiently(lambda: self._delete_once(bucket, keys))
         except StoreError as error:
             if error.denied:
                 return [(bucket, key) for key in keys]
             raise
+
+    def _delete_once(self, bucket: str, keys: Sequence[str]) -> list[tuple[str, str]]:
+        with explained("DeleteObject", bucket, keys[0]):
+            answer = self._client.delete_objects(
+                Bucket=bucket, Delete={"Objects": [{"Key": key} for key in keys], "Quiet": True}
+            )
         denied = []
         for failed in answer.get("Errors", ()):
             if not is_denied(failed.get("Code", "")):
@@ -110,14 +119,20 @@ class Sweeper:
 
     def _look(self, bucket: str, key: str, there: list[str], unknown: list[str]) -> None:
         try:
-            with explained("HeadObject", bucket, key):
-                self._client.head_object(Bucket=bucket, Key=key)
+            self._request("HeadObject", self._client.head_object, bucket, key, Key=key)
             there.append(f"s3://{bucket}/{key}")
         except StoreError as error:
             if error.denied:
                 unknown.append(f"s3://{bucket}/{key}")
             elif error.code not in ("404", "NoSuchKey", "NotFound"):
                 raise
+
+    def _request(self, operation: str, method: Callable[..., object], bucket: str, key: str, **arguments: Any) -> None:
+        def send() -> None:
+            with explained(operation, bucket, key):
+                method(Bucket=bucket, **arguments)
+
+        self._patiently(send)
 
     def _each(self, action: Callable[[T], object], items: Sequence[T]) -> None:
         """Do something with all items, several at a time, and raise the first error at the end."""
