@@ -7,6 +7,7 @@ UV_VERSION := 0.13.9
 VENV := .venv
 VENV_2_11 := .venv-airflow-2.11
 UV := $(VENV)/bin/uv
+CHAOS = $(wildcard tests/model tests/chaos tests/system)
 CHECKED := airflow_provider_s3dest tests example_dags demo
 
 # Airflow 2.11 stops at Python 3.12; where $(PYTHON) is later, an earlier one from the PATH serves.
@@ -17,7 +18,7 @@ PYTHON_2_11 ?= $(shell for python in "$(PYTHON)" python3.12 python3.11 python3.1
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help test lint demo demo-ui schema pins clean
+.PHONY: help test chaos lint demo demo-ui schema pins clean
 
 help: ## Say what can be made
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -27,6 +28,10 @@ test: lint $(VENV)/.installed $(VENV_2_11)/.installed ## Run the checks and all 
 	@$(VENV)/bin/python -m pytest
 	@echo "==> Hook, operator and DAG tests on Airflow 2.11"
 	@$(VENV_2_11)/bin/python -m pytest tests/airflow
+
+chaos: $(VENV)/.installed ## Load under every fault, kill and crash, and write the counts to docs/chaos.md
+	@echo "==> All cases of $(CHAOS), for docs/chaos.md"
+	@S3DEST_CHAOS=1 $(VENV)/bin/python -m pytest -p tests.chaos_report --chaos-report docs/chaos.md $(CHAOS)
 
 lint: $(VENV)/.installed ## Check style, format and types
 	@echo "==> ruff check, ruff format --check, mypy --strict"

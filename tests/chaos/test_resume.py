@@ -23,7 +23,7 @@ def sent(proxy: FaultProxy, load: Load) -> int:
 
 def die_at_90_percent(load: Load, proxy: FaultProxy) -> None:
     """Run a try whose every request fails from there on."""
-    stored = []
+    stored: list[str] = []
 
     def refuse_the_rest(request: Request, send: Send) -> Answer:
         if request.operation != "PutObject" or not request.key.startswith(load.folder):

@@ -56,7 +56,7 @@ def test_the_load_succeeds(
     load = Load(shared_bucket, atomic)
     load.attempt(1, tables("old", small=OBJECTS + 20, large=0))
     wanted = tables("new", small=OBJECTS, large=0)
-    client = proxy.client(retries={"total_max_attempts": FAILURES + 4})
+    client = proxy.client(retries={"total_max_attempts": FAILURES + 1})
 
     proxy.on_each(EveryThird(failure))
     report = load.attempt(2, wanted, client=client)

@@ -333,5 +333,6 @@ def _answer(handler: BaseHTTPRequestHandler, answer: Answer) -> None:
             handler.send_header(name, value)
     handler.send_header("Content-Length", length)
     handler.end_headers()
-    handler.wfile.write(answer.body[: answer.sent])
+    if handler.command != "HEAD":  # its answer has no body, and what follows would be taken for the next answer
+        handler.wfile.write(answer.body[: answer.sent])
     handler.close_connection = answer.sent is not None
