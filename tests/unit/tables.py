@@ -3,19 +3,27 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 from airflow_provider_s3dest.formats.csv import CsvEncoder
 from airflow_provider_s3dest.formats.encoding import Encoder
 from airflow_provider_s3dest.formats.json import JsonEncoder
+from airflow_provider_s3dest.sources.passing import Passed
 from airflow_provider_s3dest.sources.records import open_records
 from airflow_provider_s3dest.sources.staging import open_staged, staged_tables
 from airflow_provider_s3dest.sources.stores import LocalStore
-from airflow_provider_s3dest.sources.table import Table
+from airflow_provider_s3dest.sources.table import Chunk, Table
 
 Paths = str | os.PathLike[str] | Sequence[str | os.PathLike[str]]
+
+
+def read_chunks(table: Table) -> Iterator[Chunk]:
+    """Give the chunks of a table of which nothing passes through."""
+    for chunk in table.chunks:
+        assert not isinstance(chunk, Passed)
+        yield chunk
 
 
 def written(table: Table, format_: str, delimiter: str = ",", skip_header: bool = False) -> bytes:
@@ -25,7 +33,7 @@ def written(table: Table, format_: str, delimiter: str = ",", skip_header: bool 
         encoder = CsvEncoder(table.name, table.columns, delimiter, skip_header)
     else:
         encoder = JsonEncoder(table.name, table.columns)
-    return encoder.header + b"".join(encoder.encode(chunk).data for chunk in table.chunks)
+    return encoder.header + b"".join(encoder.encode(chunk).data for chunk in read_chunks(table))
 
 
 def csv_of(records: Any, columns: tuple[str, ...] | None = None, delimiter: str = ",") -> str:
@@ -52,7 +60,7 @@ def staged_table(path: Paths, columns: tuple[str, ...] | None = None) -> Table:
 def rows_of(table: Table) -> list[dict[str, Any]]:
     """Read a table to its end, as records."""
     rows: list[dict[str, Any]] = []
-    for chunk in table.chunks:
+    for chunk in read_chunks(table):
         values = [chunk.column(name) for name in table.columns]
         assert all(len(column) == len(chunk) for column in values)
         rows.extend(
