@@ -8,7 +8,7 @@ from copy import copy
 import pytest
 
 from tests.chaos import loads
-from tests.integration.conftest import remove_bucket
+
 from tests.servers import Bucket, SeaweedFS, service_models
 from tests.servers.fault_proxy import FaultProxy
 
@@ -38,21 +38,21 @@ def proxy(shared_bucket: Bucket) -> Iterator[FaultProxy]:
 def bucket(bucket: Bucket) -> Iterator[Bucket]:
     """An empty bucket of the test's own, on one server after the other."""
     yield bucket
-    remove_bucket(bucket)
+    bucket.remove()
 
 
 @pytest.fixture
 def seaweedfs_bucket(seaweedfs_bucket: Bucket) -> Iterator[Bucket]:
     """An empty bucket of the test's own on SeaweedFS."""
     yield seaweedfs_bucket
-    remove_bucket(seaweedfs_bucket)
+    seaweedfs_bucket.remove()
 
 
 @pytest.fixture
 def moto_bucket(moto_bucket: Bucket) -> Iterator[Bucket]:
     """An empty bucket of the test's own on moto."""
     yield moto_bucket
-    remove_bucket(moto_bucket)
+    moto_bucket.remove()
 
 
 @pytest.fixture

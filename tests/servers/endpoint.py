@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
 import boto3
 from botocore.config import Config
+from botocore.exceptions import ClientError
 
 
 @dataclass(frozen=True)
@@ -83,3 +85,16 @@ class Bucket:
         """List the keys of multipart uploads that nobody completed or aborted."""
         answer = self._client.list_multipart_uploads(Bucket=self.name)
         return [upload["Key"] for upload in answer.get("Uploads", [])]
+
+    def remove(self) -> None:
+        """Remove the bucket: moto keeps all objects in memory, SeaweedFS has room for about 14 buckets."""
+        client = self._client
+        with suppress(ClientError):  # there is none
+            client.delete_bucket_policy(Bucket=self.name)
+        for upload in client.list_multipart_uploads(Bucket=self.name).get("Uploads", []):
+            client.abort_multipart_upload(Bucket=self.name, Key=upload["Key"], UploadId=upload["UploadId"])
+        keys = self.keys()
+        for begin in range(0, len(keys), 1000):
+            objects = [{"Key": key} for key in keys[begin : begin + 1000]]
+            client.delete_objects(Bucket=self.name, Delete={"Objects": objects})
+        client.delete_bucket(Bucket=self.name)
