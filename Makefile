@@ -18,20 +18,24 @@ PYTHON_2_11 ?= $(shell for python in "$(PYTHON)" python3.12 python3.11 python3.1
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help test chaos lint demo demo-ui schema pins clean
+.PHONY: help test test-system chaos lint demo demo-ui schema pins clean
 
 help: ## Say what can be made
-	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 test: lint $(VENV)/.installed $(VENV_2_11)/.installed ## Run the checks and all tests, on Airflow 3.3 and 2.11
 	@echo "==> Tests on Airflow 3.3"
-	@$(VENV)/bin/python -m pytest
+	@$(VENV)/bin/python -m pytest --ignore=tests/system
 	@echo "==> Hook, operator and DAG tests on Airflow 2.11"
 	@$(VENV_2_11)/bin/python -m pytest tests/airflow
 
 chaos: $(VENV)/.installed ## Load under every fault, kill and crash, and write the counts to docs/chaos.md
 	@echo "==> All cases of $(CHAOS), for docs/chaos.md"
 	@S3DEST_CHAOS=1 $(VENV)/bin/python -m pytest -p tests.chaos_report --chaos-report docs/chaos.md $(CHAOS)
+
+test-system: $(VENV)/.installed ## Run the tests under a real Airflow scheduler (S3DEST_CHAOS=1: more of them)
+	@echo "==> System tests on Airflow 3.3"
+	@$(VENV)/bin/python -m pytest tests/system
 
 lint: $(VENV)/.installed ## Check style, format and types
 	@echo "==> ruff check, ruff format --check, mypy --strict"

@@ -8,7 +8,6 @@ from copy import copy
 import pytest
 
 from tests.chaos import loads
-
 from tests.servers import Bucket, SeaweedFS, service_models
 from tests.servers.fault_proxy import FaultProxy
 

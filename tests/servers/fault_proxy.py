@@ -162,6 +162,12 @@ class FaultProxy(S3Endpoint):
         with self._changed:
             self._planned.append(_Planned(operation, fault, times, after, prefix, same))
 
+    def mend(self) -> None:
+        """Forget the faults that no request has met yet, and the requests so far."""
+        with self._changed:
+            self._planned.clear()
+            self.requests.clear()
+
     def on_each(self, fault: Fault | None) -> None:
         """Let every request go through a fault, which may pass it on; None ends that."""
         self._each = fault

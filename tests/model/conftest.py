@@ -1,0 +1,23 @@
+"""Says at the end of a run how many schedules there were, and what befell their tries."""
+
+from __future__ import annotations
+
+from collections import Counter
+
+import pytest
+
+MET: Counter[str] = Counter()
+"""What the tests count: SCHEDULES, and how often each event was met and each error ended a try."""
+
+
+@pytest.fixture
+def met() -> Counter[str]:
+    """Take the counts of a test."""
+    return MET
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Print the counts; a violation is a failed test."""
+    if MET["SCHEDULES"]:
+        others = ", ".join(f"{name} {count:,}" for name, count in sorted(MET.items()) if name != "SCHEDULES")
+        terminalreporter.write_line(f"Model of the delivery: {MET['SCHEDULES']:,} schedules; {others}")

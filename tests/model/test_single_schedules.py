@@ -1,0 +1,54 @@
+"""Single schedules in which one step more or less would lose a record or double it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from tests.model.schedules import INPUTS, one_step_at_a_time
+from tests.model.world import Actor, Befalls, Plan, World
+
+PLAIN, ATOMIC = Plan(INPUTS["same"]), Plan(INPUTS["same"], atomic=True)
+pytestmark = pytest.mark.usefixtures("steps")
+
+
+@pytest.fixture
+def steps() -> Iterator[None]:
+    with one_step_at_a_time():
+        yield
+
+
+@pytest.fixture(params=[False, True], ids=["state_path", "task state store"])
+def world(request: pytest.FixtureRequest) -> World:
+    """A world whose record is kept in one place after the other."""
+    return World(keeps_task_state=request.param)
+
+
+def until(actor: Actor, operation: str, about: str = "") -> Actor:
+    """Let a try run until it is about to send such a request."""
+    while not actor.ended:
+        assert actor.parked is not None
+        if actor.parked.operation == operation and about in actor.parked.about:
+            return actor
+        actor.go_on()
+    raise AssertionError(f"No {operation} was sent.\n" + "\n".join(actor.world.history))
+
+
+def meet(actor: Actor, operation: str, event: Befalls, about: str = "") -> None:
+    """Let a try run to such a request, which meets something; then let the try end."""
+    until(actor, operation, about).meet(event)
+    actor.world.finish(actor)
+
+
+@pytest.mark.parametrize("event", [Befalls.FAIL_BEFORE, Befalls.STOPPED])
+def test_uploads_that_a_try_does_not_come_to_abort_are_aborted_by_the_next(world: World, event: Befalls) -> None:
+    meet(world.begin(ATOMIC), "complete_multipart_upload", Befalls.CRASH_FLYING)
+    meet(world.begin(ATOMIC), "abort_multipart_upload", event)
+
+    last = world.run(ATOMIC)
+    world.land()
+
+    assert last.succeeded
+    assert world.visible() == last.expected
+    assert world.s3.uploads == {}

@@ -1,0 +1,428 @@
+"""Tries that run one request at a time, and what can befall each of their requests."""
+
+from __future__ import annotations
+
+import json
+import threading
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timezone
+from enum import Enum
+from functools import partial
+from typing import Any
+
+from botocore.exceptions import ConnectionClosedError
+
+from airflow_provider_s3dest.checksum import multipart_etag
+from airflow_provider_s3dest.delivery.record import Consumed, LoadRecord, Naming
+from airflow_provider_s3dest.delivery.s3_state import S3State
+from airflow_provider_s3dest.delivery.state import Attempt, StateStore
+from airflow_provider_s3dest.delivery.sweep import Sweeper
+from airflow_provider_s3dest.delivery.tries import Delivery
+from airflow_provider_s3dest.errors import LoadStoppedError, StoreError
+from airflow_provider_s3dest.naming import LoadIdentity, ObjectNames
+from airflow_provider_s3dest.objects import BatchId, StoredObject
+from airflow_provider_s3dest.operators.task_state import TaskState
+from airflow_provider_s3dest.s3_errors import explained
+from tests.model.memory_s3 import MemoryS3, refusal
+from tests.model.memory_task_state import MemoryTaskState, out_of_order
+
+BUCKET = "lake"
+STATE = (BUCKET, "state/load-1.json")
+IDENTITY = LoadIdentity.of_load_id("load-1")
+MOMENT = datetime(2026, 2, 3, tzinfo=timezone.utc).isoformat()
+PATH = "out/{{TABLE}}/{{UUID}}.{{FORMAT}}"
+MARK = "body"
+"""Name of the metadata that tells a later try what is stored, as the uploader's does."""
+
+Objects = Mapping[tuple[str, str], bytes]
+Effect = Callable[[], Any]
+
+
+class CrashedError(BaseException):
+    """The process of a try is gone: nothing of it runs any more, so no code that cleans up must do anything either."""
+
+
+class Befalls(Enum):
+    """What a request of a try can meet, other than to be answered."""
+
+    CRASH_BEFORE = "the try dies before the request is sent"
+    CRASH_AFTER = "the try dies once the request took effect"
+    CRASH_FLYING = "the try dies, and the request takes effect at some later time"
+    FAIL_BEFORE = "the request is refused for good, without effect"
+    FAIL_AFTER = "the request took effect, and its answer is lost for good"
+    FAIL_FLYING = "the request times out for good, and takes effect at some later time"
+    RESENT = "the request took effect, its answer is lost, and it is sent again"
+    STOPPED = "the task is told to stop before the request is sent"
+
+    @property
+    def flies(self) -> bool:
+        return self in (Befalls.CRASH_FLYING, Befalls.FAIL_FLYING)
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What one try is asked to load, and how.
+
+    :param tables: of each table the contents of its batches.
+    :param large: whether objects are multipart uploads without `atomic` too.
+    :param fails_at: number of the object at which a record turns out to be wrong; None if all are right.
+    :param consumes: whether the records come from staged files, which are deleted at the end.
+    """
+
+    tables: Mapping[str, Sequence[bytes]]
+    atomic: bool = False
+    path: str = PATH
+    large: bool = False
+    fails_at: int | None = None
+    consumes: bool = False
+
+
+@dataclass(frozen=True)
+class Request:
+    operation: str
+    about: str
+    effect: Effect
+
+
+class Client:
+    """The boto3 client of one try."""
+
+    def __init__(self, s3: MemoryS3, actor: Actor) -> None:
+        self._s3, self._actor = s3, actor
+
+    def __getattr__(self, method: str) -> Callable[..., Any]:
+        def call(**arguments: Any) -> Any:
+            about = arguments.get("Key") or ",".join(item["Key"] for item in arguments["Delete"]["Objects"])
+            return self._actor.request(method, about, lambda: getattr(self._s3, method)(**arguments))
+
+        return call
+
+
+class TaskStateOfTry:
+    """What a try finds as ``context["task_state_store"]``."""
+
+    def __init__(self, store: MemoryTaskState, actor: Actor) -> None:
+        self._store, self._actor = store, actor
+
+    def get(self, key: str, default: Any = None) -> Any:
+        found = self._actor.request("state_get", key, lambda: self._store.get(self._actor.number, key))
+        return default if found is None else found
+
+    def set(self, key: str, value: Any, *, retention: Any = None) -> None:
+        self._actor.request("state_set", key, lambda: self._store.set(self._actor.number, key, value))
+
+    def delete(self, key: str) -> None:
+        self._actor.request("state_delete", key, lambda: self._store.delete(self._actor.number, key))
+
+
+class Actor:
+    """One try, in a thread of its own, which stands still at each request until it is told to go on."""
+
+    def __init__(self, world: World, number: int, plan: Plan) -> None:
+        self.world, self.number, self.plan = world, number, plan
+        self.parked: Request | None = None
+        self.ended = False
+        self.error: BaseException | None = None
+        self.filling = False
+        self.expected: Objects = {}
+        self.generation = 0
+        self.committed = False
+        self._dead = False
+        self._stop = threading.Event()
+        self._turn = threading.Lock()
+        self._turn.acquire()
+        self._outcome: Effect | None = None
+
+    @property
+    def succeeded(self) -> bool:
+        return self.ended and self.error is None
+
+    def begin(self) -> None:
+        self.world.task_state.begin(self.number)
+        threading.Thread(target=self._run, name=f"try-{self.number}", daemon=True).start()
+        self.world.wait()
+
+    def go_on(self) -> None:
+        """Send the request, and let the try run to its next."""
+        assert self.parked is not None
+        self.world.tell(self, "")
+        self._resume(self.parked.effect)
+
+    def meet(self, event: Befalls) -> None:
+        """Let the request meet something else."""
+        request = self.parked
+        assert request is not None
+        self.world.tell(self, event.value)
+        if event in (Befalls.CRASH_AFTER, Befalls.FAIL_AFTER, Befalls.RESENT):
+            happen(request.effect)
+        if event.flies:
+            self.world.flying.append(request)
+        if event is Befalls.RESENT:
+            return
+        if event is Befalls.STOPPED:
+            self._stop.set()
+            self._resume(_stopped)
+        elif event in (Befalls.CRASH_BEFORE, Befalls.CRASH_AFTER, Befalls.CRASH_FLYING):
+            self._dead = True
+            self._resume(request.effect)
+        else:
+            self._resume(lambda: _fail(request, event))
+
+    def request(self, operation: str, about: str, effect: Effect) -> Any:
+        """Stand still until the scheduler decides what becomes of the request."""
+        if self._dead:
+            raise CrashedError
+        self.parked = Request(operation, about, effect)
+        self.world.give_back()
+        self._turn.acquire()
+        self.parked = None
+        if self._dead:
+            raise CrashedError
+        assert self._outcome is not None
+        return self._outcome()
+
+    def _resume(self, outcome: Effect) -> None:
+        self._outcome = outcome
+        self._turn.release()
+        self.world.wait()
+
+    def _run(self) -> None:
+        try:
+            self._load()
+        except BaseException as error:
+            self.error = error
+        self.ended, self.filling = True, False
+        self.world.give_back()
+
+    def _load(self) -> None:
+        """Do what the hook, the load and the uploader do, with one request at a time."""
+        plan, client = self.plan, Client(self.world.s3, self)
+        state: StateStore
+        if self.world.keeps_task_state:
+            state = TaskState(TaskStateOfTry(self.world.task_state, self))
+        else:
+            state = S3State(client, *STATE, Attempt("", self.number))
+        sweeper = Sweeper(client, self._stop)
+        naming = Naming(BUCKET, plan.path, "json", MOMENT)
+        delivery = Delivery(naming, IDENTITY, state, sweeper, atomic=plan.atomic, staged=plan.consumes)
+        names = naming.names(IDENTITY)
+        if plan.consumes and delivery.was_consumed():
+            with delivery:
+                delivery.claim()
+                delivery.remove_consumed(self._remove)
+            self.committed = True
+            return
+        with delivery:
+            delivery.claim(list(plan.tables))
+            self.filling, self.generation = plan.atomic, delivery.generation
+            load = _Load(self, delivery, names, client)
+            objects = load.fill()
+            self.expected = load.contents
+            delivery.publish(objects, load.complete)
+            delivery.commit(objects, Consumed([("staged", "1")], {}) if plan.consumes else None)
+            self.committed = True
+            self.world.succeeded(self)
+            if plan.consumes:
+                delivery.remove_consumed(self._remove)
+
+    def _remove(self, files: Sequence[tuple[str, str]]) -> None:
+        for path, _ in files:
+            self.request("delete_staged", path, partial(self.world.staged.discard, path))
+
+    def checked(self) -> None:
+        """Stop where the uploader would."""
+        if self._stop.is_set():
+            _stopped()
+
+
+class _Load:
+    """The objects of one try, sent one after the other."""
+
+    def __init__(self, actor: Actor, delivery: Delivery, names: ObjectNames, client: Client) -> None:
+        self._actor, self._plan, self._delivery, self._names, self._client = actor, actor.plan, delivery, names, client
+        self._held: list[Effect] = []
+        self.contents: dict[tuple[str, str], bytes] = {}
+
+    def fill(self) -> list[StoredObject]:
+        plan = self._plan
+        objects: list[StoredObject] = []
+        for table, contents in plan.tables.items():
+            for number, content in enumerate(contents):
+                if plan.fails_at == len(objects):
+                    raise ValueError("A record is wrong.")
+                batch = BatchId(table, "", number)
+                self._delivery.reserve(batch)
+                key = self._names.key(table, number, generation=self._delivery.generation)
+                self._send(batch, key, content)
+                self.contents[BUCKET, key] = content
+                objects.append(StoredObject(key, batch, 1, len(content)))
+                self._delivery.tick()
+        return objects
+
+    def complete(self) -> None:
+        self._actor.filling = False
+        self._actor.world.published.update(self.contents)
+        for job in self._held:
+            job()
+
+    def _send(self, batch: BatchId, key: str, content: bytes) -> None:
+        if self._plan.atomic or self._plan.large:
+            upload_id = self._request("create_multipart_upload", key)["UploadId"]
+            self._delivery.opened(key, upload_id)
+            answer = self._request("upload_part", key, UploadId=upload_id, PartNumber=1, Body=content)
+            job = partial(self._complete, key, upload_id, [{"PartNumber": 1, "ETag": answer["ETag"]}])
+            if self._plan.atomic:
+                self._held.append(job)
+            else:
+                job()
+            return
+        mark = {MARK: content.decode()}
+        if self._delivery.may_be_stored(batch):
+            try:
+                if self._request("head_object", key)["Metadata"] == mark:
+                    return
+            except StoreError as error:
+                if error.code != "404":
+                    raise
+        self._request("put_object", key, Body=content, Metadata=mark)
+
+    def _complete(self, key: str, upload_id: str, parts: Sequence[Mapping[str, Any]]) -> None:
+        try:
+            self._request("complete_multipart_upload", key, UploadId=upload_id, MultipartUpload={"Parts": parts})
+        except StoreError as error:
+            if error.code != "NoSuchUpload":
+                raise
+            try:
+                whole = self._request("head_object", key)["ETag"] == multipart_etag(parts)
+            except StoreError:
+                whole = False
+            if not whole:
+                raise
+        self._delivery.completed(upload_id)
+
+    def _request(self, method: str, key: str, **arguments: Any) -> Any:
+        self._actor.checked()
+        self._delivery.fence()
+        with explained(_OPERATIONS[method], BUCKET, key):
+            return getattr(self._client, method)(Bucket=BUCKET, Key=key, **arguments)
+
+
+@dataclass
+class World:
+    """All that outlives a try, and the tries.
+
+    :param keeps_task_state: whether the record is in Airflow's task state store, instead of an object.
+    """
+
+    keeps_task_state: bool
+    s3: MemoryS3 = field(default_factory=MemoryS3)
+    task_state: MemoryTaskState = field(default_factory=MemoryTaskState)
+    flying: list[Request] = field(default_factory=list)
+    published: dict[tuple[str, str], bytes] = field(default_factory=dict)
+    staged: set[str] = field(default_factory=lambda: {"staged"})
+    history: list[str] = field(default_factory=list)
+    actors: list[Actor] = field(default_factory=list)
+    newest: Actor | None = None
+
+    def __post_init__(self) -> None:
+        self._baton = threading.Lock()
+        self._baton.acquire()
+        for place in FOREIGN:
+            self.s3.put_object(Bucket=place[0], Key=place[1], Body=b"foreign")
+
+    def begin(self, plan: Plan) -> Actor:
+        """Begin a try, newer than all before."""
+        actor = Actor(self, len(self.actors) + 1, plan)
+        self.actors.append(actor)
+        actor.begin()
+        return actor
+
+    def run(self, plan: Plan) -> Actor:
+        """Run a try to its end."""
+        actor = self.begin(plan)
+        self.finish(actor)
+        return actor
+
+    def finish(self, actor: Actor) -> None:
+        while not actor.ended:
+            actor.go_on()
+
+    def land(self, position: int = 0) -> None:
+        """Let a request that is under way take effect."""
+        request = self.flying.pop(position)
+        self.history.append(f"       {request.operation} {request.about}: lands")
+        happen(request.effect)
+
+    def tell(self, actor: Actor, event: str) -> None:
+        request = actor.parked
+        assert request is not None
+        self.history.append(
+            f"try {actor.number}: {request.operation} {request.about}" + (f": {event}" if event else "")
+        )
+
+    def succeeded(self, actor: Actor) -> None:
+        if self.newest is None or actor.number > self.newest.number:
+            self.newest = actor
+
+    def wait(self) -> None:
+        """Let the others run until they give back."""
+        assert self._baton.acquire(timeout=60), "\n".join(["A try neither ends nor asks:", *self.history])
+
+    def give_back(self) -> None:
+        self._baton.release()
+
+    def visible(self) -> Objects:
+        """Give the objects that a reader of the data sees."""
+        return {place: stored.body for place, stored in self.s3.objects.items() if place not in (STATE, *FOREIGN)}
+
+    def record(self) -> LoadRecord:
+        """Give the record as it is kept now."""
+        if not self.keeps_task_state:
+            kept = self.s3.objects.get(STATE)
+            return LoadRecord.from_text(json.loads(kept.body)["record"] if kept else None)
+        root = self.task_state.values.get("s3dest")
+        if root is None:
+            return LoadRecord()
+        if "text" in root:
+            return LoadRecord.from_text(root["text"])
+        return LoadRecord.from_text("".join(self.task_state.values[name] for name in root["chunks"]))
+
+
+FOREIGN = [
+    (BUCKET, "out/a/of-another-load.json"),
+    (BUCKET, "out/of-another-load.json"),
+    (BUCKET, "state/of-another-load.json"),
+    (BUCKET, "out/a/000001.json"),
+    (BUCKET, "out/a/000003.json"),
+    ("other", "out/a/of-another-bucket.json"),
+]
+"""Objects that no try of the load may touch."""
+
+_OPERATIONS = {
+    "put_object": "PutObject",
+    "head_object": "HeadObject",
+    "create_multipart_upload": "CreateMultipartUpload",
+    "upload_part": "UploadPart",
+    "complete_multipart_upload": "CompleteMultipartUpload",
+}
+
+
+def happen(effect: Effect) -> None:
+    """Let a request take effect while nobody waits for its answer."""
+    try:
+        effect()
+    except Exception:
+        return
+
+
+def _stopped() -> None:
+    raise LoadStoppedError("The load was stopped.")
+
+
+def _fail(request: Request, event: Befalls) -> None:
+    if request.operation.startswith("state_"):
+        raise out_of_order()
+    if event is Befalls.FAIL_BEFORE:
+        raise refusal("SlowDown", 503, request.operation)
+    raise ConnectionClosedError(endpoint_url="http://lake")

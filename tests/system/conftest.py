@@ -1,0 +1,50 @@
+"""Fixtures of the system tests: one real Airflow, whose AWS connection leads through a proxy to SeaweedFS."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.servers import Bucket, SeaweedFS
+from tests.servers.fault_proxy import FaultProxy
+from tests.system.airflow_server import AirflowServer
+
+DAGS = Path(__file__).parent / "dags"
+
+SETTINGS = {
+    # A task whose supervisor is stopped is soon found dead, yet not one on a machine that is merely slow.
+    "AIRFLOW__SCHEDULER__TASK_INSTANCE_HEARTBEAT_TIMEOUT": "15",
+    "AIRFLOW__SCHEDULER__TASK_INSTANCE_HEARTBEAT_TIMEOUT_DETECTION_INTERVAL": "2",
+    "AIRFLOW__WORKERS__MIN_HEARTBEAT_INTERVAL": "2",
+}
+
+
+@pytest.fixture(scope="session")
+def way(seaweedfs: SeaweedFS) -> Iterator[FaultProxy]:
+    """The way of all tasks to SeaweedFS."""
+    with FaultProxy.before(seaweedfs) as between:
+        yield between
+
+
+@pytest.fixture
+def proxy(way: FaultProxy) -> FaultProxy:
+    """The way of all tasks to SeaweedFS, with no requests seen yet and no faults."""
+    way.mend()
+    return way
+
+
+@pytest.fixture(scope="session")
+def airflow(way: FaultProxy, tmp_path_factory: pytest.TempPathFactory) -> Iterator[AirflowServer]:
+    """A real Airflow for the whole session."""
+    connection = {"AIRFLOW_CONN_AWS_DEFAULT": way.connection()}
+    with AirflowServer.running(tmp_path_factory.mktemp("airflow"), DAGS, {**SETTINGS, **connection}) as server:
+        yield server
+
+
+@pytest.fixture
+def lake(seaweedfs_bucket: Bucket) -> Iterator[Bucket]:
+    """An empty bucket, looked at past the proxy."""
+    yield seaweedfs_bucket
+    seaweedfs_bucket.remove()
