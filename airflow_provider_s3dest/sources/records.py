@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
@@ -18,6 +17,9 @@ from airflow_provider_s3dest.sources.table import (
     table_of_list,
     table_of_stream,
 )
+
+_LAZY = ("LazyXComSequence", "LazySelectSequence")
+"""Airflow's sequences of a mapped task's results, of 3.x and 2.11: of all that arrive, the only ones with slices."""
 
 
 class NoRecordsError(S3DestinationError):
@@ -60,20 +62,34 @@ def open_records(name: str, records: Any, wanted: tuple[str, ...] | None) -> Tab
             "Hand over the output of a task (task.output) or a list; a Jinja string gives a list only with "
             "render_template_as_native_obj=True."
         )
-    if isinstance(records, Sequence) and not isinstance(records, deque):  # a deque has no slices
-        return table_of_stream(name, chunks_of(_flattened(records)), wanted)
+    if isinstance(records, Sequence):
+        return table_of_stream(name, chunks_of(flattened(_items(records))), wanted)
     return table_of_stream(name, chunks_of(records), wanted)
 
 
-def _flattened(sequence: Sequence[Any]) -> Iterator[Any]:
-    """Read a mapped task's results, each a record or a list of records, by slices, since each read is a request."""
+def flattened(items: Iterable[Any]) -> Iterator[Any]:
+    """Give the records of results that are each a record or a list of records."""
+    for item in items:
+        if isinstance(item, (list, tuple)):
+            yield from item
+        else:
+            yield item
+
+
+def _items(sequence: Sequence[Any]) -> Iterable[Any]:
+    if any(base.__name__ in _LAZY and base.__module__.startswith("airflow.") for base in type(sequence).__mro__):
+        return _by_slices(sequence)
+    if type(sequence).__iter__ is Sequence.__iter__:
+        # That would take an IndexError of the function that .map() was given for the end of the records.
+        return (sequence[position] for position in range(len(sequence)))
+    return sequence
+
+
+def _by_slices(sequence: Sequence[Any]) -> Iterator[Any]:
+    """Read a mapped task's results in few requests: one by one would be a request each."""
     start, size = 0, 1
     while items := sequence[start : start + size]:
-        for item in items:
-            if isinstance(item, (list, tuple)):
-                yield from item
-            else:
-                yield item
+        yield from items
         start += len(items)
         longest = max(len(item) if isinstance(item, (list, tuple)) else 1 for item in items)
         size = max(1, min(CHUNK_RECORDS, STREAM_WINDOW // max(1, longest)))

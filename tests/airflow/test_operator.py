@@ -214,6 +214,49 @@ def test_the_results_of_a_mapped_task_arrive_as_one_table(run_dag: RunDag, lake:
     assert [record["id"] for record in json_records(lake)] == wanted
 
 
+def combined(how: str) -> Any:
+    """Give a reference to the records 1 to 4, by the ways to combine outputs of tasks."""
+
+    @task
+    def number(value: int) -> int:
+        return value
+
+    @task
+    def numbers() -> list[int]:
+        return [1, 2, 3, 4]
+
+    @task
+    def records(*ids: int) -> list[dict[str, int]]:
+        return [{"id": one} for one in ids]
+
+    if how == "map":
+        return numbers().map(lambda value: {"id": value})
+    if how == "map of lists":
+        return numbers().map(lambda value: [{"id": value}])
+    if how == "map of a mapped task":
+        return number.expand(value=[1, 2, 3, 4]).map(lambda value: {"id": value})
+    if how == "zip":
+        return records(1, 3).zip(records(2, 4))
+    return records(1).concat(records(2, 3, 4))
+
+
+@pytest.mark.parametrize("how", ["map", "map of lists", "map of a mapped task", "zip", "concat"])
+def test_combined_outputs_arrive(run_dag: RunDag, lake: Bucket, how: str) -> None:
+    with dag_of(f"op_{how.replace(' ', '_')}") as dag:
+        S3DestinationOperator(
+            task_id="load",
+            records=combined(how),
+            table="t",
+            bucket=lake.name,
+            path="{{TABLE}}/{{UUID}}",
+            format="json",
+        )
+    run = run_dag(dag)
+
+    assert run.state == "success", run.log
+    assert json_records(lake) == [{"id": 1}, {"id": 2}, {"id": 3}, {"id": 4}]
+
+
 def test_mapped_loads_write_names_apart_under_one_sync_id(run_dag: RunDag, lake: Bucket) -> None:
     with dag_of("op_mapped") as dag:
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import OrderedDict, UserDict, UserList, deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import pyarrow
@@ -17,8 +17,10 @@ from tests.unit.tables import csv_of, json_of, rows_of
 RECORDS = [{"a": 1}, {"a": 2}, {"a": 3}]
 
 
-class LazyResults(Sequence[Any]):
+class LazyXComSequence(Sequence[Any]):
     """The results of a mapped task: fetched by slices, each a request that is kept on record."""
+
+    __module__ = "airflow.sdk.execution_time.lazy_sequence"  # by which it is known
 
     def __init__(self, results: list[Any]) -> None:
         self._results = results
@@ -31,6 +33,19 @@ class LazyResults(Sequence[Any]):
 
     def __len__(self) -> int:
         raise AssertionError("asking for the length is one more request")
+
+
+class Mapped(Sequence[Any]):
+    """What .map() of a task's output gives: no slices, and a function that may fail in any way."""
+
+    def __init__(self, results: list[Any], function: Callable[[Any], Any] = lambda result: result) -> None:
+        self._results, self._function = results, function
+
+    def __getitem__(self, position: Any) -> Any:
+        return self._function(self._results[position])
+
+    def __len__(self) -> int:
+        return len(self._results)
 
 
 class Forgetful:
@@ -56,9 +71,12 @@ class Forgetful:
         deque(RECORDS),
         UserList(RECORDS),
         {1: {"a": 1}, 2: {"a": 2}, 3: {"a": 3}}.values(),
-        LazyResults(list(RECORDS)),
-        LazyResults([RECORDS[:2], [], RECORDS[2:]]),
-        LazyResults([tuple(RECORDS[:1]), RECORDS[1], RECORDS[2:]]),
+        LazyXComSequence(list(RECORDS)),
+        LazyXComSequence([RECORDS[:2], [], RECORDS[2:]]),
+        LazyXComSequence([tuple(RECORDS[:1]), RECORDS[1], RECORDS[2:]]),
+        Mapped(list(RECORDS)),
+        Mapped([RECORDS[:2], [], RECORDS[2:]]),
+        Mapped([1, 2, 3], lambda number: {"a": number}),
         [UserDict(record) for record in RECORDS],
         [OrderedDict(record) for record in RECORDS],
         pyarrow.table({"a": [1, 2, 3]}),
@@ -69,7 +87,9 @@ def test_records_may_come_in_any_of_these(records: Any) -> None:
     assert csv_of(records) == "a\n1\n2\n3\n"
 
 
-@pytest.mark.parametrize("records", [[], (), iter([]), LazyResults([]), LazyResults([[], []]), deque()], ids=repr)
+@pytest.mark.parametrize(
+    "records", [[], (), iter([]), LazyXComSequence([]), LazyXComSequence([[], []]), deque()], ids=repr
+)
 def test_no_records_are_a_load_of_none(records: Any) -> None:
     table = open_records("t", records, None)
     assert (table.columns, rows_of(table)) == ((), [])
@@ -125,14 +145,19 @@ def test_record_that_is_none_is_refused_with_its_index(
 
 
 def test_results_of_a_mapped_task_are_fetched_many_at_a_time_and_few_when_they_are_long() -> None:
-    short = LazyResults([{"a": number} for number in range(3500)])
+    short = LazyXComSequence([{"a": number} for number in range(3500)])
     assert [row["a"] for row in rows_of(open_records("t", short, None))] == list(range(3500))
     assert len(short.requests) <= 6
-    long = LazyResults([[{"a": number}] * 20_000 for number in range(4)])
+    long = LazyXComSequence([[{"a": number}] * 20_000 for number in range(4)])
     assert len(rows_of(open_records("t", long, None))) == 80_000
     assert all(stop - start == 1 for start, stop in long.requests)
     starts = [start for start, _ in short.requests]
     assert starts == sorted(set(starts))
+
+
+def test_an_index_error_of_a_mapped_function_is_not_taken_for_the_end() -> None:
+    with pytest.raises(IndexError):
+        csv_of(Mapped([[1], [], [3]], lambda numbers: {"a": numbers[0]}))
 
 
 def test_stream_is_read_no_further_than_needed_before_its_first_chunk() -> None:
