@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
+from datetime import date, datetime, time
+from decimal import Decimal
+from functools import cache
 from typing import Any
-
-from airflow.providers.common.compat.sdk import XComArg
 
 from airflow_provider_s3dest.not_given import is_given
 from airflow_provider_s3dest.sources.arrow import is_arrow
+
+
+_PLAIN = frozenset({str, int, float, bool, type(None), bytes, Decimal, datetime, date, time})
+"""Types of values in which no reference needs to be looked for."""
 
 
 class HeldRecords:
@@ -25,15 +30,86 @@ class HeldRecords:
         return f"<records: {type(self.value).__name__}>"
 
 
+def is_reference(value: Any) -> bool:
+    """Say whether Airflow puts another value in the place of this when a task starts.
+
+    An XComArg is one, and so is the parameter of a mapped task group, which is no XComArg.
+    """
+    return hasattr(type(value), "iter_references") and hasattr(type(value), "resolve")
+
+
+def has_reference(value: Any) -> bool:
+    """Say whether a value is a reference, or holds one at any depth."""
+    waiting, seen = [value], set()
+    for one in waiting:
+        members: Iterable[Any]
+        if isinstance(one, (list, tuple)):
+            members = one
+        elif isinstance(one, (dict, Mapping)):  # a dict by itself is told quicker
+            members = one.values()
+        elif is_reference(one):
+            return True
+        else:
+            continue
+        if id(one) not in seen:  # a list may hold itself
+            seen.add(id(one))
+            waiting.extend([member for member in members if type(member) not in _PLAIN])
+    return False
+
+
 def hold(records: Any) -> Any:
-    """Hold records, table by table; what Airflow must see to resolve it (XComArg, Jinja) stays in sight."""
-    if records is None or isinstance(records, (HeldRecords, XComArg, str)) or not is_given(records):
+    """Hold records, table by table; what Airflow must see to resolve it (references, Jinja) stays in sight."""
+    if records is None or isinstance(records, (HeldRecords, str)) or not is_given(records):
         return records
     if isinstance(records, Mapping) and not is_arrow(records):
         return {table: hold(own) for table, own in records.items()}
-    if isinstance(records, (list, tuple)) and any(isinstance(record, XComArg) for record in records):
-        return records
-    return HeldRecords(records)
+    return _held(records)
+
+
+def _held(value: Any) -> Any:
+    if isinstance(value, HeldRecords) or is_reference(value):
+        return value
+    if not has_reference(value):
+        return HeldRecords(value)
+    if isinstance(value, Mapping):
+        return {key: _held(member) for key, member in value.items()}
+    return [_held(member) for member in value]
+
+
+def holding(partial: Any) -> Any:
+    """Let what ``Operator.partial()`` gives hold the literal records that it is expanded over."""
+    partial.__class__ = _holding_class(type(partial))
+    return partial
+
+
+@cache
+def _holding_class(base: Any) -> Any:
+    class HoldingPartial(base):  # type: ignore[misc]
+        """Airflow's, but for the records."""
+
+        __slots__ = ()
+
+        def expand(self, **mapped: Any) -> Any:
+            if "records" in mapped:
+                mapped["records"] = _each(hold, mapped["records"])
+            return super().expand(**mapped)
+
+        def expand_kwargs(self, kwargs: Any, **options: Any) -> Any:
+            return super().expand_kwargs(_each(_with_held_records, kwargs), **options)
+
+    return HoldingPartial
+
+
+def _each(change: Callable[[Any], Any], values: Any) -> Any:
+    if isinstance(values, Mapping):
+        return {key: change(value) for key, value in values.items()}
+    return [change(value) for value in values] if isinstance(values, (list, tuple)) else values
+
+
+def _with_held_records(arguments: Any) -> Any:
+    if isinstance(arguments, Mapping) and "records" in arguments:
+        return {**arguments, "records": hold(arguments["records"])}
+    return arguments
 
 
 def release(records: Any) -> Any:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import threading
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime, timezone
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
@@ -18,9 +18,17 @@ from airflow_provider_s3dest.delivery.state import Attempt
 from airflow_provider_s3dest.errors import Fault, S3DestinationError, SpecError
 from airflow_provider_s3dest.naming import LoadIdentity
 from airflow_provider_s3dest.not_given import NOT_GIVEN, NotGiven, is_given
-from airflow_provider_s3dest.operators.held_records import HeldRecords, hold, release, rendered
+from airflow_provider_s3dest.operators.held_records import (
+    HeldRecords,
+    has_reference,
+    hold,
+    holding,
+    is_reference,
+    release,
+    rendered,
+)
 from airflow_provider_s3dest.operators.task_state import TaskState
-from airflow_provider_s3dest.sources.records import NoRecordsError
+from airflow_provider_s3dest.sources.records import NoRecordsError, flattened
 from airflow_provider_s3dest.spec import DestinationSpec, merged, spec_fields_of
 
 if TYPE_CHECKING:
@@ -158,6 +166,9 @@ class S3DestinationOperator(BaseOperator):
         self.s3_destination_conn_id = s3_destination_conn_id
         self.aws_conn_id = aws_conn_id
         self._written_path: str | None = None
+        self._references = {name for name in self.template_fields if has_reference(getattr(self, name))}
+        if type(self.records) is dict:
+            self._references.discard("records")  # the names of its tables don't come by reference
         from_mapped = getattr(self, "_BaseOperator__from_mapped", False)
         try:
             arguments = self._arguments({})
@@ -175,7 +186,7 @@ class S3DestinationOperator(BaseOperator):
         """Set arguments that all mapped instances share; literal records stay out of the serialized DAG."""
         if "records" in kwargs:
             kwargs["records"] = hold(kwargs["records"])
-        return super().partial(**kwargs)
+        return holding(super().partial(**kwargs))
 
     @property
     def records(self) -> Any:
@@ -256,7 +267,7 @@ class S3DestinationOperator(BaseOperator):
         own = {name: getattr(self, name) for name in _SPEC_FIELDS if is_given(getattr(self, name))}
         return LoadArguments(
             fields=merged(own, spec_fields_of(self.spec), connection_fields),
-            records=release(self.records),
+            records=self._released(),
             staging_path=NOT_GIVEN if self.staging_path is None else self.staging_path,
             table=self.table,
             columns=self.columns,
@@ -266,6 +277,16 @@ class S3DestinationOperator(BaseOperator):
             keeps_state=keeps_state,
             written_path=self._written_path,
         )
+
+    def _released(self) -> Any:
+        """Give the records; what references gave may be lists of records, such as the output of a mapped task group."""
+
+        def flat(own: Any, table: Any = None) -> Any:
+            resolved = isinstance(own, (list, tuple)) and not {table, None}.isdisjoint(self._records_sources)
+            return list(flattened(own)) if resolved else own
+
+        records = release(self.records)
+        return {table: flat(own, table) for table, own in records.items()} if type(records) is dict else flat(records)
 
     def _check_literals(self, arguments: LoadArguments) -> None:
         """Check what the DAG file alone tells; the rest is checked when the task starts."""
@@ -299,39 +320,36 @@ class S3DestinationOperator(BaseOperator):
             return
         written = self._written_path or arguments.fields.get("path") or ""
         mapped = self.dag.task_dict.get(self.task_id) if self._dag is not None else None
-        shared: Collection[str] = getattr(mapped, "partial_kwargs", None) or _ALL
+        # A task of a mapped task group is not expanded itself: what differs comes to it by reference.
+        shared = set(getattr(mapped, "partial_kwargs", None) or {*self.template_fields} - self._references)
         varying = {"path", "bucket", "spec"}
         if {"TABLE", "TABLE_HYPHEN"} & path_template.placeholders(written):
             varying |= {"table"} if self.table is not None else {"records", "staging_path"}
         given = {name for name in varying if getattr(self, name) is not None and is_given(getattr(self, name))}
-        if "map_index" not in written and not given - set(shared):
+        if "map_index" not in written and not given - shared:
             problem = "gives all mapped instances the same key with `no_rotate`."
             raise SpecError([Fault("path", problem, "Put {{ ti.map_index }} in, or map over `table` or `path`.")])
 
 
-_ALL = S3DestinationOperator.template_fields
-
-
 def _is_literal(value: Any) -> bool:
-    """Say whether the DAG file alone tells a value: it holds no XComArg and no Jinja."""
+    """Say whether the DAG file alone tells a value: it holds no reference and no Jinja."""
     if isinstance(value, str):
         return not path_template.has_jinja(value)
     if isinstance(value, Mapping):
         return all(map(_is_literal, value.values()))
     if isinstance(value, (list, tuple)):
         return all(map(_is_literal, value))
-    return not isinstance(value, XComArg)
+    return not is_reference(value)
 
 
 def _sources(records: Any) -> dict[str | None, list[str]]:
     """Name the tasks whose output the records are, by table; None stands for the only table."""
     tables = records if type(records) is dict else {None: records}
-    found = {
+    return {
         table: [operator.task_id for operator, _ in XComArg.iter_xcom_references(own)]
         for table, own in tables.items()
-        if isinstance(own, (XComArg, list, tuple))
+        if has_reference(own)
     }
-    return {table: tasks for table, tasks in found.items() if tasks}
 
 
 def _moment(context: Context) -> datetime | None:

@@ -72,6 +72,8 @@ def flattened(items: Iterable[Any]) -> Iterator[Any]:
     for item in items:
         if isinstance(item, (list, tuple)):
             yield from item
+        elif isinstance(item, Sequence) and not isinstance(item, (str, bytes, bytearray)):
+            yield from flattened(_items(item))  # a mapped task's results among those of other tasks
         else:
             yield item
 

@@ -7,7 +7,7 @@ from datetime import datetime, timezone
 from typing import Any
 
 import pytest
-from airflow.providers.common.compat.sdk import DAG, task
+from airflow.providers.common.compat.sdk import DAG, task, task_group
 
 from airflow_provider_s3dest.errors import RecordError, SpecError
 from airflow_provider_s3dest.operators.s3_destination import S3DestinationOperator
@@ -24,7 +24,7 @@ GOOD: dict[str, Any] = {
 
 def operator(**arguments: Any) -> S3DestinationOperator:
     """Build an operator of good arguments but for those given."""
-    return S3DestinationOperator(task_id="load", **{**GOOD, **arguments})
+    return S3DestinationOperator(**{"task_id": "load", **GOOD, **arguments})
 
 
 def without(*names: str) -> dict[str, Any]:
@@ -111,6 +111,19 @@ def test_a_literal_record_that_is_no_mapping_is_named_by_its_index() -> None:
 )
 def test_what_jinja_will_fill_in_is_not_judged_yet(arguments: dict[str, Any]) -> None:
     operator(**arguments)
+
+
+def test_what_a_mapped_task_group_will_fill_in_is_not_judged_yet() -> None:
+    with DAG("parse_group", schedule=None, start_date=datetime(2026, 1, 1, tzinfo=timezone.utc)):
+
+        @task_group
+        def group(arg: Any) -> None:
+            for name in ("records", "table", "columns", "bucket", "path", "spec", "state_path", "aws_conn_id"):
+                operator(task_id=name, **{name: arg})
+            operator(task_id="nested", records={"a": arg, "b": [arg], "c": [{"d": arg}]}, table=None)
+            S3DestinationOperator(task_id="staged", staging_path=arg, **without("records"))
+
+        group.expand(arg=["a", "b"])
 
 
 def test_what_a_connection_may_supply_is_not_missed_yet() -> None:

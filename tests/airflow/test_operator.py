@@ -12,7 +12,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from airflow.providers.common.compat.sdk import DAG, task
+from airflow.providers.common.compat.sdk import DAG, task, task_group
 
 from airflow_provider_s3dest.operators.s3_destination import S3DestinationOperator
 from tests.airflow import versions
@@ -257,6 +257,75 @@ def test_combined_outputs_arrive(run_dag: RunDag, lake: Bucket, how: str) -> Non
     assert json_records(lake) == [{"id": 1}, {"id": 2}, {"id": 3}, {"id": 4}]
 
 
+def test_the_output_of_a_mapped_task_group_and_lists_of_outputs_arrive(run_dag: RunDag, lake: Bucket) -> None:
+    with dag_of("op_lists_of_outputs") as dag:
+
+        @task
+        def extract(number: int) -> list[dict[str, int]]:
+            return [{"id": number}, {"id": number + 10}]
+
+        @task
+        def one(number: int) -> dict[str, int]:
+            return {"id": number}
+
+        @task_group
+        def group(number: int) -> Any:
+            return extract.override(task_id="inside")(number)
+
+        records = {
+            "group": group.expand(number=[1, 2]),
+            "lists": [extract(3), {"id": 0}, extract(4)],
+            "mapped": [one.expand(number=[5, 6]), extract(7)],
+            "inside": [{"id": one(8), "text": "{{ ds }}"}],
+        }
+        S3DestinationOperator(
+            task_id="load", records=records, bucket=lake.name, path="{{TABLE}}/{{UUID}}", format="json"
+        )
+    run = run_dag(dag)
+
+    assert run.state == "success", run.log
+    assert {table: [record["id"] for record in json_records(lake, f"{table}/")] for table in records} == {
+        "group": [1, 11, 2, 12],
+        "lists": [3, 13, 0, 4, 14],
+        "mapped": [5, 6, 7, 17],
+        "inside": [{"id": 8}],
+    }
+    assert json_records(lake, "inside/")[0]["text"] == "2026-02-03"
+
+
+def test_a_load_in_a_mapped_task_group_takes_the_parameters_of_the_group(run_dag: RunDag, lake: Bucket) -> None:
+    with dag_of("op_in_group") as dag:
+
+        @task
+        def extract(name: str) -> list[dict[str, str]]:
+            return [{"of": name}]
+
+        @task_group
+        def group(name: str, records: Any) -> None:
+            common: dict[str, Any] = {"bucket": lake.name, "format": "json", "no_rotate": True}
+            S3DestinationOperator(task_id="by_table", records=extract(name), table=name, path="a/{{TABLE}}", **common)
+            S3DestinationOperator(task_id="by_path", records={"t": records}, path=name, **common)
+            S3DestinationOperator(task_id="not_apart", records={"t": records}, path="c/{{TABLE}}", **common)
+
+        group.expand_kwargs([{"name": name, "records": [{"id": name}]} for name in ("x", "y")])
+    run = run_dag(dag)
+
+    states = {(name, state) for (name, _), state in run.task_states.items()}
+    assert states == {
+        ("group.extract", "success"),
+        ("group.by_table", "success"),
+        ("group.by_path", "success"),
+        ("group.not_apart", "failed"),
+    }, run.log
+    assert lake.objects() == {
+        "a/x": b'{"of":"x"}\n',
+        "a/y": b'{"of":"y"}\n',
+        "x": b'{"id":"x"}\n',
+        "y": b'{"id":"y"}\n',
+    }
+    assert "gives all mapped instances the same key" in run.log
+
+
 def test_mapped_loads_write_names_apart_under_one_sync_id(run_dag: RunDag, lake: Bucket) -> None:
     with dag_of("op_mapped") as dag:
 
@@ -284,6 +353,20 @@ def test_mapped_loads_write_names_apart_under_one_sync_id(run_dag: RunDag, lake:
         rendered = run.rendered("load", index)
         assert rendered["records"] == "<1 records>"
         assert rendered["path"] == f"raw/2026-02-03/{{{{SYNC_ID}}}}/{{{{TABLE}}}}/{index}-{{{{UUID}}}}"
+
+
+def test_mapping_over_literal_records(run_dag: RunDag, lake: Bucket) -> None:
+    with dag_of("op_expand_literals") as dag:
+        partial = S3DestinationOperator.partial(task_id="load", bucket=lake.name, format="json", path="{{UUID}}")
+        partial.expand_kwargs([{"table": "t", "records": [{"id": "{{ ds }}"}]}, {"records": {"u": [{"id": 2}]}}])
+        S3DestinationOperator.partial(
+            task_id="expand", table="t", bucket=lake.name, format="json", path="e/{{ ti.map_index }}-{{UUID}}"
+        ).expand(records=[[{"id": "{{ ds }}"}], [{"id": 2}]])
+    run = run_dag(dag)
+
+    assert run.state == "success", run.log
+    assert json_records(lake, "e/") == [{"id": "2026-02-03"}, {"id": 2}]
+    assert len(json_records(lake)) == 4
 
 
 def test_mapping_over_tables_and_paths(run_dag: RunDag, lake: Bucket) -> None:
@@ -582,10 +665,20 @@ def test_literal_records_stay_out_of_the_serialized_dag() -> None:
         S3DestinationOperator(task_id="plain", records=secret, table="t", **common)
         S3DestinationOperator(task_id="tables", records={"t": secret}, **common)
         S3DestinationOperator.partial(task_id="mapped", records=secret, **common).expand(table=["a", "b"])
+        S3DestinationOperator.partial(task_id="expanded", table="t", **common).expand(records=[secret, secret])
+        S3DestinationOperator.partial(task_id="kwargs", **common).expand_kwargs([{"table": "t", "records": secret}])
+
+        @task
+        def extract() -> dict[str, str]:
+            return {}
+
+        S3DestinationOperator(task_id="mixed", table="t", records=[extract(), *secret], **common)
+        S3DestinationOperator(task_id="inside", table="t", records=[{"a": extract(), **secret[0]}], **common)
     serialized = json.dumps(versions.serialized(dag), default=str)
 
     assert "s3cr3t" not in serialized
     assert "1 records" in serialized
+    assert dag.task_dict["inside"].upstream_task_ids == dag.task_dict["mixed"].upstream_task_ids == {"extract"}
 
 
 def test_on_kill_stops_the_load_and_the_task_can_be_tried_again(lake: Bucket) -> None:
