@@ -11,7 +11,6 @@ from typing import Any
 from airflow_provider_s3dest.not_given import is_given
 from airflow_provider_s3dest.sources.arrow import is_arrow
 
-
 _PLAIN = frozenset({str, int, float, bool, type(None), bytes, Decimal, datetime, date, time})
 """Types of values in which no reference needs to be looked for."""
 
@@ -78,7 +77,8 @@ def _held(value: Any) -> Any:
 
 def holding(partial: Any) -> Any:
     """Let what ``Operator.partial()`` gives hold the literal records that it is expanded over."""
-    partial.__class__ = _holding_class(type(partial))
+    base: Any = type(partial)
+    partial.__class__ = _holding_class(base)
     return partial
 
 

@@ -466,7 +466,7 @@ def test_staged_files_on_s3_are_read_with_the_same_connection(run_dag: RunDag, l
     run = run_dag(dag)
 
     assert run.state == "success", run.log
-    assert list(lake.objects("loaded/").values()) == [b'{"id":18446744073709551621}\n{"id":1.10}\n']
+    assert list(lake.objects("loaded/").values()) == [b'{"id": 18446744073709551621}\n{"id": 1.10}\n']
 
 
 def test_dry_run_writes_nothing_and_reports_all(run_dag: RunDag, lake: Bucket) -> None:
@@ -672,8 +672,9 @@ def test_literal_records_stay_out_of_the_serialized_dag() -> None:
         def extract() -> dict[str, str]:
             return {}
 
-        S3DestinationOperator(task_id="mixed", table="t", records=[extract(), *secret], **common)
-        S3DestinationOperator(task_id="inside", table="t", records=[{"a": extract(), **secret[0]}], **common)
+        extracted = extract()
+        S3DestinationOperator(task_id="mixed", table="t", records=[extracted, *secret], **common)
+        S3DestinationOperator(task_id="inside", table="t", records=[{"a": extracted, **secret[0]}], **common)
     serialized = json.dumps(versions.serialized(dag), default=str)
 
     assert "s3cr3t" not in serialized

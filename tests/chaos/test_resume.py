@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import threading
+
 import pytest
 
 from airflow_provider_s3dest.errors import StoreError
@@ -24,20 +26,16 @@ def sent(proxy: FaultProxy, load: Load) -> int:
 def die_at_90_percent(load: Load, proxy: FaultProxy) -> None:
     """Run a try whose every request fails from there on."""
     stored: list[str] = []
+    lock = threading.Lock()
 
     def refuse_the_rest(request: Request, send: Send) -> Answer:
-        if request.operation != "PutObject" or not request.key.startswith(load.folder):
-            dead = len(stored) == OBJECTS * 9 // 10
-            return refused(503, "SlowDown")(request, send) if dead else send(request)
         with lock:
             if len(stored) == OBJECTS * 9 // 10:
                 return refused(503, "SlowDown")(request, send)
-            stored.append(request.key)
+            if request.operation == "PutObject" and request.key.startswith(load.folder):
+                stored.append(request.key)
         return send(request)
 
-    import threading
-
-    lock = threading.Lock()
     proxy.on_each(refuse_the_rest)
     with pytest.raises(StoreError):
         load.attempt(1, RECORDS, proxy)

@@ -108,9 +108,7 @@ def test_without_delete_object_surplus_fails_the_load_and_is_named(
 
 
 @both_modes
-def test_without_abort_multipart_upload_a_load_that_leaves_nothing_open_works(
-    seaweedfs_bucket: Bucket, atomic: bool
-) -> None:
+def test_without_abort_multipart_upload_a_load_with_nothing_open_works(seaweedfs_bucket: Bucket, atomic: bool) -> None:
     load = Load(seaweedfs_bucket, atomic)
     deny(seaweedfs_bucket, "s3:AbortMultipartUpload")
 
@@ -122,7 +120,7 @@ def test_without_abort_multipart_upload_a_load_that_leaves_nothing_open_works(
 
 
 @both_modes
-def test_without_abort_multipart_upload_one_that_is_open_fails_the_load(seaweedfs_bucket: Bucket, atomic: bool) -> None:
+def test_without_abort_multipart_upload_an_open_one_fails_the_load(seaweedfs_bucket: Bucket, atomic: bool) -> None:
     load = Load(seaweedfs_bucket, atomic)
     stop = threading.Event()
 

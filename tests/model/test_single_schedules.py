@@ -37,7 +37,12 @@ def until(actor: Actor, operation: str, about: str = "") -> Actor:
 
 def meet(actor: Actor, operation: str, event: Befalls, about: str = "") -> None:
     """Let a try run to such a request, which meets something; then let the try end."""
-    until(actor, operation, about).meet(event)
+    meet_now(until(actor, operation, about), event)
+
+
+def meet_now(actor: Actor, event: Befalls) -> None:
+    """Let the next request of a try meet something; then let the try end."""
+    actor.meet(event)
     actor.world.finish(actor)
 
 
@@ -52,3 +57,19 @@ def test_uploads_that_a_try_does_not_come_to_abort_are_aborted_by_the_next(world
     assert last.succeeded
     assert world.visible() == last.expected
     assert world.s3.uploads == {}
+
+
+@pytest.mark.parametrize("event", [Befalls.FAIL_BEFORE, Befalls.FAIL_AFTER])
+def test_an_atomic_load_whose_last_note_fails_changes_nothing(event: Befalls) -> None:
+    world = World(keeps_task_state=False)
+    first = world.run(ATOMIC)
+    second = world.begin(Plan(INPUTS["changed"], atomic=True))
+    burst = len(INPUTS["changed"]["a"]) + len(INPUTS["changed"]["b"])
+    for _ in range(burst):
+        until(second, "complete_multipart_upload").go_on()
+
+    meet_now(until(second, "put_object"), event)
+
+    assert not second.succeeded
+    assert world.visible() == first.expected
+    assert world.run(ATOMIC).expected == world.visible()

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timezone
 from enum import Enum
 from functools import partial
+from types import SimpleNamespace
 from typing import Any
 
 from botocore.exceptions import ConnectionClosedError
@@ -90,6 +91,9 @@ class Client:
 
     def __init__(self, s3: MemoryS3, actor: Actor) -> None:
         self._s3, self._actor = s3, actor
+        # botocore's own retries are no matter of the model: each request is sent once.
+        events = SimpleNamespace(register=lambda *_, **__: None)
+        self.meta = SimpleNamespace(config=SimpleNamespace(retries={"total_max_attempts": 1}), events=events)
 
     def __getattr__(self, method: str) -> Callable[..., Any]:
         def call(**arguments: Any) -> Any:
