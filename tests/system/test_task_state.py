@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import sqlite3
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -60,3 +62,8 @@ def test_the_record_of_a_success_names_its_objects_and_lasts_as_long_as_the_run(
     assert [(dict(names.spans), names.committed) for names in record.live] == [({("t", ""): (0, 3)}, True)]
     assert not record.pending + record.doomed
     assert not record.uploads
+
+    run.delete()
+    with closing(sqlite3.connect(airflow.home / "airflow.db")) as database:
+        left = database.execute("SELECT key FROM task_state_store WHERE run_id = ?", [run.run_id]).fetchall()
+    assert left == []
