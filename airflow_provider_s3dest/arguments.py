@@ -67,14 +67,14 @@ class LoadArguments:
         for name in ("atomic", "delete_staging"):
             if getattr(self, name) not in (True, False):
                 yield Fault(name, f"is {short(getattr(self, name))}.", "Give True or False.")
+            elif name == "delete_staging" and self.delete_staging and not is_given(self.staging_path):
+                yield Fault(name, "is given without `staging_path`.", "Leave it out.")
             elif getattr(self, name) and self.state_path is None and not self.keeps_state:
                 yield Fault(
                     name,
                     "needs a record of what is written, which Airflow itself keeps for a task from 3.3 on.",
                     "Give `state_path`, a folder of S3 for it.",
                 )
-        if self.delete_staging and not is_given(self.staging_path):
-            yield Fault("delete_staging", "is given without `staging_path`.", "Leave it out.")
         if self.state_path is not None and "state_path" not in unknown:
             yield from state_path.faults(self.state_path)
 
