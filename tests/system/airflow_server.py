@@ -106,10 +106,10 @@ class AirflowServer:
         """Wait until a DAG is known; the DAG processor reads the files one after the other."""
         wait_for(lambda: self._finds(f"/dags/{dag_id}"), f"the DAG {dag_id}")
 
-    def trigger(self, dag_id: str, conf: Mapping[str, Any] | None = None) -> Run:
+    def trigger(self, dag_id: str, conf: Mapping[str, Any] | None = None, *, logical_date: str | None = None) -> Run:
         """Start a run of a DAG, once it is known."""
         self.wait_for_dag(dag_id)
-        run = self.call("POST", f"/dags/{dag_id}/dagRuns", {"logical_date": None, "conf": conf or {}})
+        run = self.call("POST", f"/dags/{dag_id}/dagRuns", {"logical_date": logical_date, "conf": conf or {}})
         return Run(self, dag_id, run["dag_run_id"])
 
     def _finds(self, path: str) -> bool:
