@@ -6,6 +6,7 @@ UV_VERSION := 0.13.9
 
 VENV := .venv
 VENV_2_11 := .venv-airflow-2.11
+VENV_DOCS := .venv-docs
 UV := $(VENV)/bin/uv
 CHAOS = $(wildcard tests/model tests/chaos tests/system)
 CHECKED := airflow_provider_s3dest tests example_dags demo
@@ -18,7 +19,7 @@ PYTHON_2_11 ?= $(shell for python in "$(PYTHON)" python3.12 python3.11 python3.1
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help test test-system chaos lint demo demo-ui schema pins clean
+.PHONY: help test test-system chaos lint demo demo-ui docs schema pins clean
 
 help: ## Say what can be made
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -49,6 +50,10 @@ demo: $(VENV)/.installed ## Load five tables into an embedded S3 in a real DAG r
 demo-ui: $(VENV)/.installed ## Look around in Airflow's UI, with the demo's DAGs and its S3
 	@$(VENV)/bin/python -m demo ui
 
+docs: $(VENV_DOCS)/.installed ## Build the documents as a site; a warning is an error
+	@$(VENV_DOCS)/bin/sphinx-build --quiet --fail-on-warning --keep-going -d build/docs-cache docs build/docs
+	@echo "==> build/docs/index.html"
+
 schema: $(VENV)/.installed ## Write the JSON Schema of the destination spec anew
 	@$(VENV)/bin/python -m airflow_provider_s3dest.spec_schema > $(VENV)/destination_spec.schema.json
 	@mv $(VENV)/destination_spec.schema.json airflow_provider_s3dest/destination_spec.schema.json
@@ -62,9 +67,13 @@ pins: $(UV) ## Pin the requirements anew (UPGRADE=1: to the newest versions)
 			--output-file requirements/airflow-$$airflow.txt \
 			pyproject.toml requirements/airflow-$$airflow.in || exit 1; \
 	done
+	@echo "==> requirements/docs.txt"
+	@$(UV) pip compile --quiet --universal --python-version 3.10 $(if $(UPGRADE),--upgrade) \
+		--no-emit-index-url --custom-compile-command "make pins" \
+		--output-file requirements/docs.txt requirements/docs.in
 
 clean: ## Remove the environments, builds and caches
-	@rm -rf $(VENV) $(VENV_2_11) .demo build dist .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	@rm -rf $(VENV) $(VENV_2_11) $(VENV_DOCS) .demo build dist .mypy_cache .pytest_cache .ruff_cache .hypothesis
 	@find $(CHECKED) -name __pycache__ -type d -prune -exec rm -rf {} + 2>/dev/null || true
 
 $(UV):
@@ -84,4 +93,10 @@ $(VENV_2_11)/.installed: $(UV) requirements/airflow-2.11.txt pyproject.toml
 	@test -x $(VENV_2_11)/bin/python || $(PYTHON_2_11) -m venv $(VENV_2_11)
 	@$(UV) pip sync --quiet --python $(VENV_2_11)/bin/python requirements/airflow-2.11.txt
 	@$(UV) pip install --quiet --python $(VENV_2_11)/bin/python --no-deps --editable .
+	@touch $@
+
+$(VENV_DOCS)/.installed: $(UV) requirements/docs.txt
+	@echo "==> $(VENV_DOCS): Sphinx"
+	@test -x $(VENV_DOCS)/bin/python || $(PYTHON) -m venv $(VENV_DOCS)
+	@$(UV) pip sync --quiet --python $(VENV_DOCS)/bin/python requirements/docs.txt
 	@touch $@
