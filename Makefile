@@ -17,9 +17,14 @@ PYTHON_2_11 ?= $(shell for python in "$(PYTHON)" python3.12 python3.11 python3.1
 	"$$python" -c 'import sys; sys.exit(not (3, 10) <= sys.version_info < (3, 13))' 2>/dev/null && \
 	echo "$$python" && exit; done; echo "$(PYTHON)")
 
+# Every supported Airflow with every Python that it supports.
+MATRIX := 2.11-3.10 2.11-3.11 2.11-3.12 3.1-3.10 3.1-3.11 3.1-3.12 3.1-3.13 3.3-3.10 3.3-3.11 3.3-3.12 3.3-3.13
+airflow_of = $(word 1,$(subst -, ,$(1)))
+python_of = $(word 2,$(subst -, ,$(1)))
+
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help test test-system chaos lint demo demo-ui docs schema pins clean
+.PHONY: help test test-system test-matrix chaos lint demo demo-ui docs schema pins clean
 
 help: ## Say what can be made
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -29,6 +34,12 @@ test: lint $(VENV)/.installed $(VENV_2_11)/.installed ## Run the checks and all 
 	@$(VENV)/bin/python -m pytest --ignore=tests/system
 	@echo "==> Hook, operator and DAG tests on Airflow 2.11"
 	@$(VENV_2_11)/bin/python -m pytest tests/airflow
+
+test-matrix: $(addprefix test-on-,$(MATRIX)) ## Run the tests on every supported Airflow and Python; each python3.X must be on the PATH
+
+test-on-%: .venv-matrix/%/.installed
+	@echo "==> Tests on Airflow $(call airflow_of,$*), Python $(call python_of,$*)"
+	@.venv-matrix/$*/bin/python -m pytest $(if $(filter 3.3-%,$*),--ignore=tests/system,tests/airflow)
 
 chaos: $(VENV)/.installed ## Load under every fault, kill and crash, and write the counts to docs/chaos.md
 	@echo "==> All cases of $(CHAOS), for docs/chaos.md"
@@ -60,7 +71,7 @@ schema: $(VENV)/.installed ## Write the JSON Schema of the destination spec anew
 	@echo "==> airflow_provider_s3dest/destination_spec.schema.json"
 
 pins: $(UV) ## Pin the requirements anew (UPGRADE=1: to the newest versions)
-	@for airflow in 3.3 2.11; do \
+	@for airflow in 3.3 3.1 2.11; do \
 		echo "==> requirements/airflow-$$airflow.txt"; \
 		$(UV) pip compile --quiet --universal --python-version 3.10 --all-extras $(if $(UPGRADE),--upgrade) \
 			--no-emit-index-url --custom-compile-command "make pins" \
@@ -73,7 +84,7 @@ pins: $(UV) ## Pin the requirements anew (UPGRADE=1: to the newest versions)
 		--output-file requirements/docs.txt requirements/docs.in
 
 clean: ## Remove the environments, builds and caches
-	@rm -rf $(VENV) $(VENV_2_11) $(VENV_DOCS) .demo build dist .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	@rm -rf $(VENV) $(VENV_2_11) $(VENV_DOCS) .venv-matrix .demo build dist .mypy_cache .pytest_cache .ruff_cache .hypothesis
 	@find $(CHECKED) -name __pycache__ -type d -prune -exec rm -rf {} + 2>/dev/null || true
 
 $(UV):
@@ -99,4 +110,13 @@ $(VENV_DOCS)/.installed: $(UV) requirements/docs.txt
 	@echo "==> $(VENV_DOCS): Sphinx"
 	@test -x $(VENV_DOCS)/bin/python || $(PYTHON) -m venv $(VENV_DOCS)
 	@$(UV) pip sync --quiet --python $(VENV_DOCS)/bin/python requirements/docs.txt
+	@touch $@
+
+.SECONDEXPANSION:
+.PRECIOUS: .venv-matrix/%/.installed
+.venv-matrix/%/.installed: $(UV) requirements/airflow-$$(call airflow_of,$$*).txt pyproject.toml
+	@echo "==> .venv-matrix/$*: Airflow $(call airflow_of,$*), Python $(call python_of,$*) and this project"
+	@test -x .venv-matrix/$*/bin/python || python$(call python_of,$*) -m venv .venv-matrix/$*
+	@$(UV) pip sync --quiet --python .venv-matrix/$*/bin/python requirements/airflow-$(call airflow_of,$*).txt
+	@$(UV) pip install --quiet --python .venv-matrix/$*/bin/python --no-deps --editable .
 	@touch $@

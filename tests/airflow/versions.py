@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import datetime
 from importlib.metadata import version
+from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any, cast
 
 if TYPE_CHECKING:
@@ -24,12 +25,12 @@ def make_runnable(dag: DAG) -> None:
     if not AIRFLOW_3:
         return
     from airflow.dag_processing.bundles.manager import DagBundlesManager
-    from airflow.dag_processing.dagbag import DagBag, sync_bag_to_db
 
     DagBundlesManager().sync_bundles_to_db()  # type: ignore[no-untyped-call]
-    bag = DagBag(os.devnull, collect_dags=False)
+    dagbag = _dagbag_module()
+    bag = dagbag.DagBag(os.devnull, collect_dags=False)
     bag.bag_dag(dag)
-    sync_bag_to_db(bag, "dags-folder", None)
+    dagbag.sync_bag_to_db(bag, "dags-folder", None)
 
 
 def run_to_the_end(dag: DAG, logical_date: datetime | None, run_after: datetime, conf: dict[str, Any] | None) -> Any:
@@ -93,15 +94,17 @@ def structured_log(lines: list[str]) -> Iterator[None]:
 def serialized(dag: DAG) -> dict[str, Any]:
     """Give a DAG as it is stored in the metadata database."""
     module: Any = importlib.import_module("airflow.serialization.serialized_objects")
-    document: dict[str, Any] = (module.DagSerialization if AIRFLOW_3 else module.SerializedDAG).to_dict(dag)
+    serialization = getattr(module, "DagSerialization", None) or module.SerializedDAG
+    document: dict[str, Any] = serialization.to_dict(dag)
     return document
 
 
 def parsed(folder: str) -> Any:
     """Parse the DAGs of a folder: the bag with its `dags` and `import_errors`."""
-    if AIRFLOW_3:
-        from airflow.dag_processing.dagbag import DagBag
+    return _dagbag_module().DagBag(folder, **({} if AIRFLOW_3 else {"include_examples": False}))
 
-        return DagBag(folder)
-    legacy: Any = importlib.import_module("airflow.models.dagbag")
-    return legacy.DagBag(folder, include_examples=False)
+
+def _dagbag_module() -> Any:
+    """Import the module of DagBag, which moved after 3.1."""
+    moved = find_spec("airflow.dag_processing.dagbag")
+    return importlib.import_module("airflow.dag_processing.dagbag" if moved else "airflow.models.dagbag")
