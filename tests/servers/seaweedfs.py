@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-import random
 import signal
-import socket
 import subprocess
 import sysconfig
 import tempfile
@@ -14,11 +12,12 @@ import time
 import urllib.error
 import urllib.request
 from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from tests.servers.endpoint import S3Endpoint
+from tests.servers.ports import free_ports
 
 _STARTS = 3
 _START_TIMEOUT = 30.0
@@ -66,7 +65,7 @@ class SeaweedFS(S3Endpoint):
         """Serve until the block ends, then end the server and remove its data."""
         with tempfile.TemporaryDirectory(prefix="seaweedfs-", ignore_cleanup_errors=True) as directory:
             for started in range(1, _STARTS + 1):
-                process = _Process(Path(directory), _free_ports(4))
+                process = _Process(Path(directory), free_ports(4, also=_GRPC_OFFSET))
                 try:
                     try:
                         process.start()
@@ -160,24 +159,6 @@ def _identities() -> dict[str, object]:
             identity(*_READER, "Read", "List"),
         ]
     }
-
-
-def _free_ports(count: int) -> list[int]:
-    """Find ports that are free, and 10,000 above too: SeaweedFS listens there for gRPC."""
-    ports: list[int] = []
-    # Below the range that systems take for outgoing connections, which could take a port before the server does.
-    candidates = iter(random.sample(range(10_000, 22_000), 200))
-    # All sockets stay bound until the last is found, so that no port is found twice.
-    with ExitStack() as bound:
-        while len(ports) < count:
-            port = next(candidates)
-            try:
-                for number in (port, port + _GRPC_OFFSET):
-                    bound.enter_context(socket.socket()).bind(("127.0.0.1", number))
-            except OSError:
-                continue
-            ports.append(port)
-    return ports
 
 
 def _wait_until_ready(process: subprocess.Popen[bytes], endpoint_url: str, master_url: str, log_path: Path) -> None:

@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import json
 import os
-import random
-import socket
 import subprocess
 import sys
 import time
 import urllib.request
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from functools import partial
@@ -21,6 +19,8 @@ from urllib.error import HTTPError
 from urllib.parse import quote
 
 import psutil  # type: ignore[import-untyped,unused-ignore]  # comes with Airflow
+
+from tests.servers.ports import free_ports
 
 PATIENCE = 180.0
 """Seconds in which what is waited for has to happen; a start takes about thirty on two slow cores."""
@@ -53,22 +53,26 @@ class AirflowServer:
 
     @classmethod
     @contextmanager
-    def running(cls, home: Path, dags: Path, settings: Mapping[str, str]) -> Iterator[AirflowServer]:
+    def running(
+        cls, home: Path, dags: Path, settings: Mapping[str, str], workers: Sequence[str] = ()
+    ) -> Iterator[AirflowServer]:
         """Run until the block ends, then kill every process that came of it.
 
         :param home: an empty folder, which becomes AIRFLOW_HOME; its logs stay there.
         :param dags: folder of the DAG files.
         :param settings: environment variables on top: further settings, and connections.
+        :param workers: names of the Celery workers to start.
         """
         for started in range(1, _STARTS + 1):
-            api_port, log_port = _free_ports(2)
+            api_port, log_port = free_ports(2)
             server = cls(home, f"http://127.0.0.1:{api_port}")
             environment = {**os.environ, **_environment(home, dags, server.url, api_port, log_port), **settings}
             with ExitStack() as processes:
                 migrate = processes.enter_context(_airflow(home, "db migrate", environment))
                 if migrate.wait(PATIENCE) != 0:
                     raise RuntimeError(f"Airflow made no database.{_tails(home)}")
-                parts = [processes.enter_context(_airflow(home, part, environment)) for part in _PARTS]
+                commands = [*_PARTS, *map(_worker, workers)]
+                parts = [processes.enter_context(_airflow(home, command, environment)) for command in commands]
                 try:
                     wait_for(partial(server._is_up, parts), "Airflow to start")
                 except (RuntimeError, TimeoutError) as error:
@@ -111,6 +115,19 @@ class AirflowServer:
         self.wait_for_dag(dag_id)
         run = self.call("POST", f"/dags/{dag_id}/dagRuns", {"logical_date": logical_date, "conf": conf or {}})
         return Run(self, dag_id, run["dag_run_id"])
+
+    def worker_log(self, name: str) -> str:
+        """Give what a Celery worker has logged so far."""
+        return (self.home / f"{_worker(name)}.log").read_text(errors="replace")
+
+    def kill_worker(self, name: str) -> None:
+        """Kill a Celery worker with all of its processes, as a crash of its machine does."""
+        for process in psutil.process_iter(["cmdline", "cwd"]):
+            if process.info["cwd"] == str(self.home) and process.info["cmdline"][-1:] == [name]:
+                for member in _living(os.getsid(process.pid)):
+                    member.kill()
+                return
+        raise LookupError(f"There is no worker {name}.")
 
     def _finds(self, path: str) -> bool:
         try:
@@ -195,6 +212,10 @@ class Run:
         return f"{self.dag_id} {self.run_id}"
 
 
+def _worker(name: str) -> str:
+    return f"celery worker --concurrency 2 --celery-hostname {name}"
+
+
 def _environment(home: Path, dags: Path, url: str, api_port: int, log_port: int) -> dict[str, str]:
     return {
         "AIRFLOW_HOME": str(home),
@@ -256,19 +277,6 @@ def _living(session: int) -> list[psutil.Process]:
             if os.getsid(candidate.pid) == session and candidate.status() != psutil.STATUS_ZOMBIE:
                 living.append(candidate)
     return living
-
-
-def _free_ports(count: int) -> list[int]:
-    """Find free ports below the range that systems take for outgoing connections."""
-    ports: list[int] = []
-    with ExitStack() as bound:
-        for port in random.sample(range(22_000, 32_000), 100):
-            with suppress(OSError):
-                bound.enter_context(socket.socket()).bind(("127.0.0.1", port))
-                ports.append(port)
-                if len(ports) == count:
-                    return ports
-    raise OSError("No free ports")
 
 
 def _answer(request: urllib.request.Request) -> Any:
