@@ -5,12 +5,14 @@ from __future__ import annotations
 import difflib
 import re
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from typing import Any
 
 import yaml
 
+from airflow_provider_s3dest import variables
 from airflow_provider_s3dest.errors import Fault, SpecError, short
-from airflow_provider_s3dest.spec_fields import SpecFields
+from airflow_provider_s3dest.spec_fields import UNKNOWN, SpecFields
 
 SYNC_ONLY = ("migrate_mode", "pk_mode", "sync_group_id", "send_sync_summary", "docker_registry_auth_token")
 """Keys of the document that steer a CloudQuery sync and mean nothing to a load."""
@@ -18,7 +20,7 @@ SYNC_ONLY = ("migrate_mode", "pk_mode", "sync_group_id", "send_sync_summary", "d
 _PLUGIN = ("name", "path", "registry", "version")
 _SHARED = ("write_mode", "batch_size", "batch_size_bytes")
 _ENVELOPE = (*_PLUGIN, *_SHARED, *SYNC_ONLY, "transformers", "spec")
-_VARIABLE = re.compile(r"\$\{[^}]*\}")
+_LEVELS = re.compile(r"^(spec\.)+")
 _DEEPEST = 100
 
 
@@ -76,9 +78,11 @@ def unwrap(document: Mapping[Any, Any]) -> tuple[dict[str, Any], list[Fault], li
     """Take the innermost fields out of a document.
 
     :param document: the whole document (with ``kind``), its ``spec`` part, or the innermost part.
-    :return: the fields, what is wrong with the document around them, and what to warn of.
+    :return: the fields, ``UNKNOWN`` where the document can't be read; what is wrong with the document around them; and
+        what to warn of.
     """
-    faults = list(_variables(document))
+    found = variables.faults(document)
+    faults = [replace(fault, key=_LEVELS.sub("", fault.key) or "spec") for fault in found]
     unreplaced = {fault.key.partition(".")[0] for fault in faults}
     sync_only: list[str] = []
     if "kind" in document:
@@ -102,12 +106,11 @@ def unwrap(document: Mapping[Any, Any]) -> tuple[dict[str, Any], list[Fault], li
     for key in _SHARED:
         if shared.get(key) is None:
             continue
-        if fields.get(key) is not None and fields[key] != shared[key]:
+        if fields.get(key) not in (None, UNKNOWN, shared[key]):
             problem = f"is {short(shared[key])} beside `spec` and {short(fields[key])} inside it."
             faults.append(Fault(key, problem, "Give it once, or twice the same."))
         fields[key] = shared[key]
-    for key in unreplaced & fields.keys():
-        del fields[key]  # what its value will be is not known, so no other rule can judge it
+    fields.update(dict.fromkeys(unreplaced & fields.keys(), UNKNOWN))
     named = ", ".join(f"`{key}`" for key in sync_only)
     return fields, faults, [f"Only a CloudQuery sync knows {named}: not used."] if sync_only else []
 
@@ -118,7 +121,7 @@ def _inner(document: Mapping[Any, Any], faults: list[Fault]) -> Mapping[Any, Any
         return inner
     problem = f"is no mapping but {short(inner)}." if "spec" in document else "is missing."
     faults.append(Fault("spec", problem, "Put bucket, path and format below `spec:`."))
-    return {}
+    return dict.fromkeys(SpecFields.model_fields, UNKNOWN)
 
 
 def _unknown(document: Mapping[Any, Any], known: tuple[str, ...]) -> Iterator[Fault]:
@@ -139,27 +142,3 @@ def _foreign(document: Mapping[Any, Any]) -> Iterator[Fault]:
         yield Fault("path", f"names the plugin {short(plugin)}.", "This loads documents of cloudquery/s3.")
     if document.get("transformers"):
         yield Fault("transformers", "would change the records and are not run here.", "Transform in an upstream task.")
-
-
-def _variables(document: Mapping[Any, Any]) -> Iterator[Fault]:
-    # Anchors of YAML can make a value appear many times, or inside itself.
-    seen: set[int] = set()
-    waiting: list[tuple[str, Any]] = [("spec", document)]
-    for key, value in waiting:
-        if isinstance(value, str):
-            yield from _variable_in(value, key)
-        elif isinstance(value, (Mapping, list, tuple)) and id(value) not in seen:
-            seen.add(id(value))
-            if isinstance(value, Mapping):
-                for name, inner in value.items():
-                    waiting += [(key, name), (str(name) if key == "spec" else f"{key}.{name}", inner)]
-            else:
-                waiting += [(key, inner) for inner in value]
-
-
-def _variable_in(text: str, key: str) -> Iterator[Fault]:
-    if found := _VARIABLE.search(text):
-        name = found[0][2:-1]
-        jinja = f": {{{{ var.value.{name} }}}}" if name.isidentifier() else ""
-        remedy = f"Use Jinja in the operator's argument{jinja}, or a connection for secrets."
-        yield Fault(key, f"{found[0]} is CloudQuery's variable and is not replaced here.", remedy)

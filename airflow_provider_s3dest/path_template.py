@@ -6,16 +6,22 @@ import difflib
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
-from airflow_provider_s3dest.errors import Fault, SpecError
+from airflow_provider_s3dest.errors import Fault, SpecError, short
+from airflow_provider_s3dest.jinja_text import evaluated_names, has_opener
+
+if TYPE_CHECKING:
+    import jinja2
 
 DATE_FORMATS: Mapping[str, str] = {"YEAR": "%Y", "MONTH": "%m", "DAY": "%d", "HOUR": "%H", "MINUTE": "%M"}
 PLACEHOLDERS = ("TABLE", "TABLE_HYPHEN", "UUID", "FORMAT", *DATE_FORMATS, "SYNC_ID", "BATCH", "FIELD")
 
 _BRACES = re.compile(r"\{\{-?\s*(.*?)\s*-?\}\}", re.DOTALL)
 _JINJA_BLOCK = re.compile(r"\{%.*?%\}|\{#.*?#\}", re.DOTALL)
+_JINJA = re.compile(rf"{_BRACES.pattern}|\{{%.*?%\}}", re.DOTALL)
 _FIELD = re.compile(r"""FIELD(?:\.(?P<name>\w+)|\[\s*(?P<quote>["'])(?P<odd>.+?)(?P=quote)\s*\])""")
-_MISUSED = re.compile(rf"(?P<name>{'|'.join(PLACEHOLDERS)})\b")
+_MISUSED = re.compile(rf"({'|'.join(PLACEHOLDERS)})\b")
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 _SURROGATE = re.compile(r"[\ud800-\udfff]")
 _ESCAPED = re.compile(r"[%/\x00-\x1f\x7f]")
@@ -31,7 +37,7 @@ def is_placeholder(expression: str) -> bool:
 
 def has_jinja(text: str) -> bool:
     """Say whether a text holds Jinja beside our placeholders, so that only a run can know its value."""
-    return bool(_JINJA_BLOCK.search(text)) or any(not is_placeholder(e) for e in _BRACES.findall(text))
+    return "{" in text and has_opener(_BRACES.sub(lambda found: "" if is_placeholder(found[1]) else found[0], text))
 
 
 def names_a_run(text: str) -> bool:
@@ -67,29 +73,60 @@ def prefix_of_text(text: str) -> str:
     return text.partition("{")[0].rpartition("/")[0] + "/" * ("/" in text.partition("{")[0])
 
 
-def misuses(text: str, key: str = "path") -> Iterator[Fault]:
-    """Find filters and expressions around our placeholders: they have no value before the object is named."""
-    for expression in _BRACES.findall(text):
-        found = _MISUSED.match(expression)
-        if found and not is_placeholder(expression):
-            name = found["name"]
-            if name == "FIELD":
-                remedy = 'Write {{FIELD.name}} or {{FIELD["odd name"]}}.'
-            else:
-                remedy = f"Write {{{{{name}}}}} alone."
-            yield Fault(key, f"filters and expressions don't work on a placeholder: {{{{{expression}}}}}.", remedy)
+def misuses(text: str, key: str = "path", environment: jinja2.Environment | None = None) -> Iterator[Fault]:
+    """Find filters, expressions and statements on our placeholders: they have no value before the object is named.
+
+    :param environment: reads the Jinja; where none can, only the placeholders that begin an expression are found.
+    """
+    for name, piece in _misused(text, environment):
+        if name == "FIELD":
+            remedy = 'Write {{FIELD.name}} or {{FIELD["odd name"]}}.'
+        else:
+            remedy = f"Write {{{{{name}}}}} alone: it is filled in when the objects are named, after Jinja."
+        yield Fault(key, f"filters and expressions don't work on a placeholder: {piece}.", remedy)
+
+
+def _misused(text: str, environment: jinja2.Environment | None = None) -> Iterator[tuple[str, str]]:
+    """Give each misused placeholder with the expression or statement that holds it."""
+    if not has_jinja(text):
+        return
+    from jinja2 import TemplateSyntaxError
+
+    try:
+        names = evaluated_names(text, PLACEHOLDERS[:-1], PLACEHOLDERS[-1:], environment)
+    except TemplateSyntaxError:
+        names = [found[1] for e in _BRACES.findall(text) if (found := _MISUSED.match(e)) and not is_placeholder(e)]
+    pieces = [found[0] for found in _JINJA.finditer(text) if not is_placeholder(found[1] or "")]
+    for piece in pieces:
+        if held := [name for name in names if re.search(rf"\b{name}\b", piece)]:
+            yield held[0], piece
+    for name in names:
+        if not any(re.search(rf"\b{name}\b", piece) for piece in pieces):  # alone, but in a block that changes it
+            yield name, text
+
+
+def refused_placeholders(text: str, key: str) -> Iterator[Fault]:
+    """Find placeholders where none are filled in."""
+    if any(map(is_placeholder, placeholders(text))):
+        yield Fault(key, f"holds braces: {text!r}.", "Placeholders work in `path` only.")
 
 
 def unknown_name(name: str, key: str = "path") -> Fault:
     """Build the fault for a placeholder that is not in the set."""
-    near = difflib.get_close_matches(name.upper(), PLACEHOLDERS, n=1)
-    guess = f"Did you mean {{{{{near[0]}}}}}? " if near else ""
     known = ", ".join(f"{{{{{p}}}}}" for p in PLACEHOLDERS[:-1]) + ", {{FIELD.name}}"
-    return Fault(
-        key,
-        f"unknown placeholder {{{{{name}}}}}.",
-        f"{guess}Known are {known}; Jinja is rendered by the operator only.",
-    )
+    remedy = f"{_guess(name)}Known are {known}; Jinja is rendered by the operator only."
+    return Fault(key, f"unknown placeholder {{{{{name}}}}}.", remedy)
+
+
+def undefined_name(name: str, text: str, key: str) -> Fault:
+    """Build the fault for a name that is neither a placeholder nor known to Jinja in this run."""
+    remedy = f"{_guess(name)}Jinja knows what Airflow's context holds; a run without a logical date has no `ds`."
+    return Fault(key, f"{name!r} is undefined in {short(text)}.", remedy)
+
+
+def _guess(name: str) -> str:
+    near = difflib.get_close_matches(name.upper(), PLACEHOLDERS, n=1)
+    return f"Did you mean {{{{{near[0]}}}}}? " if near else ""
 
 
 def is_unicode(text: str) -> bool:
@@ -104,9 +141,10 @@ def faults(text: str, *, jinja: bool = False) -> Iterator[Fault]:
     :param jinja: whether Jinja is still to be rendered in it, so that unknown names may be Jinja's.
     """
     yield from misuses(text)
-    misused = {e for e in _BRACES.findall(text) if _MISUSED.match(e) and not is_placeholder(e)}
-    for expression in _BRACES.findall(text):
-        if not is_placeholder(expression) and expression not in misused and not jinja:
+    misused = {piece for _, piece in _misused(text)}
+    for found in _BRACES.finditer(text):
+        expression = found[1]
+        if not is_placeholder(expression) and found[0] not in misused and not jinja:
             yield unknown_name(expression)
         elif _FIELD.fullmatch(expression):
             yield Fault(

@@ -12,7 +12,7 @@ from pydantic import ConfigDict
 
 from airflow_provider_s3dest import cloudquery
 from airflow_provider_s3dest.errors import Fault, SpecError
-from airflow_provider_s3dest.spec_fields import BATCH_LIMITS, NULLABLE, UNUSED, CsvOptions, SpecFields
+from airflow_provider_s3dest.spec_fields import BATCH_LIMITS, NULLABLE, UNKNOWN, UNUSED, CsvOptions, SpecFields
 from airflow_provider_s3dest.spec_rules import faults
 
 _CONTENT_TYPES = {"csv": "text/csv", "json": "application/json", "parquet": "application/vnd.apache.parquet"}
@@ -48,7 +48,10 @@ class DestinationSpec(SpecFields):
         :param document: the whole document (``kind: destination``), its ``spec`` part, or the innermost part.
         :raises SpecError: with all faults of the document and of the spec in it.
         """
-        return cls(**fields_of_document(document))
+        fields, found = _fields_of_document(document)
+        if found:
+            raise SpecError([*found, *faults(fields)], "destination spec")
+        return cls(**fields)
 
     @classmethod
     def from_file(cls, path: str | Path) -> DestinationSpec:
@@ -97,34 +100,31 @@ class DestinationSpec(SpecFields):
         return {name: value for name, value in arguments.items() if value}
 
 
-def fields_of_document(document: Mapping[str, Any] | str) -> dict[str, Any]:
-    """Take the fields of the spec out of a document in any of its three forms.
-
-    :raises SpecError: with the faults of the document and of the fields in it.
-    """
-    mapping: Any = cloudquery.parse_yaml(document) if isinstance(document, str) else document
+def _fields_of_document(document: Mapping[str, Any] | str) -> tuple[dict[str, Any], list[Fault]]:
+    """Take the fields of the spec, not judged yet, out of a document in any of its three forms."""
+    try:
+        mapping: Any = cloudquery.parse_yaml(document) if isinstance(document, str) else document
+    except SpecError as error:
+        return dict.fromkeys(SpecFields.model_fields, UNKNOWN), list(error.faults)
     if not isinstance(mapping, Mapping):
-        problem = f"is {type(mapping).__name__}."
-        raise SpecError([Fault("spec", problem, "Give a DestinationSpec, a mapping or YAML text.")])
+        fault = Fault("spec", f"is {type(mapping).__name__}.", "Give a DestinationSpec, a mapping or YAML text.")
+        return dict.fromkeys(SpecFields.model_fields, UNKNOWN), [fault]
     fields, found, notes = cloudquery.unwrap(mapping)
-    if found:
-        # What the document lacks may come from elsewhere; what it has must hold.
-        raise SpecError([*found, *faults(fields, elsewhere=SpecFields.model_fields)], "destination spec")
-    for note in notes:
+    for note in notes if not found else ():
         warnings.warn(note, UserWarning, stacklevel=3)
-    return fields
+    return fields, found
 
 
-def spec_fields_of(spec: Any) -> dict[str, Any]:
-    """Give the fields that a ``spec`` argument sets.
+def spec_fields_of(spec: Any) -> tuple[dict[str, Any], list[Fault]]:
+    """Give the fields that a ``spec`` argument sets, not judged yet, and what is wrong with the argument itself.
 
-    :raises SpecError: if it is no destination spec and no document.
+    A field that it sets to what can't be read is ``UNKNOWN``.
     """
     if spec is None:
-        return {}
+        return {}, []
     if isinstance(spec, DestinationSpec):
-        return spec.given()
-    return fields_of_document(spec)
+        return spec.given(), []
+    return _fields_of_document(spec)
 
 
 def merged(*layers: Mapping[str, Any]) -> dict[str, Any]:

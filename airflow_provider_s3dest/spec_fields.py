@@ -3,9 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Annotated, Any, Literal
+from enum import Enum
+from typing import Annotated, Any, Final, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+
+from airflow_provider_s3dest.frozen_dict import FrozenDict
+
+
+class Unknown(Enum):
+    """The mark of a field that is given, but whose value is not known."""
+
+    UNKNOWN = "not known"
+
+
+UNKNOWN: Final = Unknown.UNKNOWN
 
 NULLABLE = ("batch_size", "batch_size_bytes", "batch_timeout", "format_spec")
 """Fields whose ``null`` counts as not given, as in CloudQuery."""
@@ -115,7 +127,9 @@ class SpecFields(BaseModel):
         Literal["csv", "json", "parquet"], Field(description="csv, json (one JSON object a line) or parquet.")
     ]
     format_spec: Annotated[
-        dict[str, Any], Field(description="Options of the format; csv: delimiter, skip_header.")
+        dict[str, Any],
+        AfterValidator(FrozenDict),
+        Field(validate_default=True, description="Options of the format; csv: delimiter, skip_header."),
     ] = {}
     compression: Annotated[Literal["", "gzip"], Field(description="Empty or gzip.")] = ""
     write_mode: Annotated[Literal["append"], Field(description="S3 supports append only.")] = "append"
@@ -139,8 +153,16 @@ class SpecFields(BaseModel):
     server_side_encryption_configuration: Annotated[
         Encryption | None, Field(description="`server_side_encryption` and, for the KMS kinds, `sse_kms_key_id`.")
     ] = None
-    tags: Annotated[dict[str, str], Field(description="Tags of every object, at most 10.")] = {}
-    metadata: Annotated[dict[str, str], Field(description="User metadata of every object, at most 2 KB, ASCII.")] = {}
+    tags: Annotated[
+        dict[str, str],
+        AfterValidator(FrozenDict),
+        Field(validate_default=True, description="Tags of every object, at most 10."),
+    ] = {}
+    metadata: Annotated[
+        dict[str, str],
+        AfterValidator(FrozenDict),
+        Field(validate_default=True, description="User metadata of every object, at most 2 KB, ASCII."),
+    ] = {}
     storage_class: Annotated[
         str,
         Field(

@@ -9,8 +9,9 @@ from typing import Any
 
 from pydantic import BaseModel, ValidationError
 
-from airflow_provider_s3dest import path_template
+from airflow_provider_s3dest import path_template, variables
 from airflow_provider_s3dest.errors import Fault, short
+from airflow_provider_s3dest.nested_texts import nested_texts
 from airflow_provider_s3dest.path_template import is_unicode
 from airflow_provider_s3dest.spec_fields import (
     BATCH_LIMITS,
@@ -24,6 +25,7 @@ from airflow_provider_s3dest.spec_fields import (
     MAX_TAGS,
     NULLABLE,
     REFUSED,
+    UNKNOWN,
     UNUSED,
     CsvOptions,
     Encryption,
@@ -40,12 +42,18 @@ _MISSING = "is required."
 def faults(fields: Mapping[str, Any], elsewhere: Collection[str] = ()) -> Iterator[Fault]:
     """Find everything that is wrong with the fields of a spec.
 
-    :param fields: what was given.
-    :param elsewhere: names of fields whose value is not known yet: their absence is no
+    :param fields: what was given, ``UNKNOWN`` where the value is not known.
+    :param elsewhere: further names of fields whose value is not known yet: their absence is no
         fault, and no rule looks at them.
     """
-    given = {key: value for key, value in fields.items() if not (value is None and key in NULLABLE)}
+    elsewhere = {*elsewhere, *(key for key, value in fields.items() if value is UNKNOWN)}
+    given = {k: v for k, v in fields.items() if v is not UNKNOWN and not (v is None and k in NULLABLE)}
     wrong = set()
+    for fault in variables.faults(given):
+        key = fault.key.partition(".")[0]
+        wrong.add(key)
+        given.pop(key, None)
+        yield fault
     for key, value in list(given.items()):
         if value is None:
             wrong.add(key)
@@ -119,6 +127,8 @@ def _single_rules(known: Mapping[str, Any]) -> Iterator[Fault]:
         )
         if kind != "AES256" and not key_id:
             yield Fault("server_side_encryption_configuration", f"{kind} needs a key.", "Give `sse_kms_key_id`.")
+    for key, text in nested_texts({key: known[key] for key in known if key not in ("bucket", "path")}):
+        yield from path_template.refused_placeholders(text, key)
     yield from _tag_rules(known.get("tags", {}))
     yield from _metadata_rules(known.get("metadata", {}))
 

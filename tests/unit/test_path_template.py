@@ -146,6 +146,37 @@ class TestFaults:
                 "filters and expressions don't work on a placeholder"
             ]
 
+    @pytest.mark.parametrize(
+        ("text", "told"),
+        [
+            ('a/{% if TABLE == "t" %}x{% endif %}', '{% if TABLE == "t" %}'),
+            ("{% for x in UUID %}{% endfor %}", "{% for x in UUID %}"),
+            ("{% set DAY = 1 %}", "{% set DAY = 1 %}"),
+            ("{{ ds ~ TABLE }}", "{{ ds ~ TABLE }}"),
+            ('{{ "x" if UUID }}', '{{ "x" if UUID }}'),
+            ("{{ [FIELD.a] }}", "{{ [FIELD.a] }}"),
+            ("{{ f(x=YEAR) }}/{{YEAR}}", "{{ f(x=YEAR) }}"),
+            ("{% filter upper %}{{TABLE}}{% endfilter %}", "{% filter upper %}{{TABLE}}{% endfilter %}"),
+            ("{% set x %}{{TABLE}}{% endset %}{{ x }}", "{% set x %}{{TABLE}}{% endset %}{{ x }}"),
+        ],
+    )
+    def test_a_placeholder_that_jinja_would_evaluate_is_refused(self, text: str, told: str) -> None:
+        for found in (list(misuses(text)), list(faults(text, jinja=True))):
+            assert any(fault.problem.endswith(f"don't work on a placeholder: {told}.") for fault in found)
+
+    @pytest.mark.parametrize(
+        "text",
+        [
+            "{% if params.x %}{{TABLE}}{% else %}{{ UUID }}{% endif %}",
+            "{% for x in [1] %}{{TABLE}}{{ x }}{% endfor %}",
+            "{{ params.TABLE }}/{{ 'TABLE' }}/{{ f(TABLE=1) }}",
+            "{# TABLE | upper #}{% raw %}{{ TABLE | upper }}{% endraw %}",
+            "{{ d['UUID'] }}/{{ TABLE_NAME }}",
+        ],
+    )
+    def test_a_placeholder_that_is_only_printed_or_not_meant_is_taken(self, text: str) -> None:
+        assert list(misuses(text)) == []
+
     @pytest.mark.parametrize("expression", ["FIELD", "FIELD.a.b", "FIELD[0]", "FIELD.a|upper"])
     def test_a_field_without_one_name_is_refused_with_both_spellings(self, expression: str) -> None:
         (fault,) = faults(f"{{{{{expression}}}}}")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import pickle
 import warnings
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,7 @@ from pydantic import ValidationError
 
 from airflow_provider_s3dest.errors import S3DestinationError, SpecError
 from airflow_provider_s3dest.spec import DestinationSpec, merged, spec_fields_of
-from airflow_provider_s3dest.spec_fields import CANNED_ACLS, REFUSED, UNUSED
+from airflow_provider_s3dest.spec_fields import CANNED_ACLS, REFUSED, UNKNOWN, UNUSED
 
 BASE: dict[str, Any] = {"bucket": "lake", "path": "raw/{{TABLE}}/{{UUID}}.csv", "format": "csv"}
 ONE_OBJECT: dict[str, Any] = {**BASE, "path": "raw/{{TABLE}}.csv", "no_rotate": True}
@@ -224,6 +225,22 @@ class TestSingleRules:
     def test_s3_can_only_append(self, mode: str) -> None:
         assert [key for key, _ in _faults(**BASE, write_mode=mode)] == ["write_mode"]
 
+    @pytest.mark.parametrize(
+        "fields", [{"tags": {"t": "{{TABLE}}"}}, {"content_type": "{{ FORMAT }}"}, {"metadata": {"a": "x-{{UUID}}"}}]
+    )
+    def test_placeholders_work_in_the_path_alone(self, fields: dict[str, Any]) -> None:
+        (fault,) = _refused(**BASE, **fields).faults
+        assert fault.key.partition(".")[0] in fields
+        assert fault.remedy == "Placeholders work in `path` only."
+
+    def test_a_variable_of_cloudquery_is_refused_by_itself(self) -> None:
+        fields = {"bucket": "${BUCKET}", "path": "/a/${X}//b", "format": "csv", "tags": {"a": "${T}"}}
+        assert _faults(**fields) == [
+            ("bucket", "${BUCKET} is CloudQuery's variable and is not replaced here."),
+            ("path", "${X} is CloudQuery's variable and is not replaced here."),
+            ("tags.a", "${T} is CloudQuery's variable and is not replaced here."),
+        ]
+
 
 class TestJointRules:
     def test_batches_need_a_uuid(self) -> None:
@@ -290,10 +307,27 @@ class TestImmutability:
         tags["team"] = "other"
         assert spec.tags == {"team": "data"}
 
-    def test_two_specs_share_no_default(self) -> None:
-        first, second = DestinationSpec(**BASE), DestinationSpec(**BASE)
-        first.tags["team"] = "data"
-        assert second.tags == {}
+    @pytest.mark.parametrize("name", ["tags", "metadata", "format_spec"])
+    @pytest.mark.parametrize("given", [{}, {"delimiter": ";"}])
+    def test_no_mapping_of_it_can_be_changed(self, name: str, given: dict[str, str]) -> None:
+        spec = DestinationSpec(**BASE, **({name: given} if given else {}))
+        changes: list[Callable[[Any], Any]] = [
+            lambda mapping: mapping.__setitem__("a", "b"),
+            lambda mapping: mapping.__delitem__("delimiter"),
+            lambda mapping: mapping.update(a="b"),
+            lambda mapping: mapping.setdefault("a", "b"),
+            lambda mapping: mapping.__ior__({"a": "b"}),
+            lambda mapping: mapping.pop("delimiter"),
+            lambda mapping: mapping.popitem(),
+            lambda mapping: mapping.clear(),
+        ]
+        for one in (spec, copy.deepcopy(spec), pickle.loads(pickle.dumps(spec)), spec.model_copy(deep=True)):
+            for change in changes:
+                with pytest.raises(TypeError, match="can't be changed"):
+                    change(getattr(one, name))
+            assert getattr(one, name) == given
+        with pytest.raises(TypeError, match="can't be changed"):
+            spec.given().get(name, spec.tags)["a"] = "b"
 
     @pytest.mark.filterwarnings("error")
     def test_a_copy_is_equal(self) -> None:
@@ -358,21 +392,26 @@ class TestFromFile:
 
 class TestFieldsOfASpecArgument:
     def test_nothing_sets_nothing(self) -> None:
-        assert spec_fields_of(None) == {}
+        assert spec_fields_of(None) == ({}, [])
 
     def test_a_spec_sets_what_was_given_to_it(self) -> None:
-        assert spec_fields_of(DestinationSpec(**BASE)) == BASE
+        assert spec_fields_of(DestinationSpec(**BASE)) == (BASE, [])
 
     def test_a_document_sets_its_fields_unchecked(self) -> None:
-        assert spec_fields_of({"spec": {"batch_size": 0}, "batch_size_bytes": 7}) == {
-            "batch_size": 0,
-            "batch_size_bytes": 7,
-        }
+        assert spec_fields_of({"spec": {"batch_size": 0}, "batch_size_bytes": 7}) == (
+            {"batch_size": 0, "batch_size_bytes": 7},
+            [],
+        )
 
-    @pytest.mark.parametrize("spec", [5, b"bucket: lake", ["bucket"], object, True])
-    def test_anything_else_is_refused(self, spec: Any) -> None:
-        with pytest.raises(SpecError, match="Give a DestinationSpec, a mapping or YAML text"):
-            spec_fields_of(spec)
+    def test_a_field_that_can_t_be_read_is_unknown_beside_the_others(self) -> None:
+        fields, (fault,) = spec_fields_of({"bucket": "${BUCKET}", "format": "csv"})
+        assert (fields, fault.key) == ({"bucket": UNKNOWN, "format": "csv"}, "bucket")
+
+    @pytest.mark.parametrize("spec", [5, b"bucket: lake", ["bucket"], object, True, "a: b: c", "", {"spec": None}])
+    def test_of_anything_else_every_field_is_unknown(self, spec: Any) -> None:
+        fields, (fault,) = spec_fields_of(spec)
+        assert fields == dict.fromkeys(DestinationSpec.model_fields, UNKNOWN)
+        assert fault.key == "spec"
 
 
 class TestMerged:
