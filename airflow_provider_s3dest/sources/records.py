@@ -26,6 +26,13 @@ class NoRecordsError(S3DestinationError):
     """What was handed over is no records at all, such as None."""
 
 
+def is_records(value: Any) -> bool:
+    """Say whether a value can be the records of one table, without reading any."""
+    if is_arrow(value):
+        return True
+    return isinstance(value, Iterable) and not isinstance(value, (str, bytes, bytearray, Mapping))
+
+
 def tables_of(records: Any, table: str | None) -> dict[str, Any]:
     """Sort records into tables, without reading any.
 
@@ -56,7 +63,7 @@ def open_records(name: str, records: Any, wanted: tuple[str, ...] | None) -> Tab
         return table_of_known(name, columns, chunks, wanted)
     if isinstance(records, (list, tuple)):
         return table_of_list(name, records, wanted)
-    if isinstance(records, (str, bytes, bytearray, Mapping)) or not isinstance(records, Iterable):
+    if not is_records(records):
         raise NoRecordsError(
             f"The records of table {name!r} are no list of mappings but {type(records).__name__}: {short(records)}. "
             "Hand over the output of a task (task.output) or a list; a Jinja string gives a list only with "

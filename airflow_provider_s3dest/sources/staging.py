@@ -37,6 +37,10 @@ FORMATS: Mapping[str, str] = {
 }
 """What a file is, by its ending before that of its compression."""
 
+_KNOWN_ENDINGS = f"Known are {', '.join(FORMATS)}, each also with .gz or .zst."
+_OF_FILE = re.compile(rf"[^/](\.[a-z]{{2,}})(?:{'|'.join(map(re.escape, SUFFIXES))})?$", re.IGNORECASE)
+"""The ending of a name that is a file's: letters, and maybe that of a compression. ``run.v2`` may be a folder."""
+
 _SCHEME = re.compile(r"^([a-z][a-z0-9+.-]*)://", re.IGNORECASE)
 
 
@@ -51,30 +55,59 @@ class StagedFile:
 
 
 def check_staging_path(staging_path: Any, table: str | None) -> Iterator[Fault]:
-    """Find what is wrong with the literal staging paths of a load.
+    """Find what is wrong with the staging paths of a load, and between them and its table.
 
-    :param staging_path: a path or a list of paths; Jinja may be left in it.
+    :param staging_path: a path or a list of paths.
     :param table: name of the table, if the paths don't tell it.
     """
-    paths = [staging_path] if isinstance(staging_path, (str, os.PathLike)) else staging_path
-    wrong = not isinstance(paths, (list, tuple)) or not paths
-    if wrong or not all(isinstance(path, (str, os.PathLike)) and str(path) for path in paths):
-        yield Fault("staging_path", f"is {short(staging_path)}.", "Give a path or a list of paths.")
-        return
-    captures = {captures_table(str(path)) for path in paths}
-    for path in map(str, paths):
-        for name in path_template.placeholders(path):
-            if path_template.is_placeholder(name) and name != "TABLE":
-                yield Fault(
-                    "staging_path", f"can't hold {{{{{name}}}}}.", "Of the placeholders, only {{TABLE}} works here."
-                )
-        yield from path_template.misuses(path, "staging_path")
-    if captures == {True, False}:
-        yield Fault("staging_path", "has {{TABLE}} in some paths and not in others.", "Load them by two tasks.")
-    elif captures == {True} and table is not None:
+    yield from staging_path_faults(staging_path)
+    captures = {captures_table(str(path)) for path in _paths(staging_path)}
+    if captures == {True} and table is not None:
         yield Fault("table", f"is {table!r} beside {{{{TABLE}}}} in the staging path.", "Leave one of the two out.")
     elif captures == {False} and table is None:
         yield Fault("table", "is missing.", "Name the table, or put {{TABLE}} in the staging path.")
+
+
+def staging_path_faults(staging_path: Any) -> Iterator[Fault]:
+    """Find what is wrong with the staging paths of a load by themselves."""
+    paths = _paths(staging_path)
+    if not paths or not all(isinstance(path, (str, os.PathLike)) and str(path) for path in paths):
+        yield Fault("staging_path", f"is {short(staging_path)}.", "Give a path or a list of paths.")
+        return
+    for path in map(str, paths):
+        yield from _path_faults(path)
+    if len({captures_table(str(path)) for path in paths}) > 1:
+        yield Fault("staging_path", "has {{TABLE}} in some paths and not in others.", "Load them by two tasks.")
+
+
+def _paths(staging_path: Any) -> Sequence[Any]:
+    if isinstance(staging_path, (str, os.PathLike)):
+        return [staging_path]
+    return staging_path if isinstance(staging_path, (list, tuple)) else ()
+
+
+def _path_faults(path: str) -> Iterator[Fault]:
+    for name in path_template.placeholders(path):
+        if path_template.is_placeholder(name) and name != "TABLE":
+            remedy = "Of the placeholders, only {{TABLE}} works here."
+            yield Fault("staging_path", f"can't hold {{{{{name}}}}}.", remedy)
+    yield from path_template.misuses(path, "staging_path")
+    scheme = _SCHEME.match(path)
+    inside = path[scheme.end() :] if scheme else path
+    if not inside or (scheme and scheme[1].lower() == "s3" and inside.startswith("/")):
+        yield Fault("staging_path", f"{path!r} names no bucket or file.", "Write s3://bucket/folder/, for instance.")
+    elif "\0" in path:
+        yield Fault("staging_path", f"{path!r} holds a NUL.", "Take it out.")
+    elif not (captures_table(path) or has_wildcard(path)):
+        ending = _OF_FILE.search(path) if "/" in inside or not scheme else None  # not that of a bucket
+        if ending and ending[1].lower() not in FORMATS:
+            problem = f"{path!r} has an ending that tells no format."
+            yield Fault("staging_path", problem, f"{_KNOWN_ENDINGS} If it is a folder, end it with a slash.")
+    else:
+        try:
+            StagingPattern.of(path)
+        except StagingError as error:
+            yield Fault("staging_path", str(error), "")
 
 
 def staged_tables(
@@ -101,7 +134,13 @@ def staged_tables(
     for path in map(str, paths):
         matched = list(_matches(path.removeprefix("file://"), table, store_of))
         for name, file in matched:
-            found[file.path if _SCHEME.match(file.path) else os.path.abspath(file.path)] = name, file
+            place = file.path if _SCHEME.match(file.path) else os.path.abspath(file.path)
+            other, _ = found.setdefault(place, (name, file))
+            if other != name:
+                raise StagingError(
+                    f"{file.path} is captured as the table {other!r} and, by {path}, as {name!r}. "
+                    "Write the staging paths so that each file belongs to one table."
+                )
         if not matched:
             where = "" if _SCHEME.match(path) or os.path.isabs(path) else f" below {os.getcwd()}"
             raise StagingError(
@@ -229,7 +268,5 @@ def _staged(store: Store, path: str) -> StagedFile:
     if compression:
         stem, ending = os.path.splitext(stem)
     if ending.lower() not in FORMATS:
-        raise StagingError(
-            f"{path} has an ending that tells no format. Known are {', '.join(FORMATS)}, each also with .gz or .zst."
-        )
+        raise StagingError(f"{path} has an ending that tells no format. {_KNOWN_ENDINGS}")
     return StagedFile(store, path, FORMATS[ending.lower()], compression)

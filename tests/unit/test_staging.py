@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from airflow_provider_s3dest.errors import RecordError, SpecError, StagingError
+from airflow_provider_s3dest.errors import RecordError, S3DestinationError, SpecError, StagingError
 from airflow_provider_s3dest.sources.staging import check_staging_path, open_staged, staged_tables
 from airflow_provider_s3dest.sources.stores import LocalStore
 from tests.unit.tables import put, rows_of, staged, staged_rows, staged_table, written
@@ -240,11 +240,23 @@ class TestRefusals:
         with pytest.raises(StagingError, match=r"b\.csv matches no file"):
             read([tmp_path / "a.csv", tmp_path / "b.csv"])
 
+    def test_a_file_that_two_paths_capture_as_different_tables_is_refused(self, tmp_path: Path) -> None:
+        lay(tmp_path, "a/b/x.csv", "b/c/y.csv")
+        paths = [f"{tmp_path}/{{{{TABLE}}}}/*/*.csv", f"{tmp_path}/a/{{{{TABLE}}}}/*.csv"]
+        with pytest.raises(StagingError, match=r"a/b/x\.csv is captured as the table 'a' and, by .*, as 'b'"):
+            staged_tables(paths, None, lambda scheme: LocalStore())
+
+    def test_a_file_that_two_paths_capture_as_the_same_table_is_read_once(self, tmp_path: Path) -> None:
+        lay(tmp_path, "a/x.csv")
+        paths = [f"{tmp_path}/{{{{TABLE}}}}/*.csv", f"{tmp_path}/{{{{TABLE}}}}/x.csv"]
+        tables = staged_tables(paths, None, lambda scheme: LocalStore())
+        assert {name: len(files) for name, files in tables.items()} == {"a": 1}
+
     @pytest.mark.parametrize("name", ["x.txt", "x", "x.gz", "x.csv.bz2", "x.csv.gz.zst", "x.csvx", "x.xlsx.gz"])
     def test_ending_that_tells_no_format_is_refused(self, name: str, tmp_path: Path) -> None:
         put(tmp_path / name, "a\n1\n")
         for path in (tmp_path / name, tmp_path):
-            with pytest.raises(StagingError, match="an ending that tells no format") as refused:
+            with pytest.raises(S3DestinationError, match="an ending that tells no format") as refused:
                 staged_rows(path)
             assert str(tmp_path / name) in str(refused.value)
 
@@ -263,7 +275,7 @@ class TestRefusals:
     def test_wildcard_that_makes_no_sense_is_refused(self, tmp_path: Path) -> None:
         lay(tmp_path, "a.csv")
         for wild in ("[z-a].csv", "[!]"):
-            with pytest.raises(StagingError, match="a wildcard that can't be read"):
+            with pytest.raises(SpecError, match="a wildcard that can't be read"):
                 staged_rows(f"{tmp_path}/{wild}")
 
     def test_file_that_is_gone_when_it_is_opened_is_refused(self, tmp_path: Path) -> None:
