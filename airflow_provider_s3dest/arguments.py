@@ -3,28 +3,38 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Collection, Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from itertools import islice
 from typing import Any
 
-from airflow_provider_s3dest import path_template, state_path
-from airflow_provider_s3dest.errors import Fault, SpecError, short
+from airflow_provider_s3dest import path_template, state_path, variables
+from airflow_provider_s3dest.errors import Fault, RecordError, SpecError, short
 from airflow_provider_s3dest.not_given import NOT_GIVEN, is_given
 from airflow_provider_s3dest.sources.arrow import is_arrow
-from airflow_provider_s3dest.sources.staging import check_staging_path
+from airflow_provider_s3dest.sources.records import is_records
+from airflow_provider_s3dest.sources.staging import check_staging_path, staging_path_faults
 from airflow_provider_s3dest.sources.table import check_columns, table_of_list
+from airflow_provider_s3dest.spec_fields import UNKNOWN
 from airflow_provider_s3dest.spec_rules import faults as spec_faults
 
 log = logging.getLogger(__name__)
+
+
+_TEXTS = ("staging_path", "table", "columns", "state_path", "s3_destination_conn_id", "aws_conn_id")
+"""Arguments that hold texts, beside the fields of the spec."""
 
 
 @dataclass(frozen=True, slots=True)
 class LoadArguments:
     """The arguments of a load, as the operator and the hook take them.
 
-    :param fields: fields of the destination spec, already laid over one another.
+    :param fields: fields of the destination spec, already laid over one another; ``UNKNOWN`` where the value of one is
+        not known.
     :param keeps_state: whether a record of what is written is kept even without ``state_path``.
     :param written_path: the path before Jinja was rendered in it, if that differs from the one in ``fields``.
+    :param sources: ids of the tasks that the records come from, by table; None stands for the only table.
+    :param found: what was found wrong already, while the arguments were collected.
     """
 
     fields: Mapping[str, Any]
@@ -35,8 +45,13 @@ class LoadArguments:
     atomic: bool = False
     state_path: Any = None
     delete_staging: bool = False
+    dry_run: bool = False
+    s3_destination_conn_id: Any = None
+    aws_conn_id: Any = NOT_GIVEN
     keeps_state: bool = True
     written_path: str | None = None
+    sources: Mapping[str | None, Sequence[str]] = field(default_factory=dict)
+    found: Sequence[Fault] = ()
 
     def warn(self) -> None:
         """Say in the log what is allowed and yet seldom meant."""
@@ -52,31 +67,45 @@ class LoadArguments:
     def faults(self, unknown: Collection[str] = ()) -> Iterator[Fault]:
         """Find everything that is wrong.
 
-        :param unknown: names of arguments, and of fields of the spec, whose value is not known yet.
+        :param unknown: names of arguments, and of fields of the spec, whose value is not known yet;
+            ``records.orders`` for the records of one table among others.
         """
+        unknown = {*unknown, *(name for name, value in self.fields.items() if value is UNKNOWN)}
+        yield from self.found
         yield from spec_faults({k: v for k, v in self.fields.items() if k not in unknown}, elsewhere=unknown)
-        yield from self._delivery_faults(unknown)
+        replaced = [f for name in _TEXTS if name not in unknown for f in variables.faults(getattr(self, name), name)]
+        yield from replaced
+        unknown |= {fault.key for fault in replaced}
+        yield from self._switch_faults()
+        if self.state_path is not None and "state_path" not in unknown:
+            yield from state_path.faults(self.state_path)
+        yield from self._connection_faults(unknown)
         yield from self._input_faults(unknown)
         if "columns" not in unknown:
-            try:
-                check_columns(self.columns)
-            except SpecError as error:
-                yield from error.faults
+            yield from columns_faults(self.columns)
 
-    def _delivery_faults(self, unknown: Collection[str]) -> Iterator[Fault]:
-        for name in ("atomic", "delete_staging"):
-            if getattr(self, name) not in (True, False):
+    def _switch_faults(self) -> Iterator[Fault]:
+        for name in ("atomic", "delete_staging", "dry_run"):
+            if not isinstance(getattr(self, name), bool):
                 yield Fault(name, f"is {short(getattr(self, name))}.", "Give True or False.")
             elif name == "delete_staging" and self.delete_staging and not is_given(self.staging_path):
                 yield Fault(name, "is given without `staging_path`.", "Leave it out.")
-            elif getattr(self, name) and self.state_path is None and not self.keeps_state:
+            elif name != "dry_run" and getattr(self, name) and self.state_path is None and not self.keeps_state:
                 yield Fault(
                     name,
                     "needs a record of what is written, which Airflow itself keeps for a task from 3.3 on.",
                     "Give `state_path`, a folder of S3 for it.",
                 )
-        if self.state_path is not None and "state_path" not in unknown:
-            yield from state_path.faults(self.state_path)
+
+    def _connection_faults(self, unknown: Collection[str]) -> Iterator[Fault]:
+        for name, remedy in (("s3_destination_conn_id", "leave it out"), ("aws_conn_id", "None for boto3's own chain")):
+            conn_id = getattr(self, name)
+            if name in unknown or conn_id is None or not is_given(conn_id):
+                continue
+            if not isinstance(conn_id, str) or not conn_id:
+                yield Fault(name, f"is {short(conn_id)}.", f"Give the id of a connection, or {remedy}.")
+            else:
+                yield from path_template.refused_placeholders(conn_id, name)
 
     def _input_faults(self, unknown: Collection[str]) -> Iterator[Fault]:
         has_records, has_path = is_given(self.records), is_given(self.staging_path)
@@ -84,32 +113,70 @@ class LoadArguments:
             yield Fault(
                 "records", f"and `staging_path` are {'both' if has_path else 'not'} given.", "Give exactly one."
             )
-            return
-        if "table" not in unknown and self.table is not None and (fault := table_fault(self.table)):
+        table_known = "table" not in unknown
+        if table_known and self.table is not None and (fault := table_fault(self.table)):
             yield fault
-            return
-        if has_path:
-            if not {"staging_path", "table"} & set(unknown):
+            table_known = False  # and no rule judges it further
+        if has_path and "staging_path" not in unknown:
+            if table_known and not has_records:
                 yield from check_staging_path(self.staging_path, self.table)
-        elif "records" not in unknown:
-            yield from self._records_faults(unknown)
+            else:
+                yield from staging_path_faults(self.staging_path)
+        if has_records and "records" not in unknown:
+            yield from self._records_faults(unknown, table_known and not has_path)
 
-    def _records_faults(self, unknown: Collection[str]) -> Iterator[Fault]:
+    def _records_faults(self, unknown: Collection[str], table_known: bool) -> Iterator[Fault]:
         records = self.records
-        if not (is_arrow(records) or isinstance(records, Iterable)) or isinstance(records, (str, bytes, bytearray)):
-            yield Fault("records", f"is {short(records)}.", "Give a list of mappings, or the output of a task.")
-        elif isinstance(records, Mapping) and not is_arrow(records):
-            if self.table is not None and "table" not in unknown:
-                yield Fault("table", f"is {short(self.table)} beside a mapping of tables.", "Leave one of the two out.")
-            yield from filter(None, map(table_fault, records))
-            yield from self._several_tables(records, unknown)
-        elif self.table is None and "table" not in unknown:
-            yield Fault("table", "is missing.", "Name the table of the records.")
-
-    def _several_tables(self, tables: Collection[str], unknown: Collection[str]) -> Iterator[Fault]:
+        if not (isinstance(records, Mapping) and not is_arrow(records)):
+            if self._holds_none(records, None):
+                yield self._none_fault(self.table if table_known else None)
+            elif not is_records(records):
+                yield Fault("records", f"is {short(records)}.", "Give a list of mappings, or the output of a task.")
+            if table_known and self.table is None:
+                yield Fault("table", "is missing.", "Name the table of the records.")
+            return
+        known = {table: own for table, own in records.items() if f"records.{table}" not in unknown}
+        none = [table for table, own in known.items() if self._holds_none(own, table)]
+        yield from map(self._none_fault, none)
+        wrong = {table: own for table, own in known.items() if table not in none and not is_records(own)}
+        if wrong:
+            shown = ", ".join(f"{short(own)} under {short(table)}" for table, own in islice(wrong.items(), 3))
+            yield Fault(
+                "records",
+                f"is a mapping with {shown}{', ...' * (len(wrong) > 3)}.",
+                "A mapping is of table name to list of records; put a single record into a list.",
+            )
+        elif table_known and self.table is not None:
+            yield Fault("table", f"is {short(self.table)} beside a mapping of tables.", "Leave one of the two out.")
+        yield from filter(None, (table_fault(table) for table in records if table not in wrong))
         path = self.fields.get("path")
-        if len(tables) > 1 and isinstance(path, str) and "path" not in unknown:
-            yield from table_faults(path, tables)
+        if isinstance(path, str) and "path" not in unknown:
+            yield from table_faults(path, records)
+
+    def _holds_none(self, records: Any, table: str | None) -> bool:
+        """Say whether the records of a table are None, or those of one of the tasks that make a list of them."""
+        is_list_of_outputs = isinstance(records, list) and bool(self._tasks(table))
+        return records is None or (is_list_of_outputs and any(one is None for one in records))
+
+    def _none_fault(self, table: str | None) -> Fault:
+        of_table = "" if table is None else f" for table {table!r}"
+        tasks = ", ".join(map(repr, self._tasks(table)))
+        reason = f": {tasks} returned nothing, was skipped, or pushed under another key" if tasks else ""
+        return Fault("records", f"is None{of_table}{reason}.", "Return a list, an empty one for no records.")
+
+    def _tasks(self, table: str | None) -> Sequence[str]:
+        return self.sources.get(table) or self.sources.get(None) or ()
+
+
+def columns_faults(columns: Any) -> Iterator[Fault]:
+    """Find what is wrong with the names of the columns to write."""
+    try:
+        names = check_columns(columns)
+    except SpecError as error:
+        yield from error.faults
+    else:
+        for name in names or ():
+            yield from path_template.refused_placeholders(name, "columns")
 
 
 def table_fault(table: Any) -> Fault | None:
@@ -127,13 +194,13 @@ def table_faults(path: str, tables: Collection[str]) -> Iterator[Fault]:
         yield Fault("path", f"has no {{{{TABLE}}}}, and the load has {len(tables)} tables.", "Put {{TABLE}} in.")
 
 
-def check_literal_records(records: Any, table: str | None) -> None:
-    """Look literal records through for what can be seen without writing them.
-
-    :raises RecordError: at a record that is no mapping, or a key that is no string.
-    """
+def literal_record_faults(records: Any, table: Any) -> Iterator[Fault]:
+    """Look literal records through for what can be seen without writing them: in each table, the first fault."""
     if isinstance(records, Mapping) and not is_arrow(records):
         for name, own in records.items():
-            check_literal_records(own, str(name))
+            yield from literal_record_faults(own, name)
     elif isinstance(records, (list, tuple)):
-        table_of_list(table or "", records, None)
+        try:
+            table_of_list(str(table), records, None)
+        except RecordError as error:
+            yield Fault("records", str(error), "")

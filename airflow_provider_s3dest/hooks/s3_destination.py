@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime, timezone
 from typing import TYPE_CHECKING, Any
 from uuid import uuid4
@@ -16,7 +16,7 @@ from airflow_provider_s3dest.delivery.s3_state import S3State
 from airflow_provider_s3dest.delivery.state import UNCOUNTED, Attempt, NoState, StateStore
 from airflow_provider_s3dest.delivery.sweep import Sweeper
 from airflow_provider_s3dest.delivery.tries import Delivery
-from airflow_provider_s3dest.errors import Fault, S3DestinationError, SpecError, StoreError
+from airflow_provider_s3dest.errors import Fault, S3DestinationError, SpecError, StoreError, short
 from airflow_provider_s3dest.formats.choice import passing_for
 from airflow_provider_s3dest.load import run_load
 from airflow_provider_s3dest.naming import LoadIdentity, ObjectNames
@@ -30,6 +30,7 @@ from airflow_provider_s3dest.sources.staging import open_staged, remove_staged, 
 from airflow_provider_s3dest.sources.stores import LocalStore, S3Store, Store
 from airflow_provider_s3dest.sources.table import check_columns
 from airflow_provider_s3dest.spec import DestinationSpec, merged, spec_fields_of
+from airflow_provider_s3dest.spec_fields import UNKNOWN
 from airflow_provider_s3dest.state_path import state_object
 from airflow_provider_s3dest.upload import DryRun, Uploader
 
@@ -104,21 +105,29 @@ class S3DestinationHook(BaseHook):
         :raises StagingError: if a staging path matches nothing, or a file can't be read.
         :raises StoreError: if S3 refuses or can't be reached.
         """
+        fields, found = spec_fields_of(spec)
+        given: Any = load_id
+        if given == "" or not isinstance(given, (str, type(None))):
+            found.append(Fault("load_id", f"is {short(load_id)}.", "Give a text, or leave it out for a random one."))
+        if state_path is not None and load_id is None:
+            problem = "is given without `load_id`, so that no later load finds the record."
+            found.append(Fault("state_path", problem, "Name the load, or leave it out."))
         arguments = LoadArguments(
-            fields=merged(spec_fields, spec_fields_of(spec), self.connection_fields()),
+            fields=merged(spec_fields, fields, self.known_fields()),
             records=records,
             staging_path=staging_path,
             table=table,
             columns=columns,
             atomic=atomic,
             state_path=state_path,
+            dry_run=dry_run,
+            s3_destination_conn_id=self.s3_destination_conn_id,
+            aws_conn_id=self._aws_conn_id,
             keeps_state=load_id is None,
+            found=found,
         )
-        if state_path is not None and load_id is None:
-            problem = "is given without `load_id`, so that no later load finds the record."
-            raise SpecError([Fault("state_path", problem, "Name the load, or leave it out.")])
         identity = LoadIdentity.of_load_id(load_id or str(uuid4()))
-        return self.deliver(arguments, identity, datetime.now(timezone.utc), dry_run=dry_run)
+        return self.deliver(arguments, identity, datetime.now(timezone.utc))
 
     def deliver(
         self,
@@ -128,7 +137,6 @@ class S3DestinationHook(BaseHook):
         *,
         attempt: Attempt = UNCOUNTED,
         state: StateStore | None = None,
-        dry_run: bool = False,
         stop: threading.Event | None = None,
     ) -> LoadReport:
         """Deliver under a given identity: what both :meth:`load` and the operator do.
@@ -141,8 +149,9 @@ class S3DestinationHook(BaseHook):
         :param stop: set from outside to end the load.
         """
         faults = list(arguments.faults())
-        if faults:
-            raise SpecError(faults)
+        if faults or UNKNOWN in arguments.fields.values():
+            told = {fault.key for fault in faults}
+            raise SpecError([*faults, *(fault for fault in self._connection_faults() if fault.key not in told)])
         spec = DestinationSpec(**arguments.fields)
         names = ObjectNames(PathTemplate.parse(spec.path), spec.file_format, identity, moment)
         wanted = check_columns(arguments.columns)
@@ -151,7 +160,9 @@ class S3DestinationHook(BaseHook):
         delivery = Delivery(
             Naming(spec.bucket, spec.path, spec.file_format, moment.isoformat() if moment else None),
             identity,
-            NoState() if dry_run else _state(client, arguments, spec, identity, attempt) or state or NoState(),
+            NoState()
+            if arguments.dry_run
+            else _state(client, arguments, spec, identity, attempt) or state or NoState(),
             Sweeper(client, stop),
             atomic=arguments.atomic,
             staged=is_given(arguments.staging_path),
@@ -177,7 +188,7 @@ class S3DestinationHook(BaseHook):
         names.check(table_names)
         arguments.warn()
         progress = Progress()
-        if dry_run:
+        if arguments.dry_run:
             report = run_load(tables, spec, names, delivery, DryRun(spec, progress), progress)
         else:
             with delivery:
@@ -185,7 +196,7 @@ class S3DestinationHook(BaseHook):
                 with Uploader(client, spec, delivery, progress, stop) as uploader:
                     report = run_load(tables, spec, names, delivery, uploader, progress, consumes)
                 delivery.remove_consumed(stores.remove)
-        progress.end(report, "Would store" if dry_run else "Stored")
+        progress.end(report, "Would store" if arguments.dry_run else "Stored")
         return report
 
     def _finish_removal(self, delivery: Delivery, stores: _Stores) -> LoadReport | None:
@@ -206,12 +217,38 @@ class S3DestinationHook(BaseHook):
         """
         return {key: value for key, value in self._extra().items() if key != "aws_conn_id"}
 
+    def known_fields(self) -> dict[str, Any]:
+        """Give the fields that the connection holds; of one that does not exist, all of them as ``UNKNOWN``.
+
+        :meth:`deliver` then fails for that, and tells what else is wrong as well.
+        """
+        try:
+            return self.connection_fields()
+        except SpecError:
+            return dict.fromkeys(DestinationSpec.model_fields, UNKNOWN)
+
     @property
     def aws_conn_id(self) -> str | None:
-        """The AWS connection that is used."""
+        """The AWS connection that is used; None: boto3's own chain of credentials."""
         if is_given(self._aws_conn_id):
             return self._aws_conn_id  # type: ignore[return-value]
-        return self._extra().get("aws_conn_id") or DEFAULT_AWS_CONN_ID
+        named = self._extra().get("aws_conn_id", "")
+        return DEFAULT_AWS_CONN_ID if named == "" else named  # as a form leaves it that was not filled in
+
+    def _connection_faults(self) -> Iterator[Fault]:
+        """Find which connections are missing."""
+        conn_id: Any
+        try:
+            self._extra()
+            conn_id = self.aws_conn_id
+        except SpecError as error:
+            yield from error.faults
+            conn_id = self._aws_conn_id if is_given(self._aws_conn_id) else None  # else the missing one would name it
+        if conn_id is not None:
+            try:
+                self._existing_aws(conn_id)
+            except SpecError as error:
+                yield from error.faults
 
     def s3_hook(self, spec: DestinationSpec | None = None) -> S3Hook:
         """Build the Amazon provider's hook, with what the spec says over what the AWS connection says.
@@ -222,8 +259,8 @@ class S3DestinationHook(BaseHook):
         from botocore.config import Config
 
         conn_id = self.aws_conn_id
-        if conn_id:
-            self._existing(conn_id, "aws_conn_id", "Create it, or give aws_conn_id=None for boto3's own chain.")
+        if conn_id is not None:
+            self._existing_aws(conn_id)
         arguments: dict[str, Any] = {
             "aws_conn_id": conn_id,
             "region_name": (spec.region if spec else "") or None,
@@ -265,7 +302,7 @@ class S3DestinationHook(BaseHook):
 
     def _extra(self) -> dict[str, Any]:
         if self._connection_fields is None:
-            if self.s3_destination_conn_id is None:
+            if not self.s3_destination_conn_id:
                 self._connection_fields = {}
             else:
                 remedy = "Create it with the type s3_destination, or leave s3_destination_conn_id out."
@@ -273,7 +310,12 @@ class S3DestinationHook(BaseHook):
                 self._connection_fields = dict(connection.extra_dejson)
         return self._connection_fields
 
-    def _existing(self, conn_id: str, argument: str, remedy: str) -> Any:
+    def _existing_aws(self, conn_id: Any) -> None:
+        self._existing(conn_id, "aws_conn_id", "Create it, or give aws_conn_id=None for boto3's own chain.")
+
+    def _existing(self, conn_id: Any, argument: str, remedy: str) -> Any:
+        if not isinstance(conn_id, str):
+            raise SpecError([Fault(argument, f"is {short(conn_id)}.", "Give the id of a connection.")])
         try:
             return self.get_connection(conn_id)
         except AirflowNotFoundException as error:

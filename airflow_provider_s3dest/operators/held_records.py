@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from datetime import date, datetime, time
 from decimal import Decimal
 from functools import cache
 from typing import Any
 
+from airflow_provider_s3dest.jinja_text import has_opener
 from airflow_provider_s3dest.not_given import is_given
 from airflow_provider_s3dest.sources.arrow import is_arrow
 
@@ -58,7 +59,9 @@ def has_reference(value: Any) -> bool:
 
 def hold(records: Any) -> Any:
     """Hold records, table by table; what Airflow must see to resolve it (references, Jinja) stays in sight."""
-    if records is None or isinstance(records, (HeldRecords, str)) or not is_given(records):
+    if records is None or isinstance(records, HeldRecords) or not is_given(records):
+        return records
+    if isinstance(records, str) and has_opener(records):
         return records
     if isinstance(records, Mapping) and not is_arrow(records):
         return {table: hold(own) for table, own in records.items()}
@@ -119,13 +122,28 @@ def release(records: Any) -> Any:
     return {table: release(own) for table, own in records.items()} if type(records) is dict else records
 
 
+def jinja_in(value: Any) -> Iterator[str]:
+    """Give the texts of literal records that :func:`rendered` renders, in no particular order."""
+    waiting: list[Iterable[Any]] = [[value]]
+    seen: set[int] = set()
+    while waiting:
+        for one in waiting.pop():
+            kind = type(one)
+            if kind is str:
+                if "{" in one and has_opener(one):  # the first by itself, since there may be millions
+                    yield one
+            elif (kind is dict or kind is list or kind is tuple) and id(one) not in seen:
+                seen.add(id(one))
+                waiting.append(one.values() if kind is dict else one)
+
+
 def rendered(value: Any, render: Callable[[str], Any]) -> Any:
     """Render the strings of literal records that hold Jinja, and leave all others as they are.
 
     Jinja would take the line end off a string that ends with one, so that only strings with braces go through it.
     """
     if isinstance(value, str):
-        return render(value) if "{{" in value or "{%" in value or "{#" in value else value
+        return render(value) if has_opener(value) else value
     if type(value) in (list, tuple):
         return type(value)(rendered(item, render) for item in value)
     if type(value) is dict:

@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-import re
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime, timezone
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
-from airflow.providers.common.compat.sdk import AirflowFailException, BaseOperator, XComArg
+from airflow.providers.common.compat.sdk import AirflowFailException, BaseOperator
 from packaging.version import Version
 
 from airflow_provider_s3dest import path_template
-from airflow_provider_s3dest.arguments import LoadArguments, check_literal_records
+from airflow_provider_s3dest.arguments import LoadArguments
 from airflow_provider_s3dest.delivery.state import Attempt
-from airflow_provider_s3dest.errors import Fault, S3DestinationError, SpecError
+from airflow_provider_s3dest.errors import Fault, S3DestinationError, SpecError, short
 from airflow_provider_s3dest.naming import LoadIdentity
 from airflow_provider_s3dest.not_given import NOT_GIVEN, NotGiven, is_given
 from airflow_provider_s3dest.operators.held_records import (
@@ -27,8 +26,11 @@ from airflow_provider_s3dest.operators.held_records import (
     release,
     rendered,
 )
+from airflow_provider_s3dest.operators.literals import literal_faults
+from airflow_provider_s3dest.operators.rendering import render_text
 from airflow_provider_s3dest.operators.task_state import TaskState
-from airflow_provider_s3dest.sources.records import NoRecordsError, flattened
+from airflow_provider_s3dest.operators.upstream import Output, outputs_in, outputs_taken_whole, silent_instances
+from airflow_provider_s3dest.sources.records import flattened
 from airflow_provider_s3dest.spec import DestinationSpec, merged, spec_fields_of
 
 if TYPE_CHECKING:
@@ -49,8 +51,6 @@ _SPEC_FIELDS = (
 
 _KEEPS_STATE = Version(version("apache-airflow")) >= Version("3.3")
 """Whether Airflow keeps a state for each task instance."""
-
-_LIKE_A_PLACEHOLDER = re.compile(r"\{\{-?\s*([A-Z][A-Z0-9_]*)\s*-?\}\}")
 
 
 class S3DestinationOperator(BaseOperator):
@@ -145,7 +145,7 @@ class S3DestinationOperator(BaseOperator):
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
-        self._records_sources: dict[str | None, list[str]] = {}
+        self._records_from: dict[str | None, list[Output]] = {}
         self.records = records
         self.staging_path = staging_path
         self.table = table
@@ -165,21 +165,21 @@ class S3DestinationOperator(BaseOperator):
         self._dry_run = dry_run  # BaseOperator has a method of that name
         self.s3_destination_conn_id = s3_destination_conn_id
         self.aws_conn_id = aws_conn_id
-        self._written_path: str | None = None
+        self._gathered = {name: outputs_taken_whole(getattr(self, name)) for name in ("records", "staging_path")}
         self._references = {name for name in self.template_fields if has_reference(getattr(self, name))}
         if type(self.records) is dict:
             self._references.discard("records")  # the names of its tables don't come by reference
         from_mapped = getattr(self, "_BaseOperator__from_mapped", False)
-        try:
-            arguments = self._arguments({})
-        except SpecError:
-            if not from_mapped and _is_literal(spec):
-                raise
-        else:
-            written = arguments.fields.get("path")
-            self._written_path = written if isinstance(written, str) else None
-            if not from_mapped:
-                self._check_literals(arguments)
+        fields, found = self._fields({})
+        written = fields.get("path")
+        self._written_path = written if isinstance(written, str) else None
+        if not from_mapped:
+            as_written = {name for name in _SPEC_FIELDS if name not in self.template_fields} & self._own_fields().keys()
+            faults = literal_faults(
+                self._arguments(fields, found), self._templated(), as_written, self.get_template_env
+            )
+            if faults:
+                raise SpecError(faults, f"task {self.task_id!r}")
 
     @classmethod
     def partial(cls, **kwargs: Any) -> Any:
@@ -196,8 +196,8 @@ class S3DestinationOperator(BaseOperator):
     @records.setter
     def records(self, records: Any) -> None:
         self._records = hold(records)
-        if sources := _sources(self._records):
-            self._records_sources = sources
+        if outputs := _outputs_by_table(self._records):
+            self._records_from = outputs
 
     def render_template(
         self,
@@ -208,28 +208,22 @@ class S3DestinationOperator(BaseOperator):
     ) -> Any:
         """Render Jinja beside our placeholders, which stay as they are.
 
-        :raises AirflowFailException: at a placeholder that is misused or misspelt.
+        :raises AirflowFailException: at Jinja that can't be rendered, and at a placeholder that is misused or misspelt.
         """
         if isinstance(content, HeldRecords):
             if seen_oids is not None and id(content.value) in seen_oids:  # data of a mapped task is not to be rendered
                 return content.value
             return rendered(content.value, lambda text: self.render_template(text, context, jinja_env, seen_oids))
-        if not isinstance(content, str) or "{" not in content:
-            return super().render_template(content, context, jinja_env, seen_oids)
-        from jinja2 import UndefinedError
-
-        faults = list(path_template.misuses(content))
-        if faults:
-            raise AirflowFailException(str(SpecError(faults)))
-        environment = (jinja_env or self.get_template_env()).overlay()
-        environment.globals = {**environment.globals, **path_template.jinja_globals()}
+        render = super().render_template
+        environment = jinja_env or self.get_template_env()
+        if not isinstance(content, str):
+            return render(content, context, environment, seen_oids)
         try:
-            return super().render_template(content, context, environment, seen_oids)
-        except UndefinedError as error:
-            for name in _LIKE_A_PLACEHOLDER.findall(content):
-                if not path_template.is_placeholder(name) and f"'{name}'" in str(error):
-                    raise AirflowFailException(str(path_template.unknown_name(name))) from error
-            raise
+            return render_text(
+                content, self._templated(), context, environment, lambda env: render(content, context, env, seen_oids)
+            )
+        except SpecError as error:
+            raise AirflowFailException(str(SpecError(error.faults, f"task {self.task_id!r}"))) from error
 
     def execute(self, context: Context) -> dict[str, Any]:
         """Deliver the records and report what was written."""
@@ -240,16 +234,13 @@ class S3DestinationOperator(BaseOperator):
         self._stop = threading.Event()
         try:
             hook = S3DestinationHook(self.s3_destination_conn_id, self.aws_conn_id)
-            arguments = self._arguments(hook.connection_fields(), keeps_state=store is not None)
-            self._refuse_none()
-            self._refuse_shared_key(ti, arguments)
+            fields, found = self._fields(hook.known_fields())
             report = hook.deliver(
-                arguments,
+                self._arguments(fields, [*found, *self._faults_of_run(ti, fields)], keeps_state=store is not None),
                 LoadIdentity.of_task_instance(ti.dag_id, ti.run_id, ti.task_id, ti.map_index),
                 _moment(context),
                 attempt=Attempt(_run_began(context), ti.try_number),
                 state=None if store is None else TaskState(store),
-                dry_run=self._dry_run,
                 stop=self._stop,
             )
         except S3DestinationError as error:
@@ -263,62 +254,71 @@ class S3DestinationOperator(BaseOperator):
         if self._stop is not None:
             self._stop.set()
 
-    def _arguments(self, connection_fields: Mapping[str, Any], *, keeps_state: bool = _KEEPS_STATE) -> LoadArguments:
-        own = {name: getattr(self, name) for name in _SPEC_FIELDS if is_given(getattr(self, name))}
+    def _fields(self, connection_fields: Mapping[str, Any]) -> tuple[dict[str, Any], list[Fault]]:
+        """Give the fields of the spec, and what is wrong with the ``spec`` argument itself."""
+        fields, found = spec_fields_of(self.spec)
+        return merged(self._own_fields(), fields, connection_fields), found
+
+    def _own_fields(self) -> dict[str, Any]:
+        return {name: getattr(self, name) for name in _SPEC_FIELDS if is_given(getattr(self, name))}
+
+    def _arguments(
+        self, fields: Mapping[str, Any], found: Sequence[Fault], *, keeps_state: bool = _KEEPS_STATE
+    ) -> LoadArguments:
         return LoadArguments(
-            fields=merged(own, spec_fields_of(self.spec), connection_fields),
+            fields=fields,
             records=self._released(),
-            staging_path=NOT_GIVEN if self.staging_path is None else self.staging_path,
+            staging_path=NOT_GIVEN if self.staging_path is None else self._staging_paths(),
             table=self.table,
             columns=self.columns,
             atomic=self.atomic,
             state_path=self.state_path,
             delete_staging=self.delete_staging,
+            dry_run=self._dry_run,
+            s3_destination_conn_id=self.s3_destination_conn_id,
+            aws_conn_id=self.aws_conn_id,
             keeps_state=keeps_state,
             written_path=self._written_path,
+            sources={table: [one.task_id for one in outputs] for table, outputs in self._records_from.items()},
+            found=found,
         )
 
     def _released(self) -> Any:
         """Give the records; what references gave may be lists of records, such as the output of a mapped task group."""
 
         def flat(own: Any, table: Any = None) -> Any:
-            resolved = isinstance(own, (list, tuple)) and not {table, None}.isdisjoint(self._records_sources)
+            resolved = isinstance(own, (list, tuple)) and not {table, None}.isdisjoint(self._records_from)
             return list(flattened(own)) if resolved else own
 
         records = release(self.records)
         return {table: flat(own, table) for table, own in records.items()} if type(records) is dict else flat(records)
 
-    def _check_literals(self, arguments: LoadArguments) -> None:
-        """Check what the DAG file alone tells; the rest is checked when the task starts."""
-        unknown = {name for name in self.template_fields if not _is_literal(getattr(self, name))}
-        unknown |= {name for name, value in arguments.fields.items() if not _is_literal(value)}
-        if self.s3_destination_conn_id is not None or "spec" in unknown:
-            unknown |= {name for name in DestinationSpec.model_fields if name not in arguments.fields}
-        faults = list(arguments.faults(unknown))
-        path = arguments.fields.get("path")
-        if "path" in unknown and isinstance(path, str):
-            faults += path_template.faults(path, jinja=True)
-        if faults:
-            raise SpecError(faults, f"task {self.task_id!r}")
-        if "records" not in unknown:
-            check_literal_records(arguments.records, self.table)
+    def _staging_paths(self) -> Any:
+        """Give the staging paths; those that the instances of a mapped task gave come as a lazy sequence."""
+        path = self.staging_path
+        lazy = isinstance(path, Sequence) and not isinstance(path, (str, bytes, bytearray))
+        return list(flattened(path)) if lazy and self._gathered["staging_path"] else path
 
-    def _refuse_none(self) -> None:
-        tables = self.records if type(self.records) is dict else {self.table: self.records}
-        for table, records in tables.items():
-            if records is None:
-                named = self._records_sources.get(table) or self._records_sources.get(None)
-                tasks = ", ".join(repr(task) for task in named or sorted(self.upstream_task_ids)) or "the upstream task"
-                raise NoRecordsError(
-                    f"The records of table {table!r} are None: {tasks} returned nothing, was skipped, or pushed "
-                    "under another key. Return a list, an empty one for no records."
-                )
+    def _templated(self) -> dict[str, Any]:
+        return {name: getattr(self, name) for name in self.template_fields}
 
-    def _refuse_shared_key(self, ti: Any, arguments: LoadArguments) -> None:
-        """Refuse mapped instances that would overwrite each other's only object."""
-        if ti.map_index < 0 or not arguments.fields.get("no_rotate"):
+    def _faults_of_run(self, ti: Any, fields: Mapping[str, Any]) -> Iterator[Fault]:
+        """Find what only the run can show to be wrong, beside the arguments themselves."""
+        for argument, value in self._templated().items():
+            if is_reference(value):  # of a task group that is mapped over a list of outputs
+                remedy = "Map the task group over one output, such as that of a task that returns the list."
+                yield Fault(argument, f"is {short(value)}, which Airflow does not resolve.", remedy)
+        for argument, outputs in self._gathered.items():
+            yield from silent_instances(argument, outputs, self, ti)
+        yield from self._shared_key(ti, fields)
+
+    def _shared_key(self, ti: Any, fields: Mapping[str, Any]) -> Iterator[Fault]:
+        """Find whether mapped instances would overwrite each other's only object."""
+        if ti.map_index < 0 or fields.get("no_rotate") is not True:
             return
-        written = self._written_path or arguments.fields.get("path") or ""
+        written = self._written_path or fields.get("path")
+        if not isinstance(written, str):
+            return
         mapped = self.dag.task_dict.get(self.task_id) if self._dag is not None else None
         # A task of a mapped task group is not expanded itself: what differs comes to it by reference.
         shared = set(getattr(mapped, "partial_kwargs", None) or {*self.template_fields} - self._references)
@@ -328,28 +328,13 @@ class S3DestinationOperator(BaseOperator):
         given = {name for name in varying if getattr(self, name) is not None and is_given(getattr(self, name))}
         if "map_index" not in written and not given - shared:
             problem = "gives all mapped instances the same key with `no_rotate`."
-            raise SpecError([Fault("path", problem, "Put {{ ti.map_index }} in, or map over `table` or `path`.")])
+            yield Fault("path", problem, "Put {{ ti.map_index }} in, or map over `table` or `path`.")
 
 
-def _is_literal(value: Any) -> bool:
-    """Say whether the DAG file alone tells a value: it holds no reference and no Jinja."""
-    if isinstance(value, str):
-        return not path_template.has_jinja(value)
-    if isinstance(value, Mapping):
-        return all(map(_is_literal, value.values()))
-    if isinstance(value, (list, tuple)):
-        return all(map(_is_literal, value))
-    return not is_reference(value)
-
-
-def _sources(records: Any) -> dict[str | None, list[str]]:
-    """Name the tasks whose output the records are, by table; None stands for the only table."""
+def _outputs_by_table(records: Any) -> dict[str | None, list[Output]]:
+    """Find the outputs that the records are, by table; None stands for the only table."""
     tables = records if type(records) is dict else {None: records}
-    return {
-        table: [operator.task_id for operator, _ in XComArg.iter_xcom_references(own)]
-        for table, own in tables.items()
-        if has_reference(own)
-    }
+    return {table: outputs_in(own) for table, own in tables.items() if has_reference(own)}
 
 
 def _moment(context: Context) -> datetime | None:

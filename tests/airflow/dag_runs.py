@@ -83,6 +83,18 @@ def run_dag(
     )
 
 
+def database_text(*, without: str) -> str:
+    """Give all that the metadata database holds as one text, but for one table."""
+    from airflow.utils.session import create_session
+    from sqlalchemy import MetaData, select
+
+    with create_session() as session:
+        schema = MetaData()
+        schema.reflect(session.get_bind())
+        tables = [table for name, table in schema.tables.items() if name != without]
+        return "\n".join(str(row) for table in tables for row in session.execute(select(table)))
+
+
 @contextmanager
 def _log() -> Iterator[list[str]]:
     """Collect all that is logged, by whichever way."""

@@ -146,7 +146,12 @@ class TestConnections:
         assert elsewhere.keys() == ["destination.json", "named.json"]
 
     def test_to_aws_may_be_none_and_then_boto3_finds_its_own_credentials(
-        self, seaweedfs_bucket: Bucket, moto_s3: MotoServer, connect_aws: ConnectAws, monkeypatch: pytest.MonkeyPatch
+        self,
+        seaweedfs_bucket: Bucket,
+        moto_s3: MotoServer,
+        connect_aws: ConnectAws,
+        connect_destination: ConnectDestination,
+        monkeypatch: pytest.MonkeyPatch,
     ) -> None:
         connect_aws(moto_s3)  # which has no such bucket
         monkeypatch.setenv("AWS_ENDPOINT_URL_S3", seaweedfs_bucket.server.endpoint_url)
@@ -154,8 +159,36 @@ class TestConnections:
         monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", seaweedfs_bucket.server.secret_key)
 
         load(S3DestinationHook(aws_conn_id=None), seaweedfs_bucket)
+        connect_destination(aws_conn_id=None)  # null in its extra
+        load(S3DestinationHook("lake"), seaweedfs_bucket)
 
-        assert list(seaweedfs_bucket.objects().values()) == [LINES]
+        assert list(seaweedfs_bucket.objects().values()) == [LINES, LINES]
+        assert S3DestinationHook("lake").aws_conn_id is None
+
+    def test_that_an_empty_field_of_a_form_names_are_the_default(self, connect_destination: ConnectDestination) -> None:
+        connect_destination(aws_conn_id="")
+        assert S3DestinationHook("lake").aws_conn_id == "aws_default"
+
+    def test_that_are_missing_are_told_together_with_all_other_faults(
+        self, moto_bucket: Bucket, connect_destination: ConnectDestination
+    ) -> None:
+        def keys(hook: S3DestinationHook, **arguments: Any) -> list[str]:
+            with pytest.raises(SpecError) as failure:
+                load(hook, moto_bucket, **arguments)
+            return [fault.key for fault in failure.value.faults]
+
+        both = ["s3_destination_conn_id", "aws_conn_id"]
+        assert keys(S3DestinationHook("nope", "nope_either")) == both
+        faulty = {"load_id": "", "batch_size": 0, "spec": {"kind": "x", "spec": 5}, "columns": "id"}
+        assert keys(S3DestinationHook("nope", "nope_either"), **faulty) == [
+            *("kind", "spec", "load_id", "batch_size", "columns"),
+            *both,
+        ]
+        assert keys(S3DestinationHook("nope"), format="xml") == ["format", "s3_destination_conn_id"]
+        connect_destination(aws_conn_id=5, region=7)
+        assert keys(S3DestinationHook("lake")) == ["region", "aws_conn_id"]
+        wrong: Any = 5
+        assert keys(S3DestinationHook(wrong, wrong)) == both
 
     def test_with_an_unknown_extra_are_refused(
         self, moto_bucket: Bucket, connect_aws: ConnectAws, connect_destination: ConnectDestination
@@ -402,6 +435,9 @@ class TestALoad:
     def test_lists_all_that_is_wrong_before_anything_is_read(self, moto_bucket: Bucket) -> None:
         records = map(unreadable, RECORDS)
 
+        for load_id in ("", 5, b"a"):
+            with pytest.raises(SpecError, match="`load_id`: is "):
+                load(S3DestinationHook(), moto_bucket, load_id=load_id)
         faulty = {"format": "xml", "batch_size": 0, "table": None, "atomic": True, "load_id": "a"}
 
         with pytest.raises(SpecError) as failure:

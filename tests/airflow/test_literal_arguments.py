@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import copy
 from datetime import datetime, timezone
+from pathlib import Path
 from typing import Any
 
 import pytest
 from airflow.providers.common.compat.sdk import DAG, task, task_group
 
-from airflow_provider_s3dest.errors import RecordError, SpecError
+from airflow_provider_s3dest.errors import SpecError
 from airflow_provider_s3dest.operators.s3_destination import S3DestinationOperator
 from airflow_provider_s3dest.spec import DestinationSpec
+from tests.airflow import versions
 
 GOOD: dict[str, Any] = {
     "records": [{"id": 1}],
@@ -24,7 +26,8 @@ GOOD: dict[str, Any] = {
 
 def operator(**arguments: Any) -> S3DestinationOperator:
     """Build an operator of good arguments but for those given."""
-    return S3DestinationOperator(**{"task_id": "load", **GOOD, **arguments})
+    given = {"task_id": "load", **GOOD, **arguments}
+    return S3DestinationOperator(**{name: value for name, value in given.items() if value is not ...})
 
 
 def without(*names: str) -> dict[str, Any]:
@@ -82,18 +85,109 @@ def test_all_faults_are_listed_at_once_with_the_task() -> None:
         ({"spec": {"bukket": "x"}}, "Did you mean `bucket`?"),
         ({"spec": 7}, "`spec`: is int"),
         ({"path": "raw/{{ ds }}//{{TABLE|lower}}/{{UUID}}"}, "contains `//`"),
+        ({"records": {"id": 1, "name": "x"}}, "`records`: is a mapping with 1 under 'id', 'x' under 'name'"),
+        ({"records": {"orders": None}, "table": None}, "`records`: is None for table 'orders'"),
+        ({"records": {"t": "abc"}, "table": None}, "`records`: is a mapping with 'abc' under 't'"),
+        ({"records": ..., "staging_path": "a/x.xlsx"}, "'a/x.xlsx' has an ending that tells no format"),
+        ({"records": ..., "staging_path": "s3://"}, "`staging_path`: 's3://' names no bucket"),
+        ({"aws_conn_id": 5}, "`aws_conn_id`: is 5"),
+        ({"s3_destination_conn_id": 5}, "`s3_destination_conn_id`: is 5"),
+        ({"dry_run": "no"}, "`dry_run`: is 'no'"),
+        ({"format": "{{ params.format }}"}, "`format`: input should be"),
+        ({"bucket": "${BUCKET}"}, "`bucket`: ${BUCKET} is CloudQuery's variable and is not replaced here. Use Jinja"),
+        ({"state_path": "s3://b/${X}"}, "`state_path`: ${X}"),
+        ({"columns": ["{{TABLE}}"]}, "`columns`: holds braces"),
+        ({"aws_conn_id": "{{TABLE}}"}, "`aws_conn_id`: holds braces"),
+        ({"path": '{% if TABLE == "t" %}a{% endif %}/{{UUID}}'}, 'don\'t work on a placeholder: {% if TABLE == "t" %}'),
+        ({"path": "{{ TABLE ~ ds }}/{{UUID}}"}, "`path`: filters and expressions don't work"),
+        ({"path": '{{ "x" if UUID }}/{{UUID}}'}, "Write {{UUID}} alone"),
+        ({"bucket": "{{ BATCH ~ ds }}"}, "`bucket`: filters and expressions don't work"),
+        ({"records": [{"a": [{"b": "{{ TABLE | upper }}"}]}]}, "`records`: filters and expressions don't work"),
+        ({"path": "raw/{{ ds }/{{UUID}}"}, "`path`: is no Jinja that can be read, line 1"),
+        ({"table": "{{ ds"}, "`table`: is no Jinja that can be read"),
+        ({"records": [{"a": "{% if %}"}]}, "`records`: is no Jinja that can be read"),
+        ({"spec": {"region": "{{ a b }}"}}, "`region`: is no Jinja that can be read"),
+        ({"spec": "bucket: '{{ a b }}'", "bucket": ...}, "`bucket`: is no Jinja that can be read"),
+        ({"spec": "bucket: {{ a b }}"}, "`spec`: is no Jinja that can be read"),
     ],
 )
 def test_a_fault_in_a_literal_is_named(arguments: dict[str, Any], problem: str) -> None:
     with pytest.raises(SpecError) as caught:
         operator(**arguments)
     assert problem in str(caught.value)
+    assert str(caught.value).startswith("task 'load': ")
+
+
+def test_faults_of_spec_jinja_records_and_arguments_are_told_together() -> None:
+    with pytest.raises(SpecError) as caught:
+        operator(
+            spec={"kind": "destination", "spec": {"nam": "s3", "spec": {"athena": "yes", "region": "${R}"}}},
+            bucket="{{ a b }}",
+            path="/{{ TABLE ~ ds }}",
+            records=[{"id": 1}, 2],
+            columns=[],
+            aws_conn_id=5,
+        )
+    assert sorted(fault.key for fault in caught.value.faults) == sorted(
+        ["nam", "region", "bucket", "path", "path", "athena", "aws_conn_id", "columns", "records"]
+    )
+
+
+def test_an_output_of_a_task_for_what_is_not_rendered_is_refused() -> None:
+    with DAG("parse_output", schedule=None, start_date=datetime(2026, 1, 1, tzinfo=timezone.utc)):
+
+        @task
+        def extract() -> int:
+            return 5
+
+        for name in ("batch_size", "format", "no_rotate", "atomic", "dry_run"):
+            with pytest.raises(SpecError, match=f"`{name}`: "):
+                operator(task_id=name, **{name: extract()})
+
+
+def test_tables_of_tasks_are_known_by_name_before_the_run() -> None:
+    with DAG("parse_tables", schedule=None, start_date=datetime(2026, 1, 1, tzinfo=timezone.utc)):
+
+        @task
+        def extract() -> list[dict[str, int]]:
+            return []
+
+        with pytest.raises(SpecError) as caught:
+            operator(records={"a": extract(), "..": extract(), "c": None}, table=None, path="{{UUID}}")
+    assert [fault.key for fault in caught.value.faults] == ["records", "table", "path"]
+
+
+def test_jinja_of_the_dag_s_own_making_is_read_with_its_environment() -> None:
+    options = {"extensions": ["jinja2.ext.do"]}
+    start = datetime(2026, 1, 1, tzinfo=timezone.utc)
+    with DAG("parse_extension", schedule=None, start_date=start, jinja_environment_kwargs=options):
+        operator(path="{% do [] %}{{UUID}}")
+
+
+def test_a_dag_whose_arguments_are_wrong_shows_as_an_import_error(tmp_path: Path) -> None:
+    file = tmp_path / "wrong.py"
+    file.write_text(
+        """
+from datetime import datetime, timezone
+from pathlib import Path
+from airflow.providers.common.compat.sdk import DAG
+from airflow_provider_s3dest.operators.s3_destination import S3DestinationOperator
+
+with DAG("wrong", schedule=None, start_date=datetime(2026, 1, 1, tzinfo=timezone.utc), default_args={"bucket": "a/b"}):
+    S3DestinationOperator(task_id="load", records={"id": 1}, table="t", path="/{{ TABLE ~ ds }}", format="cvs")
+"""
+    )
+    ((path, error),) = versions.parsed(str(tmp_path)).import_errors.items()
+    assert path == str(file)
+    assert "task 'load': 5 faults:" in error
+    for key in ("bucket", "path", "format", "records"):
+        assert f"- `{key}`: " in error
 
 
 def test_a_literal_record_that_is_no_mapping_is_named_by_its_index() -> None:
-    with pytest.raises(RecordError, match="table 't', record 1: a record must be a mapping"):
+    with pytest.raises(SpecError, match="table 't', record 1: a record must be a mapping"):
         operator(records=[{"id": 1}, ["id", 2]])
-    with pytest.raises(RecordError, match="the key 5 is no string but int"):
+    with pytest.raises(SpecError, match="the key 5 is no string but int"):
         operator(records=[{5: 1}])
 
 
@@ -107,6 +201,10 @@ def test_a_literal_record_that_is_no_mapping_is_named_by_its_index() -> None:
         {"columns": ["{{ params.column }}"]},
         {"spec": {"region": "{{ var.value.region }}"}},
         {"spec": "bucket: {{ var.value.bucket }}"},
+        {"spec": {"format": "{{ params.format }}"}, "format": ...},
+        {"path": "{% if params.x %}{{TABLE}}/{% endif %}{{ params.TABLE }}/{{UUID}}"},
+        {"aws_conn_id": "{{ params.conn }}"},
+        {"records": {"a": "{{ params.a }}", "b": []}, "table": None},
     ],
 )
 def test_what_jinja_will_fill_in_is_not_judged_yet(arguments: dict[str, Any]) -> None:

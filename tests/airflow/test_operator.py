@@ -513,7 +513,7 @@ def failing_run(run_dag: RunDag, name: str, bucket: str, **arguments: Any) -> st
 @pytest.mark.parametrize(
     ("name", "arguments", "said"),
     [
-        ("none", {"upstream": None}, "The records of table 't' are None: 'extract' returned nothing"),
+        ("none", {"upstream": None}, "`records`: is None for table 't': 'extract' returned nothing"),
         ("text", {"upstream": "abc"}, "`records`: is 'abc'"),
         ("no_mapping", {"upstream": [{"id": 1}, 2]}, "table 't', record 1: a record must be a mapping"),
         ("jinja_list", {"records": "{{ [{'id': 1}] }}"}, "`records`: is "),
@@ -557,7 +557,7 @@ def test_a_malformed_staged_line_is_named_with_its_file(run_dag: RunDag, lake: B
     [
         ("fault", {"batch_size": 0, "delete_staging": True, "path": "{{UUID}}"}, {"table": ["a"]}, "2 faults:"),
         ("shared_key", {"no_rotate": True, "path": "x", "table": "t"}, {"columns": [["id"]]}, "the same key"),
-        ("none", {"path": "{{UUID}}", "table": "t"}, {"records": [None]}, "The records of table 't' are None"),
+        ("none", {"path": "{{UUID}}", "table": "t"}, {"records": [None]}, "`records`: is None for table 't'"),
     ],
 )
 def test_a_fault_in_mapped_arguments_fails_at_the_start_of_the_task(

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import logging
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
 
-from airflow_provider_s3dest.arguments import LoadArguments, check_literal_records, table_faults
-from airflow_provider_s3dest.errors import RecordError
-from airflow_provider_s3dest.spec_fields import SpecFields
+from airflow_provider_s3dest.arguments import LoadArguments, literal_record_faults, table_faults
+from airflow_provider_s3dest.errors import Fault
+from airflow_provider_s3dest.spec_fields import UNKNOWN, SpecFields
 
 FIELDS: dict[str, Any] = {"bucket": "lake", "path": "raw/{{TABLE}}/{{UUID}}.csv", "format": "csv"}
 RECORDS = [{"id": 1}]
@@ -74,6 +74,112 @@ class TestInput:
     @pytest.mark.parametrize("path", ["", "s3://state", "s3://state/", "s3:///x", "gs://a/b", "/tmp/state", "a//b", 5])
     def test_no_other_state_path_is_taken(self, path: Any) -> None:
         assert _keys(records=RECORDS, table="orders", state_path=path) == ["state_path"]
+
+    @pytest.mark.parametrize(
+        ("records", "said"),
+        [
+            ({"id": 1, "name": "x"}, "1 under 'id', 'x' under 'name'"),
+            ({"t": "abc"}, "'abc' under 't'"),
+            ({"t": b"abc"}, "under 't'"),
+            ({"t": {"id": 1}}, "{'id': 1} under 't'"),
+            ({"t": []} | {"u": 5}, "5 under 'u'"),
+            (dict.fromkeys("abcde", 1), "1 under 'c', ..."),
+        ],
+    )
+    @pytest.mark.parametrize("table", [None, "orders"])
+    def test_a_mapping_is_of_tables_and_a_single_record_is_told_from_it(
+        self, records: Any, said: str, table: str | None
+    ) -> None:
+        (fault,) = LoadArguments(FIELDS, records, table=table).faults()
+        assert (fault.key, fault.remedy) == (
+            "records",
+            "A mapping is of table name to list of records; put a single record into a list.",
+        )
+        assert said in fault.problem
+
+    def test_none_is_told_with_its_table_and_the_tasks_that_gave_it(self) -> None:
+        def problems(records: Any, sources: dict[str | None, list[str]], table: str | None = None) -> list[str]:
+            return [fault.problem for fault in LoadArguments(FIELDS, records, table=table, sources=sources).faults()]
+
+        assert problems({"a": None, "b": [], "c": None}, {"a": ["x"]}) == [
+            "is None for table 'a': 'x' returned nothing, was skipped, or pushed under another key.",
+            "is None for table 'c'.",
+        ]
+        assert problems([{}, None], {None: ["x", "y"]}, "t")[0].startswith("is None for table 't': 'x', 'y' returned")
+
+    WRONG: ClassVar[list[tuple[str, list[Any]]]] = [
+        ("records", [5, "x", b"x", True, object(), len]),
+        (
+            "staging_path",
+            [5, "", [], [""], [5], b"x", {"a": "b"}, "s3://", "s3:///x", "file://", "a\0b", "a/[z-a].csv"],
+        ),
+        ("table", [5, "", ".", "..", ["t"], b"t", True, "{{UUID}}", "${T}"]),
+        ("columns", [5, "id", [], [5], ["a", "a"], {"a": 1}, ["{{TABLE}}"], ["${C}"]]),
+        ("atomic", [None, "yes", 1, 0, []]),
+        ("delete_staging", [None, "no", 1]),
+        ("dry_run", [None, "no", 1]),
+        ("state_path", [5, "", b"x", ["s3://a/b"], "{{TABLE}}/x", "s3://b/${X}"]),
+        ("s3_destination_conn_id", [5, "", True, ["lake"], "{{TABLE}}", "${C}"]),
+        ("aws_conn_id", [5, "", True, ["aws"], "{{TABLE}}", "${C}"]),
+        ("bucket", [5, "", None, ["b"], "a/b", "s3://b", "{{TABLE}}", "${B}"]),
+        ("path", [5, "", None, ["p"], "/a/{{UUID}}", "a/{{UUID|x}}", "${P}/{{UUID}}"]),
+        ("format", [5, "", None, "CSV", "{{FORMAT}}"]),
+        ("format_spec", [5, "x", [], {"delimiter": ";;"}, {"x": 1}]),
+        ("compression", [5, None, "zip"]),
+        ("batch_size", [0, -1, "10", 1.5, True]),
+        ("batch_size_bytes", [0, "10", 1.5, True]),
+        ("no_rotate", [None, "yes", 1]),
+        ("region", [5, "", None, "{{TABLE}}", "${R}"]),
+        ("content_type", [5, "{{FORMAT}}"]),
+    ]
+
+    @pytest.mark.parametrize(("name", "value"), [(name, value) for name, values in WRONG for value in values], ids=str)
+    def test_each_argument_of_a_wrong_type_or_form_is_named(self, name: str, value: Any) -> None:
+        arguments: dict[str, Any] = {"records": RECORDS, "table": "orders", "staging_path": "in/"}
+        del arguments["records" if name in ("staging_path", "delete_staging") else "staging_path"]
+        if name in SpecFields.model_fields:
+            arguments["fields"] = {**FIELDS, name: value}
+        else:
+            arguments[name] = value
+        assert {key.partition(".")[0] for key in _keys(**arguments)} == {name}
+
+    @pytest.mark.parametrize(
+        "path", ["a/x.xlsx", "s3://b/x.TXT", "x.foo.gz", "x.orc.zst", "a/{b}.xlsx", ["in/", "a.xml"]]
+    )
+    def test_a_file_whose_ending_tells_no_format_is_refused(self, path: Any) -> None:
+        (fault,) = LoadArguments(FIELDS, staging_path=path, table="t").faults()
+        assert "has an ending that tells no format" in fault.problem
+        assert "If it is a folder, end it with a slash." in fault.remedy
+
+    @pytest.mark.parametrize(
+        "path", ["a/x.CSV.gz", "in", "in/run.v2", "a.xlsx/", "in/*.xlsx", ".hidden", "s3://my.bucket", "a/..", "b/1.2"]
+    )
+    def test_what_may_be_a_folder_or_can_be_read_is_taken(self, path: str) -> None:
+        assert _keys(staging_path=path, table="t") == []
+
+    def test_every_fault_is_told_with_every_other(self) -> None:
+        keys = _keys(
+            staging_path=["a.xlsx", "{{TABLE}}/"],
+            records=5,
+            table="",
+            columns="id",
+            state_path="",
+            atomic=1,
+            dry_run="no",
+            aws_conn_id=5,
+            found=[Fault("spec", "is wrong.", "")],
+        )
+        assert keys == [
+            *("spec", "atomic", "dry_run", "state_path", "aws_conn_id", "records", "table"),
+            *("staging_path", "staging_path", "records", "columns"),
+        ]
+
+    def test_a_field_of_unknown_value_is_neither_missing_nor_judged(self) -> None:
+        assert _keys(fields={**FIELDS, "path": UNKNOWN}, records=RECORDS, table="t") == []
+        assert _keys(fields=dict.fromkeys(SpecFields.model_fields, UNKNOWN), records=RECORDS, table="t") == []
+
+    def test_the_records_of_one_table_may_be_unknown_beside_others(self) -> None:
+        assert _keys(records={"a": None, "b": None}, unknown=("records.a",)) == ["records"]
 
     def test_faults_of_spec_and_arguments_are_told_together(self) -> None:
         fields = {**FIELDS, "bucket": "", "format": "xml"}
@@ -147,9 +253,9 @@ class TestWarning:
 
 
 class TestLiteralRecords:
-    @pytest.mark.parametrize("records", [[], [{"a": 1}], ({"a": None},), {"t": [{"a": 1}], "u": []}, {"t": None}])
+    @pytest.mark.parametrize("records", [[], [{"a": 1}], ({"a": None},), {"t": [{"a": 1}], "u": []}])
     def test_good_ones_pass(self, records: Any) -> None:
-        check_literal_records(records, "orders")
+        assert list(literal_record_faults(records, "orders")) == []
 
     @pytest.mark.parametrize(
         ("records", "table", "index"),
@@ -161,11 +267,14 @@ class TestLiteralRecords:
         ],
     )
     def test_a_bad_one_is_found_with_its_place(self, records: Any, table: str, index: int) -> None:
-        with pytest.raises(RecordError) as caught:
-            check_literal_records(records, "orders")
-        assert (caught.value.table, caught.value.index) == (table, index)
+        (fault,) = literal_record_faults(records, "orders")
+        assert fault.key == "records"
+        assert f"table {table!r}, record {index}" in fault.problem
+
+    def test_each_table_s_first_bad_one_is_told(self) -> None:
+        assert len(list(literal_record_faults({"a": [1, 2], "b": [{}], "c": [3]}, None))) == 2
 
     def test_a_stream_is_left_alone(self) -> None:
         stream = iter([5])
-        check_literal_records(stream, "orders")
+        assert list(literal_record_faults(stream, "orders")) == []
         assert next(stream) == 5
