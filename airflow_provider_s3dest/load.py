@@ -39,7 +39,6 @@ def run_load(
     """
     columns: dict[str, Sequence[str]] = {}
     for table in tables:
-        progress.begin(table.name)
         columns[table.name] = table.columns
         encoder = encoder_for(spec, table.name, table.columns)
 

@@ -5,8 +5,12 @@ from __future__ import annotations
 import logging
 import threading
 import time
+from collections.abc import Iterable, Iterator
+from typing import TypeVar
 
 from airflow_provider_s3dest.report import LoadReport
+
+T = TypeVar("T")
 
 log = logging.getLogger(__name__)
 
@@ -16,21 +20,42 @@ MANY_OBJECTS = 1_000
 
 
 class Progress:
-    """Counts what a load has done so far; the counts of objects and bytes come from the uploading threads."""
+    """Counts what a load has done so far, and tells it every few seconds; used as a context, which the load runs in.
+
+    A thread of its own writes the lines, so that they come while a source or a request is waited for. It ends with the
+    context.
+    """
 
     def __init__(self) -> None:
-        self._began = self._told = time.monotonic()
+        self._began = time.monotonic()
+        self._ended = threading.Event()
         self._lock = threading.Lock()
-        self._table = ""
-        self._records = self._objects = self._bytes = 0
+        self._table: str | None = None
+        self._encoded = self._ahead = self._objects = self._bytes = 0
+
+    def __enter__(self) -> Progress:
+        self._thread = threading.Thread(target=self._tell, name="s3dest-progress", daemon=True)
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._ended.set()
+        self._thread.join()
 
     def begin(self, table: str) -> None:
-        """Note that the records of this table come now."""
-        self._table = table
+        """Note that this table is opened now, and its records come next."""
+        self._table, self._ahead = table, 0
+
+    def counted(self, records: Iterable[T]) -> Iterator[T]:
+        """Give records, each of which is noted as read."""
+        for record in records:
+            self._ahead += 1
+            yield record
 
     def encoded(self, records: int) -> None:
         """Note that so many more records are encoded."""
-        self._records += records
+        self._encoded += records
+        self._ahead = max(0, self._ahead - records)  # 0 for sources whose records are not counted one by one
 
     def stored(self, size: int) -> None:
         """Note that one more object of so many bytes is stored."""
@@ -38,22 +63,19 @@ class Progress:
             self._objects += 1
             self._bytes += size
 
-    def tick(self) -> None:
-        """Write a line, if the last is some seconds old."""
-        now = time.monotonic()
-        if now - self._told < INTERVAL_SECONDS:
-            return
-        self._told = now
-        seconds = now - self._began
-        log.info(
-            "Table %s: %s records encoded, %s objects stored, %s, %s records/s, %s/s",
-            self._table,
-            f"{self._records:,}",
-            f"{self._objects:,}",
-            size_text(self._bytes),
-            f"{self._records / seconds:,.0f}",
-            size_text(self._bytes / seconds),
+    def line(self) -> str:
+        """Say how far the load is."""
+        seconds = time.monotonic() - self._began
+        return (
+            f"{'Before the first table' if self._table is None else f'Table {self._table}'}: "
+            f"{self._encoded + self._ahead:,} records read, {self._encoded:,} encoded, "
+            f"{self._objects:,} objects stored, {size_text(self._bytes)}, "
+            f"{self._encoded / seconds:,.0f} records/s, {size_text(self._bytes / seconds)}/s"
         )
+
+    def _tell(self) -> None:
+        while not self._ended.wait(INTERVAL_SECONDS):
+            log.info("%s", self.line())
 
     def end(self, report: LoadReport, verb: str) -> None:
         """Write the line that sums the load up, and a hint if it made many small objects."""

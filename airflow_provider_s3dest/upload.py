@@ -67,7 +67,7 @@ class ObjectStore(Protocol):
         ...
 
     def tick(self) -> None:
-        """Tell how far the load is, and note what is open; called often, from the thread that encodes."""
+        """Note what is open; called often, from the thread that encodes."""
         ...
 
 
@@ -77,7 +77,7 @@ class Uploader:
     :param client: the S3Hook's boto3 client, which is safe to share between threads.
     :param spec: bucket, compression, part size, and what is sent with every object.
     :param delivery: says whether objects are held back, and learns of every multipart upload.
-    :param progress: told of every stored object, and while the uploads are waited for.
+    :param progress: told of every stored object.
     :param stop: set from outside to end the load.
     """
 
@@ -136,7 +136,6 @@ class Uploader:
         self._wait_for_jobs()
 
     def tick(self) -> None:
-        self._progress.tick()
         self.delivery.tick()
 
     def submit(self, size: int, job: Callable[[], None]) -> None:
@@ -438,7 +437,7 @@ class DryRun:
         """Nothing is held back."""
 
     def tick(self) -> None:
-        self._progress.tick()
+        """Nothing is open."""
 
 
 class _Measured:

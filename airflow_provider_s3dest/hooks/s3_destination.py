@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import datetime, timezone
+from functools import partial
 from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
@@ -28,7 +29,7 @@ from airflow_provider_s3dest.s3_errors import explained
 from airflow_provider_s3dest.sources.records import open_records, tables_of
 from airflow_provider_s3dest.sources.staging import open_staged, remove_staged, staged_tables, versions_of
 from airflow_provider_s3dest.sources.stores import LocalStore, S3Store, Store
-from airflow_provider_s3dest.sources.table import check_columns
+from airflow_provider_s3dest.sources.table import Table, check_columns
 from airflow_provider_s3dest.spec import DestinationSpec, merged, spec_fields_of
 from airflow_provider_s3dest.spec_fields import UNKNOWN
 from airflow_provider_s3dest.state_path import state_object
@@ -169,33 +170,34 @@ class S3DestinationHook(BaseHook):
             retried=attempt.number > 1,
         )
         stores = _Stores(client)
-        consumes: list[tuple[str, str]] | None = None
-        if is_given(arguments.staging_path):
-            if (earlier := self._finish_removal(delivery, stores)) is not None:
-                return earlier
-            staged = staged_tables(arguments.staging_path, arguments.table, stores.of)
-            tables = (open_staged(name, files, wanted, passing_for(spec)) for name, files in staged.items())
-            table_names = list(staged)
-            if arguments.delete_staging:
-                consumes = [one for files in staged.values() for one in versions_of(files)]
-        else:
-            handed_over = tables_of(arguments.records, arguments.table)
-            tables = (open_records(name, own, wanted) for name, own in handed_over.items())
-            table_names = list(handed_over)
-        faults = list(table_faults(spec.path, table_names))
-        if faults:
-            raise SpecError(faults)
-        names.check(table_names)
-        arguments.warn()
-        progress = Progress()
-        if arguments.dry_run:
-            report = run_load(tables, spec, names, delivery, DryRun(spec, progress), progress)
-        else:
-            with delivery:
-                delivery.claim(table_names)
-                with Uploader(client, spec, delivery, progress, stop) as uploader:
-                    report = run_load(tables, spec, names, delivery, uploader, progress, consumes)
-                delivery.remove_consumed(stores.remove)
+        with Progress() as progress:
+            consumes: list[tuple[str, str]] | None = None
+            if is_given(arguments.staging_path):
+                if (earlier := self._finish_removal(delivery, stores)) is not None:
+                    return earlier
+                staged = staged_tables(arguments.staging_path, arguments.table, stores.of)
+                passing = passing_for(spec)
+                openers = {name: partial(open_staged, name, own, wanted, passing) for name, own in staged.items()}
+                if arguments.delete_staging:
+                    consumes = [one for files in staged.values() for one in versions_of(files)]
+            else:
+                handed_over = tables_of(arguments.records, arguments.table)
+                counted = progress.counted
+                openers = {name: partial(open_records, name, own, wanted, counted) for name, own in handed_over.items()}
+            faults = list(table_faults(spec.path, list(openers)))
+            if faults:
+                raise SpecError(faults)
+            names.check(openers)
+            arguments.warn()
+            tables = _opened(openers, progress)
+            if arguments.dry_run:
+                report = run_load(tables, spec, names, delivery, DryRun(spec, progress), progress)
+            else:
+                with delivery:
+                    delivery.claim(openers)
+                    with Uploader(client, spec, delivery, progress, stop) as uploader:
+                        report = run_load(tables, spec, names, delivery, uploader, progress, consumes)
+                    delivery.remove_consumed(stores.remove)
         progress.end(report, "Would store" if arguments.dry_run else "Stored")
         return report
 
@@ -332,6 +334,13 @@ def _write_and_remove(client: Any, spec: DestinationSpec, key: str) -> tuple[boo
     except StoreError as error:
         return False, f"{error} The empty object s3://{spec.bucket}/{key} remains."
     return True, f"Wrote and removed s3://{spec.bucket}/{key}."
+
+
+def _opened(openers: Mapping[str, Callable[[], Table]], progress: Progress) -> Iterator[Table]:
+    """Open one table after the other, each only when the one before is read."""
+    for name, open_table in openers.items():
+        progress.begin(name)
+        yield open_table()
 
 
 def _state(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from airflow_provider_s3dest.errors import Fault, S3DestinationError, SpecError, short
@@ -49,11 +49,17 @@ def tables_of(records: Any, table: str | None) -> dict[str, Any]:
     return {table: records}
 
 
-def open_records(name: str, records: Any, wanted: tuple[str, ...] | None) -> Table:
+def open_records(
+    name: str,
+    records: Any,
+    wanted: tuple[str, ...] | None,
+    counted: Callable[[Iterable[Any]], Iterator[Any]] = iter,
+) -> Table:
     """Open the records of one table.
 
     :param records: a list, tuple, iterator or generator of mappings; a lazy sequence of mappings or of lists of
         them; or anything with ``__arrow_c_stream__``.
+    :param counted: passes records on as they come one by one, and counts them.
     :raises NoRecordsError: for anything else.
     """
     if records is None:
@@ -70,8 +76,8 @@ def open_records(name: str, records: Any, wanted: tuple[str, ...] | None) -> Tab
             "render_template_as_native_obj=True."
         )
     if isinstance(records, Sequence):
-        return table_of_stream(name, chunks_of(flattened(_items(records))), wanted)
-    return table_of_stream(name, chunks_of(records), wanted)
+        return table_of_stream(name, chunks_of(counted(flattened(_items(records)))), wanted)
+    return table_of_stream(name, chunks_of(counted(records)), wanted)
 
 
 def flattened(items: Iterable[Any]) -> Iterator[Any]:

@@ -7,6 +7,7 @@ import logging
 import re
 import socket
 import sys
+import threading
 from collections.abc import Callable, Iterator
 from datetime import datetime, timezone
 from pathlib import Path
@@ -17,6 +18,7 @@ import pytest
 from airflow.providers.common.compat.sdk import DAG, ObjectStoragePath, task
 from fsspec.implementations.memory import MemoryFileSystem  # type: ignore[import-untyped]
 
+from airflow_provider_s3dest import progress
 from airflow_provider_s3dest.errors import SpecError, StagingError, StoreError
 from airflow_provider_s3dest.hooks.s3_destination import S3DestinationHook
 from airflow_provider_s3dest.report import LoadReport
@@ -25,7 +27,7 @@ from tests.airflow.fixture_types import ConnectAws, RunDag
 from tests.servers import Bucket, MotoServer, SeaweedFS, service_models
 from tests.servers.bucket_policy import deny
 from tests.servers.certificate import self_signed
-from tests.servers.fault_proxy import FaultProxy, refused
+from tests.servers.fault_proxy import Answer, FaultProxy, Request, Send, refused
 
 START = datetime(2026, 1, 1, tzinfo=timezone.utc)
 RECORDS = [{"id": 1, "name": "é"}, {"id": 2, "name": None}, {"id": 3, "name": "a,b"}]
@@ -63,6 +65,35 @@ def moto_proxy(moto_bucket: Bucket) -> Iterator[FaultProxy]:
     """A way to moto that can be broken."""
     with FaultProxy.before(moto_bucket.server) as between:
         yield between
+
+
+class ProgressLines(logging.Handler):
+    """The lines of the log on the way of a load, which come without a pause."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._lines: list[str] = []
+        self._changed = threading.Condition()
+
+    def emit(self, record: logging.LogRecord) -> None:
+        with self._changed:
+            self._lines.append(record.getMessage())
+            self._changed.notify_all()
+
+    def wait_for(self, text: str) -> None:
+        """Wait until a line holds a text."""
+        with self._changed:
+            assert self._changed.wait_for(lambda: any(text in line for line in self._lines), 60), self._lines[-1:]
+
+
+@pytest.fixture
+def progress_lines(monkeypatch: pytest.MonkeyPatch) -> Iterator[ProgressLines]:
+    monkeypatch.setattr(progress, "INTERVAL_SECONDS", 0.01)
+    monkeypatch.setattr(progress.log, "level", logging.INFO)
+    lines = ProgressLines()
+    progress.log.addHandler(lines)
+    yield lines
+    progress.log.removeHandler(lines)
 
 
 def load(hook: S3DestinationHook, bucket: Bucket, **arguments: Any) -> LoadReport:
@@ -423,6 +454,33 @@ class TestALoad:
         assert f"Stored {summary}" in caplog.text
         assert f"Would store {summary}" in caplog.text
         assert seaweedfs_bucket.server.secret_key not in caplog.text
+
+    def test_tells_in_the_log_how_far_it_is_whatever_it_waits_for(
+        self, moto_bucket: Bucket, moto_proxy: FaultProxy, connect_aws: ConnectAws, progress_lines: ProgressLines
+    ) -> None:
+        connect_aws(moto_proxy)
+        moto_bucket.write("in/people.ndjson", LINES)
+
+        def slow_records() -> Iterator[dict[str, Any]]:
+            yield from RECORDS
+            progress_lines.wait_for("Table slow_records: 3 records read, 0 encoded, 0 objects stored")
+
+        def slow_server(request: Request, send: Send) -> Answer:
+            waits_for = {
+                "ListObjectsV2": "Before the first table: 0 records read",
+                "GetObject": "Table slow_file: 0 records read",
+                "PutObject": ": 3 records read, 3 encoded, 0 objects stored",
+            }
+            progress_lines.wait_for(waits_for[request.operation])
+            return send(request)
+
+        load(S3DestinationHook(), moto_bucket, records=slow_records(), table="slow_records")
+        moto_proxy.on_each(slow_server)
+        staged = {"staging_path": f"s3://{moto_bucket.name}/in/", "table": "slow_file"}
+        S3DestinationHook().load(**staged, bucket=moto_bucket.name, path=PATH, format="json")
+
+        assert {request.operation for request in moto_proxy.requests} == {"PutObject", "ListObjectsV2", "GetObject"}
+        assert sorted(moto_bucket.objects("raw/").values()) == [LINES, LINES]
 
     @pytest.mark.parametrize(("objects", "is_told"), [(1_000, False), (1_001, True)])
     def test_of_very_many_small_objects_is_told_how_to_make_fewer(

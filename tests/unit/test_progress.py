@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import logging
+import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import nullcontext
+from itertools import islice
 from types import SimpleNamespace
 
 import pytest
@@ -44,18 +47,60 @@ def _report(objects: int, size: int, *tables: str) -> LoadReport:
     return LoadReport(12_345, objects, size, "lake", own, None)
 
 
-def test_a_line_comes_every_five_seconds_and_no_sooner(clock: Clock, caplog: pytest.LogCaptureFixture) -> None:
-    told = Progress()
-    told.begin("orders")
-    for second in range(1, 21):
-        clock.now += 1
+class Lines(logging.Handler):
+    """Counts the lines of the log, and waits for more."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.count = threading.Semaphore(0)
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self.count.release()
+
+
+@pytest.fixture
+def lines(monkeypatch: pytest.MonkeyPatch) -> Iterator[Lines]:
+    """The lines of loads that tell how far they are without a pause."""
+    monkeypatch.setattr(progress, "INTERVAL_SECONDS", 0.001)
+    lines = Lines()
+    progress.log.addHandler(lines)
+    yield lines
+    progress.log.removeHandler(lines)
+
+
+def _threads() -> list[str]:
+    return [thread.name for thread in threading.enumerate() if thread.name == "s3dest-progress"]
+
+
+def test_lines_come_while_the_load_does_nothing(lines: Lines, caplog: pytest.LogCaptureFixture) -> None:
+    with Progress() as told:
+        assert lines.count.acquire(timeout=30)
+        told.begin("orders")
+        assert all(lines.count.acquire(timeout=30) for _ in range(3))
+    assert caplog.messages[0].startswith("Before the first table: 0 records read")
+    assert caplog.messages[-1].startswith("Table orders: 0 records read")
+
+
+@pytest.mark.parametrize("failure", [None, ValueError, KeyboardInterrupt])
+def test_no_line_comes_after_the_end(
+    lines: Lines, caplog: pytest.LogCaptureFixture, failure: type[BaseException] | None
+) -> None:
+    with pytest.raises(failure) if failure else nullcontext(), Progress():  # type: ignore[arg-type]
+        assert lines.count.acquire(timeout=30)
+        assert _threads()
+        if failure:
+            raise failure
+    assert not _threads()
+
+
+def test_a_load_that_ends_soon_tells_nothing_on_the_way(caplog: pytest.LogCaptureFixture) -> None:
+    with Progress() as told:
+        told.begin("orders")
         told.encoded(1000)
-        told.tick()
-        told.tick()
-        assert len(caplog.messages) == second // 5
+    assert caplog.messages == []
 
 
-def test_the_line_tells_table_records_objects_bytes_and_rates(clock: Clock, caplog: pytest.LogCaptureFixture) -> None:
+def test_the_line_tells_table_records_objects_bytes_and_rates(clock: Clock) -> None:
     told = Progress()
     told.begin("planes")
     told.encoded(2_000)
@@ -64,19 +109,33 @@ def test_the_line_tells_table_records_objects_bytes_and_rates(clock: Clock, capl
     told.stored(3 * MIB)
     told.stored(2 * MIB)
     clock.now += 10
-    told.tick()
-    assert caplog.messages == [
-        "Table flights: 20,000 records encoded, 2 objects stored, 5.0 MiB, 2,000 records/s, 512.0 KiB/s"
-    ]
+    assert told.line() == (
+        "Table flights: 20,000 records read, 20,000 encoded, 2 objects stored, 5.0 MiB, 2,000 records/s, 512.0 KiB/s"
+    )
 
 
-def test_no_object_is_lost_when_many_threads_count(clock: Clock, caplog: pytest.LogCaptureFixture) -> None:
+def test_records_that_are_read_and_not_yet_encoded_are_counted(clock: Clock) -> None:
+    told = Progress()
+    clock.now += 10
+    told.begin("planes")
+    records = told.counted(range(2_000))
+    assert list(islice(records, 1_500)) == list(range(1_500))
+    assert "planes: 1,500 records read, 0 encoded" in told.line()
+    told.encoded(1_000)
+    assert "planes: 1,500 records read, 1,000 encoded" in told.line()
+    assert len(list(records)) == 500
+    told.encoded(1_000)
+    told.begin("flights")
+    assert list(told.counted([1])) == [1]
+    assert "flights: 2,001 records read, 2,000 encoded" in told.line()
+
+
+def test_no_object_is_lost_when_many_threads_count(clock: Clock) -> None:
     told = Progress()
     with ThreadPoolExecutor(8) as threads:
         list(threads.map(told.stored, [1] * 5_000))
     clock.now += 10
-    told.tick()
-    assert "5,000 objects stored, 4.9 KiB" in caplog.messages[0]
+    assert "5,000 objects stored, 4.9 KiB" in told.line()
 
 
 def test_the_last_line_sums_the_load_up(clock: Clock, caplog: pytest.LogCaptureFixture) -> None:
