@@ -19,11 +19,22 @@ _PERMISSIONS = {
     "DeleteObject": "s3:DeleteObject",
 }
 
+_WITH_FIELDS = (
+    " Where they are set, `tags` need s3:PutObjectTagging, `acl` s3:PutObjectAcl, and a KMS key kms:GenerateDataKey."
+)
+"""What a right to write is not enough for."""
+
+_WRONG_BUCKET_NAME = "No bucket can have this name: check it in `bucket`, `staging_path` or `state_path`."
+
 _REMEDIES = {
     "NoSuchBucket": "Check its name, and region and endpoint of the AWS connection.",
-    "InvalidBucketName": "S3 takes no such name for a bucket: check `bucket`.",
+    "InvalidBucketName": _WRONG_BUCKET_NAME,
     "InvalidAccessKeyId": "The access key is unknown there: check the login of the AWS connection.",
     "SignatureDoesNotMatch": "The secret key is wrong: check the password of the AWS connection.",
+    "ExpiredToken": "The session token has expired: renew it in the AWS connection.",
+    "InvalidToken": "The session token is wrong: check `aws_session_token` in the extra of the AWS connection.",
+    "RequestTimeTooSkewed": "Set the clock of the worker.",
+    "KMS.NotFoundException": "There is no such key: check `sse_kms_key_id`.",
     "InvalidStorageClass": "The store knows no such class: check `storage_class`.",
     "PermanentRedirect": "The bucket lies in another region: set `region`.",
     "AuthorizationHeaderMalformed": "The bucket lies in another region: set `region`.",
@@ -65,10 +76,10 @@ def store_error(error: Exception, operation: str, bucket: str, key: str) -> Stor
     target = f"{operation} s3://{bucket}/{key}"
     response = getattr(error, "response", None)
     if not isinstance(response, dict):
-        name = type(error).__name__
-        if name in ("NoCredentialsError", "PartialCredentialsError", "ProfileNotFound", "ParamValidationError"):
-            return StoreError(f"{target}: {error}. Check the AWS connection.", final=True)
-        return StoreError(f"{target}: {error}. Check the endpoint of the AWS connection and the network.", final=False)
+        return StoreError(f"{target}: {one_line(error)} {_remedy_unanswered(error)}", final=not is_passing(error))
+    if str(getattr(error, "operation_name", "")).startswith("AssumeRole"):
+        text = f"{target}: {one_line(error)} Check `role_arn` in the extra of the AWS connection."
+        return StoreError(text, final=not is_passing(error))
     code = str(response.get("Error", {}).get("Code", ""))
     message = str(response.get("Error", {}).get("Message", "")).rstrip(".")
     remedy, final = _remedy(code, operation)
@@ -76,12 +87,57 @@ def store_error(error: Exception, operation: str, bucket: str, key: str) -> Stor
     return StoreError(text, final=final, code=code, denied=is_denied(code))
 
 
+def is_passing(error: Exception) -> bool:
+    """Say whether another try may succeed after an error of boto3 that is no answer of S3."""
+    from botocore import exceptions
+
+    if isinstance(error, exceptions.ClientError):  # an answer of the token service
+        status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 500)
+        return status >= 500 or "Throttl" in error.response.get("Error", {}).get("Code", "")
+    if isinstance(error, exceptions.SSLError):
+        return _UNTRUSTED not in str(error)
+    passing = (
+        exceptions.ConnectionError,
+        exceptions.HTTPClientError,
+        exceptions.IncompleteReadError,
+        exceptions.ChecksumError,
+        exceptions.FlexibleChecksumError,
+        exceptions.CredentialRetrievalError,
+        exceptions.MetadataRetrievalError,
+    )
+    return isinstance(error, passing) or not isinstance(error, exceptions.BotoCoreError)
+
+
+def one_line(error: Exception) -> str:
+    """Give the text of an error as one sentence."""
+    return " ".join(str(error).split()).rstrip(".") + "."
+
+
+_UNTRUSTED = "CERTIFICATE_VERIFY_FAILED"
+
+
+def _remedy_unanswered(error: Exception) -> str:
+    """Give the way out of an error without an answer of S3."""
+    if type(error).__name__ == "ParamValidationError":
+        wrong_bucket = "bucket name" in str(error).lower() or "parameter Bucket" in str(error)
+        return _WRONG_BUCKET_NAME if wrong_bucket else _REMEDIES["InvalidArgument"]
+    if _UNTRUSTED in str(error):
+        return "Nobody that is trusted vouches for the endpoint: set `verify` in the extra of the AWS connection."
+    if is_passing(error):
+        return "Check the endpoint of the AWS connection and the network."
+    if type(error).__name__ == "NoCredentialsError":
+        return "Set login and password of the AWS connection, or see that boto3 finds credentials on the worker."
+    return "Check the AWS connection."
+
+
 def _remedy(code: str, operation: str) -> tuple[str, bool]:
     """Give the way out of an error that S3 answered, and whether it is final."""
     if is_denied(code):
         # The answer to a HEAD has no body, and so does not tell a wrong key from a missing right.
         also = ", if they are right at all" if operation == "HeadObject" else ""
-        return f"The credentials need {_PERMISSIONS.get(operation, operation)} there{also}.", True
+        right = _PERMISSIONS.get(operation, operation)
+        writes = operation in ("PutObject", "CreateMultipartUpload")
+        return f"The credentials need {right} there{also}.{_WITH_FIELDS if writes else ''}", True
     if code in ("404", "NotFound"):
         return "Check the bucket's name, and region and endpoint of the AWS connection.", True
     if code == "PreconditionFailed":

@@ -19,6 +19,7 @@ from airflow_provider_s3dest.delivery.sweep import Sweeper
 from airflow_provider_s3dest.delivery.tries import Delivery
 from airflow_provider_s3dest.errors import Fault, S3DestinationError, SpecError, StoreError, short
 from airflow_provider_s3dest.formats.choice import passing_for
+from airflow_provider_s3dest.hooks.aws_client import aws_faults, client_of, extra_of, s3_hook
 from airflow_provider_s3dest.load import run_load
 from airflow_provider_s3dest.naming import LoadIdentity, ObjectNames
 from airflow_provider_s3dest.not_given import NOT_GIVEN, NotGiven, is_given
@@ -156,7 +157,9 @@ class S3DestinationHook(BaseHook):
         spec = DestinationSpec(**arguments.fields)
         names = ObjectNames(PathTemplate.parse(spec.path), spec.file_format, identity, moment)
         wanted = check_columns(arguments.columns)
-        client = self.s3_hook(spec).conn  # once, before threads share it: the property is no safe place for several
+        client = client_of(
+            self.s3_hook(spec)
+        )  # once, before threads share it: the property is no safe place for several
         stop = stop or threading.Event()
         delivery = Delivery(
             Naming(spec.bucket, spec.path, spec.file_format, moment.isoformat() if moment else None),
@@ -238,7 +241,7 @@ class S3DestinationHook(BaseHook):
         return DEFAULT_AWS_CONN_ID if named == "" else named  # as a form leaves it that was not filled in
 
     def _connection_faults(self) -> Iterator[Fault]:
-        """Find which connections are missing."""
+        """Find what is wrong with the connections themselves."""
         conn_id: Any
         try:
             self._extra()
@@ -248,42 +251,23 @@ class S3DestinationHook(BaseHook):
             conn_id = self._aws_conn_id if is_given(self._aws_conn_id) else None  # else the missing one would name it
         if conn_id is not None:
             try:
-                self._existing_aws(conn_id)
+                self._check_aws(conn_id)
             except SpecError as error:
                 yield from error.faults
 
     def s3_hook(self, spec: DestinationSpec | None = None) -> S3Hook:
         """Build the Amazon provider's hook, with what the spec says over what the AWS connection says.
 
-        :raises SpecError: if the AWS connection does not exist.
+        :raises SpecError: if the AWS connection does not exist, or can make no client.
         """
-        from airflow.providers.amazon.aws.hooks.s3 import S3Hook
-        from botocore.config import Config
-
         conn_id = self.aws_conn_id
         if conn_id is not None:
-            self._existing_aws(conn_id)
-        arguments: dict[str, Any] = {
-            "aws_conn_id": conn_id,
-            "region_name": (spec.region if spec else "") or None,
-            "verify": False if spec and spec.endpoint_skip_tls_verify else None,
-        }
-        hook = S3Hook(**arguments)
-        if not spec or (spec.max_retries is None and not spec.use_path_style):
-            return hook
-        # A config of the hook's own replaces that of the connection, so it must hold both.
-        base = hook.conn_config.botocore_config or Config()
-        settings: dict[str, Any] = {}
-        if spec.max_retries is not None:
-            kept = {key: value for key, value in (base.retries or {}).items() if key != "total_max_attempts"}
-            settings["retries"] = {**kept, "max_attempts": spec.max_retries}
-        if spec.use_path_style:
-            settings["s3"] = {**(base.s3 or {}), "addressing_style": "path"}
-        return S3Hook(**arguments, config=base.merge(Config(**settings)))
+            self._check_aws(conn_id)
+        return s3_hook(conn_id, spec)
 
     def get_conn(self) -> Any:
         """Give the boto3 client that all requests go through."""
-        return self.s3_hook().conn
+        return client_of(self.s3_hook())
 
     def test_connection(self) -> tuple[bool, str]:
         """Write an object where the spec would write, and remove it.
@@ -295,8 +279,9 @@ class S3DestinationHook(BaseHook):
             bucket, path = fields.get("bucket"), fields.get("path") or ""
             if not bucket:
                 return False, "The connection names no `bucket`, so there is nowhere to write a test object."
-            spec = DestinationSpec(**{"format": "json", "path": "{{UUID}}", **fields})
-            client = self.s3_hook(spec).conn
+            path_of_all = "{{TABLE}}" if fields.get("no_rotate") else "{{UUID}}"
+            spec = DestinationSpec(**{"format": "json", "path": path_of_all, **fields})
+            client = client_of(self.s3_hook(spec))
             key = f"{prefix_of_text(path)}_s3dest-connection-test-{uuid4()}"
             return _write_and_remove(client, spec, key)
         except S3DestinationError as error:
@@ -309,11 +294,15 @@ class S3DestinationHook(BaseHook):
             else:
                 remedy = "Create it with the type s3_destination, or leave s3_destination_conn_id out."
                 connection = self._existing(self.s3_destination_conn_id, "s3_destination_conn_id", remedy)
-                self._connection_fields = dict(connection.extra_dejson)
+                self._connection_fields = extra_of(connection, "s3_destination_conn_id")
         return self._connection_fields
 
-    def _existing_aws(self, conn_id: Any) -> None:
-        self._existing(conn_id, "aws_conn_id", "Create it, or give aws_conn_id=None for boto3's own chain.")
+    def _check_aws(self, conn_id: Any) -> None:
+        remedy = "Create it, or give aws_conn_id=None for boto3's own chain."
+        connection = self._existing(conn_id, "aws_conn_id", remedy)
+        faults = list(aws_faults(conn_id, extra_of(connection, "aws_conn_id")))
+        if faults:
+            raise SpecError(faults)
 
     def _existing(self, conn_id: Any, argument: str, remedy: str) -> Any:
         if not isinstance(conn_id, str):

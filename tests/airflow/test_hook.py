@@ -622,7 +622,9 @@ class TestTheConnectionTest:
         assert proxy.requests[0].key.startswith("raw/")
         assert bucket.keys() == []
 
-    @pytest.mark.parametrize("fields", [{}, {"path": "{{UUID}}"}, {"path": "x/{{TABLE}}.csv", "no_rotate": True}])
+    @pytest.mark.parametrize(
+        "fields", [{}, {"path": "{{UUID}}"}, {"path": "x/{{TABLE}}.csv", "no_rotate": True}, {"no_rotate": True}]
+    )
     def test_needs_no_more_than_the_bucket(
         self,
         moto_bucket: Bucket,
@@ -647,7 +649,7 @@ class TestTheConnectionTest:
         succeeded, message = S3DestinationHook("lake").test_connection()
 
         assert not succeeded
-        assert "The credentials need s3:PutObject there." in message
+        assert "The credentials need s3:PutObject there. Where they are set, `tags` need s3:PutObjectTagging" in message
         assert "remains" not in message
 
     def test_names_the_right_that_is_missing_to_delete_and_what_remains(
@@ -668,12 +670,22 @@ class TestTheConnectionTest:
         ("extra", "problem"),
         [
             ({"bucket": "no-such-bucket"}, "NoSuchBucket"),
+            ({"bucket": "no such bucket"}, "No bucket can have this name: check it in `bucket`"),
+            ({"bucket": "b" * 64}, "No bucket can have this name: check it in `bucket`"),
             ({}, "names no `bucket`"),
             ({"bucket": "b", "formt": "csv"}, "Did you mean `format`?"),
             ({"bucket": "b", "path": "{{NO}}"}, "NO"),
             ({"bucket": "b", "aws_conn_id": "nope"}, "there is no connection 'nope'"),
         ],
-        ids=["no such bucket", "no bucket", "misspelt", "wrong path", "no AWS connection"],
+        ids=[
+            "no such bucket",
+            "spaces in its name",
+            "too long a name",
+            "no bucket",
+            "misspelt",
+            "wrong path",
+            "no AWS connection",
+        ],
     )
     def test_tells_what_is_wrong(
         self,

@@ -1,0 +1,125 @@
+"""Builds the Amazon provider's hook and its client, and says what is wrong with an AWS connection that makes none."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+from airflow_provider_s3dest.errors import Fault, S3DestinationError, SpecError, StoreError, short
+from airflow_provider_s3dest.s3_errors import is_passing, one_line
+from airflow_provider_s3dest.spec import DestinationSpec
+
+if TYPE_CHECKING:
+    from airflow.providers.amazon.aws.hooks.s3 import S3Hook
+
+_MAPPINGS = ("config_kwargs", "service_config", "session_kwargs", "assume_role_kwargs")
+_TEXTS = ("endpoint_url", "region_name", "profile_name", "role_arn", "assume_role_method")
+
+_FIELDS: Mapping[str, str] = {
+    "ProfileNotFound": "`profile_name`: name a profile of the worker's AWS configuration, or leave it out",
+    "Invalid endpoint": "`endpoint_url`: write it whole, such as https://s3.example.com:9000",
+    "InvalidRegionError": "`region_name`, or `region` of the destination spec: name one such as eu-central-1",
+    "NoRegionError": "`region_name`: it is missing",
+    "assume_role_method": "`assume_role_method`",
+    "ParamValidationError": "`role_arn` and `assume_role_kwargs`",
+    "AssumeRole": "`role_arn`, and that the role trusts these credentials",
+    "EndpointConnectionError": "the endpoint of `sts` in `service_config`, and the network",
+    "assume_role_with_saml": "`assume_role_with_saml`: the method of that name needs it",
+    "federation": "`assume_role_with_web_identity_federation`: the method of that name needs it",
+    "unexpected keyword argument": "`config_kwargs`: it takes the arguments of botocore.config.Config",
+    "Retry": "`retries` in `config_kwargs`",
+    "AddressingStyle": "`addressing_style` in `config_kwargs`",
+    "Timeout value": "the timeouts in `config_kwargs`",
+}
+"""What to check in the extra of the connection, by what an error is called or says."""
+
+
+def s3_hook(conn_id: str | None, spec: DestinationSpec | None) -> S3Hook:
+    """Build the Amazon provider's hook, with what the spec says over what the AWS connection says.
+
+    :raises SpecError: if the connection can make no client.
+    """
+    from airflow.providers.amazon.aws.hooks.s3 import S3Hook
+    from botocore.config import Config
+
+    given = spec.given() if spec else {}
+    arguments: dict[str, Any] = {"aws_conn_id": conn_id, "region_name": given.get("region") or None}
+    if given.get("endpoint_skip_tls_verify"):
+        arguments["verify"] = False
+    with explained_failure(conn_id):
+        hook = S3Hook(**arguments)
+        if given.get("endpoint_skip_tls_verify") is False and hook.conn_config.verify is False:
+            arguments["verify"] = True  # a bundle of certificates that the connection names would stay
+        # A config of the hook's own replaces that of the connection, so it must hold both.
+        base = hook.conn_config.botocore_config or Config()
+        settings: dict[str, Any] = {}
+        if (retries := given.get("max_retries")) is not None:
+            kept = {key: value for key, value in (base.retries or {}).items() if key != "total_max_attempts"}
+            settings["retries"] = {**kept, "max_attempts": retries}
+        if "use_path_style" in given:
+            style = "path" if given["use_path_style"] else "virtual"
+            settings["s3"] = {**(base.s3 or {}), "addressing_style": style}
+        if settings:
+            arguments["config"] = base.merge(Config(**settings))
+        return S3Hook(**arguments)
+
+
+def client_of(hook: S3Hook) -> Any:
+    """Give the boto3 client of the hook.
+
+    :raises SpecError: if the connection can make no client.
+    :raises StoreError: if a role can't be assumed for now.
+    """
+    with explained_failure(hook.aws_conn_id):
+        return hook.conn
+
+
+def extra_of(connection: Any, argument: str) -> dict[str, Any]:
+    """Give the extra of a connection.
+
+    :param argument: the argument that names the connection.
+    :raises SpecError: if it is no JSON object, which Airflow would take for an empty one.
+    """
+    try:
+        extra = json.loads(connection.extra or "{}")
+    except ValueError:
+        extra = None
+    if not isinstance(extra, dict):
+        problem = f"the extra of the connection {connection.conn_id!r} is no JSON object."
+        raise SpecError([Fault(argument, problem, "Mend it.")])
+    return extra
+
+
+def aws_faults(conn_id: str, extra: Mapping[str, Any]) -> Iterator[Fault]:
+    """Find fields in the extra of an AWS connection that are of the wrong type."""
+    for names, wanted, kind in ((_MAPPINGS, dict, "a JSON object"), (_TEXTS, str, "text")):
+        for name in names:
+            if not isinstance(extra.get(name), (wanted, type(None))):
+                problem = f"in the extra of the AWS connection {conn_id!r} is {short(extra[name])}."
+                yield Fault(name, problem, f"Give {kind}.")
+
+
+@contextmanager
+def explained_failure(conn_id: str | None) -> Iterator[None]:
+    """Turn whatever goes wrong while a client is built into an error that names the AWS connection and the field.
+
+    :raises SpecError: if no retry can mend it.
+    :raises StoreError: if one can.
+    """
+    from botocore.exceptions import BotoCoreError, ClientError
+
+    try:
+        yield
+    except S3DestinationError:
+        raise
+    except Exception as error:
+        described = f"{type(error).__name__}: {one_line(error)}"
+        check = next((f"{text}" for said, text in _FIELDS.items() if said in described), "its fields")
+        subject = f"the AWS connection {conn_id!r}" if conn_id else "boto3's own configuration"
+        problem = f"{subject} makes no client: {described}"
+        remedy = f"In its extra, check {check}." if conn_id else "Check the AWS configuration of the worker."
+        if isinstance(error, (ClientError, BotoCoreError, OSError)) and is_passing(error):
+            raise StoreError(f"`aws_conn_id`: {problem} {remedy}", final=False) from error
+        raise SpecError([Fault("aws_conn_id", problem, remedy)]) from error
