@@ -6,6 +6,7 @@ Sources of the rules: dates, times and durations after ISO 8601, base64 after RF
 from __future__ import annotations
 
 import math
+import re
 from base64 import b64encode
 from collections.abc import Callable, Mapping, Sequence
 from datetime import date, datetime, time, timedelta
@@ -38,6 +39,13 @@ _BREAK = orjson.Fragment(b"\n")
 """A line end between two values, which stands nowhere else in JSON on one line."""
 
 
+_ORJSON_LEVELS = 254
+"""Lists and mappings inside one another that orjson encodes."""
+
+MAX_LEVELS = _ORJSON_LEVELS - 1
+"""Levels of a value, which in JSON stands inside the object of its record."""
+
+
 class NoRuleError(ValueError):
     """A value has no canonical form."""
 
@@ -64,9 +72,16 @@ def plain(value: Any) -> Any:
 def json_bytes(value: Any) -> bytes:
     """Encode a value as JSON.
 
-    :raises NoRuleError: if there is no rule for its type, or for something inside it.
+    :raises NoRuleError: if there is no rule for its type, or for something inside it, or if it is nested too deeply.
     """
-    return orjson.dumps(plain(value), plain, OWN_RULES)
+    try:
+        return orjson.dumps([plain(value)], plain, OWN_RULES)[1:-1]
+    except (RecursionError, orjson.JSONEncodeError) as error:
+        if isinstance(error.__cause__, NoRuleError):
+            raise error.__cause__ from None
+        if isinstance(error, RecursionError) or "Recursion limit" in str(error):
+            raise _too_deep() from error
+        raise
 
 
 def json_lines(values: Sequence[Any]) -> list[bytes] | None:
@@ -88,7 +103,10 @@ def csv_text(value: Any) -> str | None:
         return _TEXTS[kind](value)
     if isinstance(value, Decimal):
         return _decimal_text(value)
-    converted = plain(value)
+    try:
+        converted = plain(value)
+    except RecursionError as error:
+        raise _too_deep() from error
     return _TEXTS[type(converted)](converted)
 
 
@@ -124,6 +142,10 @@ def iso_duration(count: int, digits: int) -> str:
     if not (days or clock):
         return "PT0S"
     return f"{sign}P" + f"{days}D" * bool(days) + f"T{clock}" * bool(clock)
+
+
+def _too_deep() -> NoRuleError:
+    return NoRuleError(f"the value is nested more than {MAX_LEVELS} levels deep, or holds itself")
 
 
 def _same(value: Any) -> Any:
@@ -188,10 +210,23 @@ def _mapping(value: Mapping[Any, Any]) -> Mapping[str, Any]:
     return converted
 
 
+_NUMPY_UNITS = {
+    "W": (604_800, 0),
+    "D": (86_400, 0),
+    "h": (3_600, 0),
+    "m": (60, 0),
+    "s": (1, 0),
+    **{unit: (1, 3 * place) for place, unit in enumerate(("ms", "us", "ns", "ps", "fs", "as"), 1)},
+}
+"""Units of numpy's durations, each as a count of seconds and decimals; months and years have no length of their own."""
+
+_NUMPY_UNIT = re.compile(rf"\[(?P<count>\d*)(?P<unit>{'|'.join(_NUMPY_UNITS)})\]")
+
+
 def _foreign(value: Any) -> Any:
-    """Convert numpy's scalars and arrays and pandas' missing value, without importing either."""
+    """Convert numpy's scalars and arrays and the missing values of numpy and pandas, without importing either."""
     module, name = type(value).__module__.partition(".")[0], type(value).__name__
-    if module == "pandas" and name == "NAType":
+    if (module, name) in (("pandas", "NAType"), ("numpy", "MaskedConstant")):
         return None
     if module == "numpy" and hasattr(value, "dtype"):
         if getattr(value, "ndim", 0):
@@ -202,8 +237,11 @@ def _foreign(value: Any) -> Any:
         if kind == "f" and value.itemsize <= 8:  # numpy spells the shortest text of the value's own width
             return float(str(value))
         text = str(value)
-        if kind == "M" and text == "NaT":
+        if kind in "mM" and text == "NaT":
             return None
+        if kind == "m" and (found := _NUMPY_UNIT.search(value.dtype.str)):
+            factor, digits = _NUMPY_UNITS[found["unit"]]
+            return iso_duration(int(value.astype("int64")) * int(found["count"] or 1) * factor, digits)
         if kind == "M" and text[:4].isdigit() and not text[4:5].isdigit():  # other years have no four digits
             return text
     raise NoRuleError(f"there is no rule for {module + '.' if module != 'builtins' else ''}{name}")

@@ -6,6 +6,7 @@ import json
 import re
 from collections.abc import Iterator, Sequence
 from functools import cached_property
+from sys import getrecursionlimit
 from typing import IO
 
 import msgspec
@@ -18,6 +19,7 @@ from airflow_provider_s3dest.sources.text_lines import Block, blocks
 Record = dict[str, msgspec.Raw]
 
 _DECODER = msgspec.json.Decoder(Record)
+_UNREADABLE = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError)
 _TOKEN = re.compile(rb'"[^"\\]*(?:\\.[^"\\]*)*(?P<closing>"?)|[\[\]{}]', re.DOTALL)
 """A string, whose closing quote may be yet to come, or a bracket."""
 _BLANK = b" \t\r\n"
@@ -32,7 +34,10 @@ class JsonLines:
 
     def passed(self, columns: tuple[str, ...]) -> Passed | None:
         """Give the lines as they stand, if a target that wants JSON would write them no other way."""
-        return json_lines(self._block.data, len(columns))
+        try:
+            return json_lines(self._block.data, len(columns))
+        except RecursionError:  # the line is named by whoever reads the records
+            return None
 
     @cached_property
     def rows(self) -> Rows:
@@ -45,7 +50,7 @@ class JsonLines:
         numbers: Sequence[int] = range(block.first_line, block.first_line + len(lines))
         try:
             records = list(map(_DECODER.decode, lines[:-1] if not lines[-1] else lines))
-        except (msgspec.MsgspecError, UnicodeDecodeError):
+        except _UNREADABLE:
             filled = [(number, line) for number, line in zip(numbers, lines, strict=True) if line.strip(_BLANK)]
             records = [_decode(line, table, path, number) for number, line in filled]
             numbers = [number for number, _ in filled]
@@ -53,6 +58,8 @@ class JsonLines:
         if _may_repeat_key(block.data, sum(map(len, records))):
             for record, line, number in zip(records, lines, numbers, strict=False):
                 _refuse_repeated_key(record, line, table, path, number)
+        if block.data.count(b"\r") != block.data.count(b"\r\n"):
+            records = list(map(_compact, records))
         return Rows.of(records, Places(file=path, lines=numbers))
 
 
@@ -90,12 +97,19 @@ def begins_array(stream: IO[bytes]) -> bool:
 def _decode(text: bytes, table: str, path: str, line: int) -> Record:
     try:
         return _DECODER.decode(text)
-    except (msgspec.MsgspecError, UnicodeDecodeError) as error:
+    except RecursionError as error:
+        raise _too_deep(table, path, line) from error
+    except _UNREADABLE as error:
         problem = f"is no JSON object: {error}: {short(text.decode(errors='replace').strip())}."
         remedy = "Stage one JSON object a line, or one array of objects."
         if re.search(rb"[:\[,]\s*(NaN|-?Infinity)\b", text):
             remedy = "JSON has no NaN or Infinity: write null."
         raise RecordError(problem, remedy, table=table, place=Place(file=path, line=line)) from error
+
+
+def _too_deep(table: str, path: str, line: int) -> RecordError:
+    problem = f"is nested too deeply: Python reads about {getrecursionlimit():,} levels at most."
+    return RecordError(problem, "Stage it flatter.", table=table, place=Place(file=path, line=line))
 
 
 def _may_repeat_key(text: bytes, keys: int) -> bool:
@@ -107,7 +121,10 @@ def _refuse_repeated_key(record: Record, text: bytes, table: str, path: str, lin
     nested = b"".join(record.values()).count(b'":')
     if not _may_repeat_key(text, len(record) + nested):
         return
-    names = [name for name, _ in json.loads(text, object_pairs_hook=list, parse_int=str)]
+    try:
+        names = [name for name, _ in json.loads(text, object_pairs_hook=list, parse_int=str)]
+    except RecursionError as error:  # of which this reader allows some levels less
+        raise _too_deep(table, path, line) from error
     for name in record:
         if names.count(name) > 1:
             problem, remedy = f"the object has the key {name!r} twice.", "Give each value a key of its own."

@@ -671,7 +671,6 @@ class TestTheConnectionTest:
         [
             ({"bucket": "no-such-bucket"}, "NoSuchBucket"),
             ({"bucket": "no such bucket"}, "No bucket can have this name: check it in `bucket`"),
-            ({"bucket": "b" * 64}, "No bucket can have this name: check it in `bucket`"),
             ({}, "names no `bucket`"),
             ({"bucket": "b", "formt": "csv"}, "Did you mean `format`?"),
             ({"bucket": "b", "path": "{{NO}}"}, "NO"),

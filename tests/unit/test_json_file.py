@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import tracemalloc
+from sys import getrecursionlimit
 from typing import Any
 
 import pytest
@@ -67,6 +68,11 @@ class TestLines:
 
     def test_only_line_feeds_end_lines(self) -> None:
         assert read('{"a":"\u2028\x85"}\n', array=False) == [(1, {"a": '"\u2028\x85"'})]
+
+    def test_carriage_return_between_tokens_does_not_end_up_in_a_line(self) -> None:
+        content = '{"a":{"x":\r1},\r"b":["\\r",\r\r2]}\r\n'
+        assert read(content, array=False) == [(1, {"a": '{"x": 1}', "b": '["\\r", 2]'})]
+        assert rewritten(content, False, ("a", "b")) == '{"a":{"x": 1},"b":["\\r", 2]}\n'
 
     def test_empty_file_holds_no_records(self) -> None:
         assert read("", array=False) == read("\n\n", array=False) == read("\ufeff", array=False) == []
@@ -206,6 +212,29 @@ class TestArrays:
     def test_byte_that_is_no_utf8_is_refused_with_its_line(self) -> None:
         with pytest.raises(RecordError, match=r"x.json, line 2: byte 0xe9 is not UTF-8"):
             read(b'[{"a":1},\n{"a":"\xe9"}]', array=True)
+
+
+@pytest.mark.parametrize("repeats", ["", '"b":":", '], ids=["plain", "looks as if a key were repeated"])
+@pytest.mark.parametrize("array", [False, True], ids=["lines", "array"])
+def test_too_deeply_nested_record_is_refused_with_its_file_and_line(array: bool, repeats: str) -> None:
+    limit = getrecursionlimit()
+    # The levels that are left depend on the calls that lead here, and not every reader has the same.
+    refused = []
+    for levels in (*range(limit - 200, limit + 10), 100_000):
+        line = f'{{{repeats}"a":{"[" * levels}{"]" * levels}}}'
+        try:
+            read(f'[{{"a":1}},\n{line}]' if array else f'{{"a":1}}\n{line}\n', array)
+        except RecordError as error:
+            refused.append(error)
+    assert 11 < len(refused) < 200
+    assert {(error.table, error.file, error.line) for error in refused} == {("t", "x.json", 2)}
+    assert all(f"nested too deeply: Python reads about {limit:,} levels" in str(error) for error in refused)
+
+
+def test_too_deeply_nested_lines_are_not_let_through() -> None:
+    content = b'{"a":' + b"[" * 100_000 + b"]" * 100_000 + b"}\n"
+    (chunk,) = read_lines(io.BytesIO(content), "t", "x.json")
+    assert chunk.passed(("a",)) is None
 
 
 @pytest.mark.parametrize(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import sys
 from collections import Counter, OrderedDict, UserDict, defaultdict, namedtuple
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from datetime import date, datetime, time, timedelta, timezone
 from decimal import Decimal
 from enum import Enum, IntEnum, IntFlag
@@ -22,6 +22,7 @@ import pendulum
 import pytest
 
 from airflow_provider_s3dest.errors import RecordError
+from airflow_provider_s3dest.formats.values import MAX_LEVELS
 from tests.unit.tables import csv_of, fields_with_nulls, json_of
 
 
@@ -243,6 +244,15 @@ VALUES: list[tuple[Any, str | None, str]] = [
         '"2024-01-31T00:00:00.500000000"',
     ),
     (numpy.datetime64("NaT"), NULL, "null"),
+    (numpy.timedelta64(5, "ns"), "PT0.000000005S", '"PT0.000000005S"'),
+    (numpy.timedelta64(-1500, "ms"), "-PT1.5S", '"-PT1.5S"'),
+    (numpy.timedelta64(90, "m"), "PT1H30M", '"PT1H30M"'),
+    (numpy.timedelta64(3, "W"), "P21D", '"P21D"'),
+    (numpy.timedelta64(2, "25s"), "PT50S", '"PT50S"'),
+    (numpy.timedelta64(7, "as"), "PT0.000000000000000007S", '"PT0.000000000000000007S"'),
+    (numpy.timedelta64("NaT", "s"), NULL, "null"),
+    (numpy.ma.masked, NULL, "null"),
+    (numpy.ma.array([1, 2], mask=[0, 1]), "[1,null]", "[1,null]"),
     (numpy.array([[1, 2], [3, 4]]), "[[1,2],[3,4]]", "[[1,2],[3,4]]"),
     (numpy.array([0.1, numpy.nan], dtype="float32"), "[0.1,null]", "[0.1,null]"),
     (numpy.array(["2024-01-31"], dtype="M8[D]"), '["2024-01-31"]', '["2024-01-31"]'),
@@ -315,7 +325,7 @@ def test_one_wide_int_leaves_its_neighbours_as_they_are() -> None:
         (numpy.datetime64("20000-01-01"), "no rule for numpy.datetime64"),
         (numpy.datetime64("-0001-01-01"), "no rule for numpy.datetime64"),
         (pandas.Period("2024-01"), "no rule for pandas.Period"),
-        (numpy.ma.masked, "'--'"),
+        (numpy.timedelta64(1), "no rule for numpy.timedelta64"),
         ([1, {"x": object()}], "no rule for object"),
         ({"x": {1: 2}}, "the key 1 of a nested mapping is no string but int"),
         ({None: 2}, "the key None of a nested mapping is no string but NoneType"),
@@ -341,9 +351,29 @@ def test_first_bad_record_is_named_and_not_the_first_bad_column() -> None:
         csv_of([{"a": 1, "b": 1}, {"a": 1, "b": object()}, {"a": object(), "b": 1}])
 
 
+def _nested(levels: int, wrap: Callable[[Any], Any]) -> Any:
+    value: Any = 1
+    for _ in range(levels):
+        value = wrap(value)
+    return value
+
+
+@pytest.mark.parametrize(
+    "wrap",
+    [lambda value: [value], lambda value: {"a": value}, lambda value: Frozen(a=value)],
+    ids=["list", "dict", "mapping"],
+)
+def test_value_nested_deeper_than_can_be_written_is_refused_with_its_place(wrap: Callable[[Any], Any]) -> None:
+    for write in (csv_of, json_of):
+        assert "1" in write([{"a": 1}, {"a": _nested(MAX_LEVELS, wrap)}])
+        for levels in (MAX_LEVELS + 1, MAX_LEVELS + 2, 3000):
+            with pytest.raises(RecordError, match="record 1, column 'a': the value is nested more than 253 levels"):
+                write([{"a": 1}, {"a": _nested(levels, wrap)}])
+
+
 def test_value_that_holds_itself_is_refused_with_its_place() -> None:
     endless: list[Any] = []
     endless.append(endless)
     for write in (csv_of, json_of):
-        with pytest.raises(RecordError, match="record 0, column 'a'"):
+        with pytest.raises(RecordError, match=r"record 0, column 'a': .* or holds itself"):
             write([{"a": endless}])
