@@ -91,6 +91,10 @@ class RecordError(S3DestinationError, ValueError):
 class StagingError(S3DestinationError):
     """A staging path matches nothing, or a staged file can't be read at all."""
 
+    def __init__(self, message: str, *, final: bool = True) -> None:
+        self.final = final
+        super().__init__(message)
+
 
 class MissingExtraError(S3DestinationError):
     """An input needs a library that is not installed."""

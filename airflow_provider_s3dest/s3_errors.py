@@ -24,6 +24,8 @@ _WITH_FIELDS = (
 )
 """What a right to write is not enough for."""
 
+_NO_S3 = "This is no S3: check `endpoint_url` in the extra of the AWS connection."
+
 _WRONG_BUCKET_NAME = "No bucket can have this name: check it in `bucket`, `staging_path` or `state_path`."
 
 _REMEDIES = {
@@ -39,6 +41,8 @@ _REMEDIES = {
     "PermanentRedirect": "The bucket lies in another region: set `region`.",
     "AuthorizationHeaderMalformed": "The bucket lies in another region: set `region`.",
     "IllegalLocationConstraintException": "The bucket lies in another region: set `region`.",
+    "405": _NO_S3,
+    "MethodNotAllowed": _NO_S3,
     "NoSuchKey": "It is gone: was it deleted while the load ran?",
     "EntityTooLarge": "It is larger than S3 takes in one request: lower `batch_size_bytes`.",
     "InvalidArgument": "Check the fields that are sent along: acl, tags, metadata, encryption, storage_class.",
@@ -55,11 +59,20 @@ def explained(operation: str, bucket: str, key: str) -> Iterator[None]:
     :raises StoreError: in its place.
     """
     from botocore.exceptions import BotoCoreError, ClientError
+    from botocore.parsers import ResponseParserError
 
+    target = f"{operation} s3://{bucket}/{key}"
     try:
         yield
-    except (ClientError, BotoCoreError) as error:
+    except (ClientError, BotoCoreError, RecursionError) as error:
+        # Redirected, botocore asks where the bucket lies, is redirected, and asks again.
+        if "maximum recursion depth" in str(error):
+            raise StoreError(f"{target}: redirected without end. {_NO_S3}", final=True) from error
         raise store_error(error, operation, bucket, key) from error
+    except (KeyError, ResponseParserError) as error:
+        raise StoreError(
+            f"{target}: the answer is not S3's ({type(error).__name__} {error}). {_NO_S3}", final=True
+        ) from error
 
 
 def is_denied(code: str) -> bool:
@@ -80,7 +93,8 @@ def store_error(error: Exception, operation: str, bucket: str, key: str) -> Stor
     if str(getattr(error, "operation_name", "")).startswith("AssumeRole"):
         text = f"{target}: {one_line(error)} Check `role_arn` in the extra of the AWS connection."
         return StoreError(text, final=not is_passing(error))
-    code = str(response.get("Error", {}).get("Code", ""))
+    status = response.get("ResponseMetadata", {}).get("HTTPStatusCode", "")
+    code = str(response.get("Error", {}).get("Code") or status)
     message = str(response.get("Error", {}).get("Message", "")).rstrip(".")
     remedy, final = _remedy(code, operation)
     text = f"{target}: S3 answered {code}: {message}. {remedy}"

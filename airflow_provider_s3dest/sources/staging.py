@@ -243,6 +243,9 @@ class _Opened:
         self._stored.close()
         if isinstance(error, Exception) and (named := unpacking_error(error, self._file.path)):
             raise named from error
+        if isinstance(error, OSError):
+            problem = f"{self._file.path} can't be read: {error.strerror or error}. Another try may succeed."
+            raise StagingError(problem, final=False) from error
 
 
 def _matches(path: str, table: str | None, store_of: Callable[[str], Store]) -> Iterator[tuple[str, StagedFile]]:

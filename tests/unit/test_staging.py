@@ -285,6 +285,16 @@ class TestRefusals:
         with pytest.raises(StagingError, match=r"a.csv can't be opened: No such file or directory. Check that"):
             open_staged("t", listed["t"], None)
 
+    @pytest.mark.skipif(not os.path.exists("/proc/self/mem"), reason="needs a file that opens and can't be read")
+    @pytest.mark.parametrize("name", ["a.csv", "a.ndjson", "a.json", "a.csv.gz"])
+    def test_file_that_the_disk_does_not_give_is_named_and_may_be_read_by_another_try(
+        self, name: str, tmp_path: Path
+    ) -> None:
+        (tmp_path / name).symlink_to("/proc/self/mem")
+        with pytest.raises(StagingError, match=rf"{name} can't be read: Input/output error\. Another try") as refused:
+            staged_rows(tmp_path)
+        assert not refused.value.final
+
     def test_table_that_could_end_at_several_places_is_refused(self, tmp_path: Path) -> None:
         lay(tmp_path, "orders-1.csv", "order-items-1.csv")
         with pytest.raises(StagingError, match="as the table 'order' or 'order-items'"):

@@ -1,0 +1,80 @@
+"""What a user is told where something answers that is no S3, or S3 has a reason to refuse that he can mend."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from airflow_provider_s3dest.errors import StoreError
+from tests.integration.loading import load, load_staged, s3_state
+from tests.servers import Bucket
+from tests.servers.fault_proxy import Answer, FaultProxy, refused
+
+RECORDS = [{"n": 1}]
+TRIED_ONCE = {"retries": {"total_max_attempts": 1}}
+
+Job = Callable[[Bucket, Any], Any]
+
+JOBS: dict[str, Job] = {
+    "upload": lambda bucket, client: load(bucket, RECORDS, client=client),
+    "atomic": lambda bucket, client: load(bucket, RECORDS, client=client, atomic=True, state=s3_state(bucket, client)),
+    "listing": lambda bucket, client: load_staged(bucket, f"s3://{bucket.name}/in/", client=client),
+    "file": lambda bucket, client: load_staged(bucket, f"s3://{bucket.name}/in.csv", client=client),
+}
+
+
+@pytest.mark.parametrize("job", JOBS.values(), ids=JOBS)
+class TestAnEndpointThatIsNoS3:
+    """Is told of as such, and no retry comes after it."""
+
+    @pytest.mark.parametrize("status", [301, 405], ids=["redirects", "knows no such method"])
+    def test_by_its_status(self, moto_bucket: Bucket, moto_proxy: FaultProxy, job: Job, status: int) -> None:
+        moto_proxy.on_each(lambda request, send: Answer(status, {"Content-Type": "text/html"}, b"<html></html>"))
+
+        with pytest.raises(StoreError, match=r"s3://.* This is no S3: check `endpoint_url` in the extra") as failure:
+            job(moto_bucket, moto_proxy.client(**TRIED_ONCE))
+
+        assert failure.value.final
+
+    def test_by_an_answer_of_another_kind(self, moto_bucket: Bucket, moto_proxy: FaultProxy, job: Job) -> None:
+        moto_proxy.on_each(lambda request, send: Answer(200, {"Content-Type": "text/html"}, b"<html><p>hello</html>"))
+
+        with pytest.raises(StoreError, match=r"(This is no S3: check `endpoint_url`|S3 answered 500)"):
+            job(moto_bucket, moto_proxy.client(**TRIED_ONCE))
+
+
+@pytest.mark.parametrize(
+    ("code", "told"),
+    [
+        ("InvalidBucketName", "No bucket can have this name: check it in `bucket`, `staging_path` or `state_path`"),
+        ("ExpiredToken", "The session token has expired: renew it"),
+        ("RequestTimeTooSkewed", "Set the clock of the worker"),
+        ("KMS.NotFoundException", "check `sse_kms_key_id`"),
+        (
+            "AccessDenied",
+            "The credentials need s3:PutObject there. Where they are set, `tags` need s3:PutObjectTagging",
+        ),
+    ],
+)
+def test_a_refusal_that_no_retry_mends_says_what_to_check(
+    moto_bucket: Bucket, moto_proxy: FaultProxy, code: str, told: str
+) -> None:
+    moto_proxy.on("PutObject", refused(400, code))
+
+    with pytest.raises(StoreError) as failure:
+        load(moto_bucket, RECORDS, client=moto_proxy.client())
+
+    assert told in str(failure.value)
+    assert failure.value.final
+    assert len(moto_proxy.requests) == 1
+
+
+@pytest.mark.parametrize("name", ["has space", "arn:aws:s3:nothing", "x"])
+def test_a_name_that_no_bucket_has_is_blamed_on_the_bucket(moto_bucket: Bucket, name: str) -> None:
+    with pytest.raises(StoreError, match=r"check it in `bucket`|Check its name") as failure:
+        load(Bucket(name, moto_bucket.server), RECORDS)
+
+    assert "\n" not in str(failure.value)
+    assert failure.value.final
