@@ -69,7 +69,13 @@ class TestWhatTheSpecSays:
         assert S3DestinationHook().s3_hook(spec(**fields)).verify == verify
 
     def test_of_certificates_is_obeyed(self, moto_bucket: Bucket, connect_aws: ConnectAws) -> None:
-        load = {"records": [{"n": 1}], "table": "t", "bucket": moto_bucket.name, "path": "{{UUID}}", "format": "json"}
+        load: dict[str, Any] = {
+            "records": [{"n": 1}],
+            "table": "t",
+            "bucket": moto_bucket.name,
+            "path": "{{UUID}}",
+            "format": "json",
+        }
         with FaultProxy.before(moto_bucket.server, self_signed()) as proxy:
             connect_aws(proxy, verify=False)
 
@@ -148,10 +154,11 @@ class TestAConnectionThatMakesNoClient:
 
     def test_fails_the_task_for_good(self, monkeypatch: pytest.MonkeyPatch) -> None:
         connect(monkeypatch, {"profile_name": "nope"})
+        context: Any = {"ti": _TaskInstance()}
         operator = S3DestinationOperator(task_id="t", records=[{"n": 1}], table="t", spec=spec())
 
         with pytest.raises(AirflowFailException, match="'aws_default' makes no client: ProfileNotFound"):
-            operator.execute({"ti": _TaskInstance()})
+            operator.execute(context)
 
 
 class _TaskInstance:

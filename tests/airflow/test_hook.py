@@ -461,7 +461,7 @@ class TestALoad:
         connect_aws(moto_proxy)
         moto_bucket.write("in/people.ndjson", LINES)
 
-        def slow_records() -> Iterator[dict[str, Any]]:
+        def slow_records() -> Iterator[Any]:
             yield from RECORDS
             progress_lines.wait_for("Table slow_records: 3 records read, 0 encoded, 0 objects stored")
 
@@ -476,8 +476,13 @@ class TestALoad:
 
         load(S3DestinationHook(), moto_bucket, records=slow_records(), table="slow_records")
         moto_proxy.on_each(slow_server)
-        staged = {"staging_path": f"s3://{moto_bucket.name}/in/", "table": "slow_file"}
-        S3DestinationHook().load(**staged, bucket=moto_bucket.name, path=PATH, format="json")
+        S3DestinationHook().load(
+            staging_path=f"s3://{moto_bucket.name}/in/",
+            table="slow_file",
+            bucket=moto_bucket.name,
+            path=PATH,
+            format="json",
+        )
 
         assert {request.operation for request in moto_proxy.requests} == {"PutObject", "ListObjectsV2", "GetObject"}
         assert sorted(moto_bucket.objects("raw/").values()) == [LINES, LINES]

@@ -261,7 +261,9 @@ class TestRefused:
 
         error = self.failure(moto_bucket, client)
 
-        self.assert_names(error, moto_bucket, "Unable to locate credentials", "Check the AWS connection.")
+        self.assert_names(
+            error, moto_bucket, "Unable to locate credentials", "Set login and password of the AWS connection"
+        )
         assert error.final
 
     @pytest.mark.parametrize("code", ["SlowDown", "InternalError", "RequestTimeout"])

@@ -85,7 +85,7 @@ def test_lines_come_while_the_load_does_nothing(lines: Lines, caplog: pytest.Log
 def test_no_line_comes_after_the_end(
     lines: Lines, caplog: pytest.LogCaptureFixture, failure: type[BaseException] | None
 ) -> None:
-    with pytest.raises(failure) if failure else nullcontext(), Progress():  # type: ignore[arg-type]
+    with pytest.raises(failure) if failure else nullcontext(), Progress():
         assert lines.count.acquire(timeout=30)
         assert _threads()
         if failure:
