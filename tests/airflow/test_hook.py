@@ -681,15 +681,7 @@ class TestTheConnectionTest:
             ({"bucket": "b", "path": "{{NO}}"}, "NO"),
             ({"bucket": "b", "aws_conn_id": "nope"}, "there is no connection 'nope'"),
         ],
-        ids=[
-            "no such bucket",
-            "spaces in its name",
-            "too long a name",
-            "no bucket",
-            "misspelt",
-            "wrong path",
-            "no AWS connection",
-        ],
+        ids=["no such bucket", "spaces in its name", "no bucket", "misspelt", "wrong path", "no AWS connection"],
     )
     def test_tells_what_is_wrong(
         self,
