@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import logging
+import posixpath
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
+
+from airflow_provider_s3dest.errors import Fault, SpecError
+
+log = logging.getLogger(__name__)
 
 MAX_URIS = 1_000
 """Objects up to which a report lists their URIs; a longer list has no place in XCom."""
@@ -58,7 +64,46 @@ class LoadReport:
         }
 
     @classmethod
+    def merged(cls, reports: Iterable[LoadReport | Mapping[str, Any]]) -> LoadReport:
+        """Make one report of those of several loads, such as the mapped instances of one task.
+
+        :param reports: reports, or what :meth:`as_dict` gave, in order.
+        :raises SpecError: if there are none, or they are of more than one bucket.
+        """
+        parts = [report if isinstance(report, LoadReport) else cls.from_dict(report) for report in reports]
+        buckets = sorted({part.bucket for part in parts})
+        if len(buckets) != 1:
+            problem = f"are of the buckets {buckets}." if buckets else "are none."
+            raise SpecError([Fault("reports", problem, "Give the reports of loads to one bucket.")])
+        of_table: dict[str, list[TableReport]] = {}
+        for part in parts:
+            for name, table in part.tables.items():
+                of_table.setdefault(name, []).append(table)
+        objects = sum(part.objects for part in parts)
+        return cls(
+            records=sum(part.records for part in parts),
+            objects=objects,
+            bytes=sum(part.bytes for part in parts),
+            bucket=buckets[0],
+            tables={name: _merged(name, own) for name, own in of_table.items()},
+            uris=[uri for part in parts for uri in part.uris or ()] if objects <= MAX_URIS else None,
+        )
+
+    @classmethod
     def from_dict(cls, report: Mapping[str, Any]) -> LoadReport:
         """Read a report from what :meth:`as_dict` gave."""
         tables = {name: TableReport(**table) for name, table in report["tables"].items()}
         return cls(**{**report, "tables": tables})
+
+
+def _merged(name: str, parts: Sequence[TableReport]) -> TableReport:
+    if len({tuple(part.columns) for part in parts}) > 1:
+        log.warning("Table %s: its loads wrote different columns. Give `columns`, and all objects have the same.", name)
+    shared = posixpath.commonpath([part.prefix for part in parts])
+    return TableReport(
+        records=sum(part.records for part in parts),
+        objects=sum(part.objects for part in parts),
+        bytes=sum(part.bytes for part in parts),
+        columns=list(dict.fromkeys(column for part in parts for column in part.columns)),
+        prefix=shared and f"{shared}/",
+    )

@@ -26,6 +26,11 @@ class ObjectStorageStore:
         stream: IO[bytes] = _path(path).open("rb")
         return stream
 
+    def size(self, path: str) -> int | None:
+        found = _path(path)
+        size: int | None = found.fs.size(found.path)
+        return size
+
     def version(self, path: str) -> str:
         found = _path(path)
         return str(found.fs.ukey(found.path))

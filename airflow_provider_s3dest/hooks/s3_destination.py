@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import datetime, timezone
@@ -28,6 +29,7 @@ from airflow_provider_s3dest.progress import Progress
 from airflow_provider_s3dest.report import LoadReport
 from airflow_provider_s3dest.s3_errors import explained
 from airflow_provider_s3dest.sources.records import open_records, tables_of
+from airflow_provider_s3dest.sources.shards import split
 from airflow_provider_s3dest.sources.staging import open_staged, remove_staged, staged_tables, versions_of
 from airflow_provider_s3dest.sources.stores import LocalStore, S3Store, Store
 from airflow_provider_s3dest.sources.table import Table, check_columns
@@ -130,6 +132,40 @@ class S3DestinationHook(BaseHook):
         )
         identity = LoadIdentity.of_load_id(load_id or str(uuid4()))
         return self.deliver(arguments, identity, datetime.now(timezone.utc))
+
+    def list_shards(
+        self,
+        staging_path: str | os.PathLike[str] | Sequence[str | os.PathLike[str]],
+        shards: int,
+        *,
+        table: str | None = None,
+        columns: Sequence[str] | None = None,
+    ) -> list[dict[str, Any]]:
+        """Split staged files into shards of about the same number of bytes, for a mapped ``S3DestinationOperator``.
+
+        :param staging_path: a path or a list of paths, file, folder or glob.
+        :param shards: how many; fewer if there are fewer files, and one a table if there are more tables.
+        :param table: name of the table, unless ``{{TABLE}}`` in the staging path tells it.
+        :param columns: names of the columns to write, in order; by default those of all files of the table, where
+            CSV, Parquet and Arrow files tell them, for which each is opened.
+        :return: the arguments of each shard's load: ``staging_path``, ``table`` and, if they are known, ``columns``.
+        :raises SpecError: if path and table don't go together.
+        :raises StagingError: if a staging path matches nothing, or a file can't be read.
+
+        Example::
+
+            @task
+            def list_shards():
+                return S3DestinationHook().list_shards("s3://staging/{{TABLE}}/*.parquet", 8)
+
+
+            S3DestinationOperator.partial(
+                task_id="load", bucket="lake", path="raw/{{TABLE}}/{{UUID}}.csv", format="csv"
+            ).expand_kwargs(list_shards())
+        """
+        wanted = check_columns(columns)
+        found = staged_tables(staging_path, table, _Stores(self.get_conn()).of)
+        return [shard.arguments() for shard in split(found, shards, wanted)]
 
     def deliver(
         self,

@@ -178,14 +178,22 @@ def open_staged(
 
     :param target: what may be let through as it stands; None: nothing.
     """
-    if any(file.format in ("ndjson", "json") for file in files):
+    known = known_columns(name, files)
+    if known is None:
         passes = target is not None and target.format == "json"
         return table_of_stream(name, _all_chunks(name, files), wanted, passes=passes)
+    return table_of_known(name, known, _all_chunks(name, files, target, wanted or known), wanted)
+
+
+def known_columns(name: str, files: Sequence[StagedFile]) -> tuple[str, ...] | None:
+    """Ask the files of one table for their columns; None if a JSON file is among them, which tells them by record."""
+    if any(file.format in ("ndjson", "json") for file in files):
+        return None
     known: dict[str, None] = {}
     for file in files:
         with _Opened(file, name) as opened:
             known.update(dict.fromkeys(opened.header()))
-    return table_of_known(name, known, _all_chunks(name, files, target, wanted or tuple(known)), wanted)
+    return tuple(known)
 
 
 def _all_chunks(

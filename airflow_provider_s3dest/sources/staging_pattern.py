@@ -23,6 +23,12 @@ def has_wildcard(path: str) -> bool:
     return bool(_WILD.search(path))
 
 
+def literal_path(path: str) -> str:
+    """Write the path of a file as the staging path that matches this file alone."""
+    # On the disk a file is looked for by the name as it stands, before any wildcard is.
+    return _WILD.sub(r"[\g<0>]", path) if "://" in path else path
+
+
 @dataclass(frozen=True, slots=True)
 class StagingPattern:
     """A staging path, ready to be matched.

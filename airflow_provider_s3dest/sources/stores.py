@@ -7,7 +7,7 @@ import os
 import stat
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import IO, TYPE_CHECKING, Any, Protocol
+from typing import IO, TYPE_CHECKING, Any, NamedTuple, Protocol
 
 from airflow_provider_s3dest.errors import StagingError, StoreError
 from airflow_provider_s3dest.s3_errors import explained, store_error
@@ -29,6 +29,10 @@ class Store(Protocol):
 
     def open(self, path: str) -> IO[bytes]:
         """Open a file for reading; the reader can seek."""
+        ...
+
+    def size(self, path: str) -> int | None:
+        """Give the size in bytes of a file that was found here; None if the store doesn't tell."""
         ...
 
     def version(self, path: str) -> str:
@@ -66,11 +70,11 @@ class LocalStore:
             elif ((inside := os.stat(path)).st_dev, inside.st_ino) not in above:
                 yield from self._walk(path, above)
 
+    def size(self, path: str) -> int:
+        return _status(path).st_size
+
     def version(self, path: str) -> str:
-        try:
-            found = os.stat(path)
-        except OSError as error:
-            raise StagingError(f"{path} can't be read: {error.strerror}. Was it moved meanwhile?") from error
+        found = _status(path)
         return f"{found.st_ino}-{found.st_size}-{found.st_mtime_ns}"
 
     def remove(self, path: str, version: str) -> bool:
@@ -97,12 +101,24 @@ class LocalStore:
             ) from error
 
 
+def _status(path: str) -> os.stat_result:
+    try:
+        return os.stat(path)
+    except OSError as error:
+        raise StagingError(f"{path} can't be read: {error.strerror}. Was it moved meanwhile?") from error
+
+
+class _Found(NamedTuple):
+    etag: str
+    size: int
+
+
 class S3Store:
     """Objects of S3, by paths such as ``s3://bucket/key``, read with one boto3 client."""
 
     def __init__(self, client: BaseClient) -> None:
         self._client: Any = client
-        self._etags: dict[str, str] = {}
+        self._found: dict[str, _Found] = {}
 
     def is_file(self, path: str) -> bool:
         from botocore.exceptions import ClientError
@@ -112,11 +128,12 @@ class S3Store:
             return False
         with explained("HeadObject", bucket, key):
             try:
-                self._etags[path] = self._client.head_object(Bucket=bucket, Key=key)["ETag"]
+                answer = self._client.head_object(Bucket=bucket, Key=key)
             except ClientError as error:
                 if error.response["ResponseMetadata"].get("HTTPStatusCode") == 404:
                     return False
                 raise
+        self._found[path] = _Found(answer["ETag"], answer["ContentLength"])
         return True
 
     def below(self, folder: str) -> Iterator[str]:
@@ -126,11 +143,14 @@ class S3Store:
                 for item in page.get("Contents", ()):
                     if not item["Key"].endswith("/"):  # the marker of a folder, made by consoles
                         path = f"s3://{bucket}/{item['Key']}"
-                        self._etags[path] = item["ETag"]
+                        self._found[path] = _Found(item["ETag"], item["Size"])
                         yield path
 
+    def size(self, path: str) -> int:
+        return self._found[path].size
+
     def version(self, path: str) -> str:
-        return self._etags[path]
+        return self._found[path].etag
 
     def remove(self, path: str, version: str) -> bool:
         bucket, key = split(path)
@@ -146,7 +166,8 @@ class S3Store:
 
     def open(self, path: str) -> IO[bytes]:
         bucket, key = split(path)
-        return io.BufferedReader(S3Reader(self._client, bucket, key, self._etags.get(path)), 2**20)
+        found = self._found.get(path)
+        return io.BufferedReader(S3Reader(self._client, bucket, key, found and found.etag), 2**20)
 
 
 def split(path: str) -> tuple[str, str]:

@@ -603,6 +603,20 @@ class TestOtherStores:
                 staging_path=f"memory://bucket/{path}", table="t", bucket=moto_bucket.name, path=PATH, format="json"
             )
 
+    def test_are_split_into_shards_by_their_sizes(self, moto_bucket: Bucket, memory: MemoryFileSystem) -> None:
+        for name, size in {"a": 900, "b": 500, "c?": 300}.items():
+            memory.pipe(f"/bucket/in/{name}.ndjson", b'{"n":1}\n' * size)
+        hook = S3DestinationHook()
+
+        shards = hook.list_shards("memory://bucket/in/", 2, table="t")
+
+        assert [shard["staging_path"] for shard in shards] == [
+            ["memory://bucket/in/a.ndjson"],
+            ["memory://bucket/in/b.ndjson", "memory://bucket/in/c[?].ndjson"],
+        ]
+        reports = [hook.load(**shard, bucket=moto_bucket.name, path=PATH, format="json") for shard in shards]
+        assert LoadReport.merged(reports).records == 1700
+
     def test_of_a_scheme_that_nothing_provides_are_an_error_with_the_way_out(self, moto_bucket: Bucket) -> None:
         with pytest.raises(StagingError, match=r"nosuch://bucket/in/ can't be opened: .*Install the provider"):
             S3DestinationHook().load(

@@ -81,4 +81,5 @@ def test_the_example_dags_parse() -> None:
         "example_s3_destination",
         "example_s3_destination_staging",
         "example_s3_destination_nycflights",
+        "example_s3_destination_shards",
     }

@@ -31,6 +31,7 @@ def test_the_wheel_holds_types_licence_schema_and_example_dags(wheel: Path) -> N
         "airflow_provider_s3dest/destination_spec.schema.json",
         "airflow_provider_s3dest/example_dags/example_s3_destination.py",
         "airflow_provider_s3dest/example_dags/example_s3_destination_nycflights.py",
+        "airflow_provider_s3dest/example_dags/example_s3_destination_shards.py",
     } <= package
     outside = names - package
     assert all(".dist-info/" in name for name in outside)
@@ -68,5 +69,8 @@ def test_airflow_lists_the_example_dags_of_the_installed_wheel(wheel: Path, tmp_
         ),
         "example_s3_destination_nycflights": str(
             installed / "airflow_provider_s3dest/example_dags/example_s3_destination_nycflights.py"
+        ),
+        "example_s3_destination_shards": str(
+            installed / "airflow_provider_s3dest/example_dags/example_s3_destination_shards.py"
         ),
     }
