@@ -7,9 +7,10 @@ UV_VERSION := 0.13.9
 VENV := .venv
 VENV_2_11 := .venv-airflow-2.11
 VENV_DOCS := .venv-docs
+VENV_BENCH := .venv-bench
 UV := $(VENV)/bin/uv
 CHAOS = $(wildcard tests/model tests/chaos tests/system)
-CHECKED := airflow_provider_s3dest tests example_dags demo
+CHECKED := airflow_provider_s3dest tests example_dags demo bench
 
 # Airflow 2.11 stops at Python 3.12; where $(PYTHON) is later, an earlier one from the PATH serves.
 # A name on the PATH may be a shim that doesn't start, so each candidate is asked to run.
@@ -24,7 +25,7 @@ python_of = $(word 2,$(subst -, ,$(1)))
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help test test-system test-matrix chaos lint demo demo-ui docs schema pins clean
+.PHONY: help test test-system test-matrix chaos lint demo demo-ui bench docs schema pins clean
 
 help: ## Say what can be made
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -61,6 +62,9 @@ demo: $(VENV)/.installed ## Load five tables into an embedded S3 in a real DAG r
 demo-ui: $(VENV)/.installed ## Look around in Airflow's UI, with the demo's DAGs and its S3
 	@$(VENV)/bin/python -m demo ui
 
+bench: $(VENV_BENCH)/.installed ## Measure speed, memory, growth and scale-out, for docs/performance.md (SHORT=1: in five minutes)
+	@$(VENV_BENCH)/bin/python -m bench $(if $(SHORT),--short) $(ONLY)
+
 docs: $(VENV_DOCS)/.installed ## Build the documents as a site; a warning is an error
 	@$(VENV_DOCS)/bin/sphinx-build --quiet --fail-on-warning --keep-going -d build/docs-cache docs build/docs
 	@echo "==> build/docs/index.html"
@@ -71,12 +75,12 @@ schema: $(VENV)/.installed ## Write the JSON Schema of the destination spec anew
 	@echo "==> airflow_provider_s3dest/destination_spec.schema.json"
 
 pins: $(UV) ## Pin the requirements anew (UPGRADE=1: to the newest versions)
-	@for airflow in 3.3 3.1 2.11; do \
-		echo "==> requirements/airflow-$$airflow.txt"; \
+	@for environment in airflow-3.3 airflow-3.1 airflow-2.11 bench; do \
+		echo "==> requirements/$$environment.txt"; \
 		$(UV) pip compile --quiet --universal --python-version 3.10 --all-extras $(if $(UPGRADE),--upgrade) \
 			--no-emit-index-url --custom-compile-command "make pins" \
-			--output-file requirements/airflow-$$airflow.txt \
-			pyproject.toml requirements/airflow-$$airflow.in || exit 1; \
+			--output-file requirements/$$environment.txt \
+			pyproject.toml requirements/$$environment.in || exit 1; \
 	done
 	@echo "==> requirements/docs.txt"
 	@$(UV) pip compile --quiet --universal --python-version 3.10 $(if $(UPGRADE),--upgrade) \
@@ -84,7 +88,7 @@ pins: $(UV) ## Pin the requirements anew (UPGRADE=1: to the newest versions)
 		--output-file requirements/docs.txt requirements/docs.in
 
 clean: ## Remove the environments, builds and caches
-	@rm -rf $(VENV) $(VENV_2_11) $(VENV_DOCS) .venv-matrix .demo build dist .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	@rm -rf $(VENV) $(VENV_2_11) $(VENV_DOCS) $(VENV_BENCH) .venv-matrix .demo .bench build dist .mypy_cache .pytest_cache .ruff_cache .hypothesis
 	@find $(CHECKED) -name __pycache__ -type d -prune -exec rm -rf {} + 2>/dev/null || true
 
 $(UV):
@@ -104,6 +108,13 @@ $(VENV_2_11)/.installed: $(UV) requirements/airflow-2.11.txt pyproject.toml
 	@test -x $(VENV_2_11)/bin/python || $(PYTHON_2_11) -m venv $(VENV_2_11)
 	@$(UV) pip sync --quiet --python $(VENV_2_11)/bin/python requirements/airflow-2.11.txt
 	@$(UV) pip install --quiet --python $(VENV_2_11)/bin/python --no-deps --editable .
+	@touch $@
+
+$(VENV_BENCH)/.installed: $(UV) requirements/bench.txt pyproject.toml
+	@echo "==> $(VENV_BENCH): the development environment, and what is measured against"
+	@test -x $(VENV_BENCH)/bin/python || $(PYTHON) -m venv $(VENV_BENCH)
+	@$(UV) pip sync --quiet --python $(VENV_BENCH)/bin/python requirements/bench.txt
+	@$(UV) pip install --quiet --python $(VENV_BENCH)/bin/python --no-deps --editable .
 	@touch $@
 
 $(VENV_DOCS)/.installed: $(UV) requirements/docs.txt

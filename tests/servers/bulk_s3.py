@@ -10,6 +10,7 @@ from __future__ import annotations
 import io
 import json
 import multiprocessing
+import os
 import re
 import ssl
 import sys
@@ -89,7 +90,15 @@ def _serve(tells: Connection, certificate: Path, kept: Path) -> None:
     context = self_signed(certificate)
     listener.socket = context.wrap_socket(listener.socket, server_side=True, do_handshake_on_connect=False)
     tells.send(listener.server_port)
+    threading.Thread(target=_end_with_the_parent, daemon=True).start()
     listener.serve_forever()
+
+
+def _end_with_the_parent() -> None:
+    parent = multiprocessing.parent_process()
+    assert parent is not None
+    parent.join()
+    os._exit(1)
 
 
 class _Listener(ThreadingHTTPServer):

@@ -152,13 +152,14 @@ class Run:
     run_id: str
 
     @property
-    def _path(self) -> str:
+    def path(self) -> str:
+        """Where the REST API has the run."""
         return f"/dags/{self.dag_id}/dagRuns/{quote(self.run_id, safe='')}"
 
     @property
     def state(self) -> str:
         """The state of the run, such as ``success``."""
-        state: str = self.server.call("GET", self._path)["state"]
+        state: str = self.server.call("GET", self.path)["state"]
         return state
 
     def wait(self) -> str:
@@ -167,7 +168,7 @@ class Run:
 
     def task(self, task_id: str) -> dict[str, Any]:
         """Give the state of a task instance, its try_number, and the pid of the process that runs it."""
-        found: dict[str, Any] = self.server.call("GET", f"{self._path}/taskInstances/{task_id}")
+        found: dict[str, Any] = self.server.call("GET", f"{self.path}/taskInstances/{task_id}")
         return found
 
     def wait_for_task(self, task_id: str, state: str, try_number: int = 1) -> dict[str, Any]:
@@ -181,7 +182,7 @@ class Run:
 
     def set_task_state(self, task_id: str, state: str) -> None:
         """Mark a task instance, as the UI's buttons do."""
-        self.server.call("PATCH", f"{self._path}/taskInstances/{task_id}", {"new_state": state})
+        self.server.call("PATCH", f"{self.path}/taskInstances/{task_id}", {"new_state": state})
 
     def clear(self, task_ids: list[str] | None = None) -> None:
         """Clear all tasks of the run, or some, so that they run again."""
@@ -190,16 +191,16 @@ class Run:
 
     def delete(self) -> None:
         """Delete the run with all that Airflow knows of it."""
-        self.server.call("DELETE", self._path)
+        self.server.call("DELETE", self.path)
 
     def xcom(self, task_id: str, key: str = "return_value") -> Any:
         """Give what a task pushed."""
-        path = f"{self._path}/taskInstances/{task_id}/xcomEntries/{key}?deserialize=true"
+        path = f"{self.path}/taskInstances/{task_id}/xcomEntries/{key}?deserialize=true"
         return self.server.call("GET", path)["value"]
 
     def state_store(self, task_id: str) -> dict[str, dict[str, Any]]:
         """Give the entries of a task instance's state store, by key."""
-        path = f"{self._path}/taskInstances/{task_id}/state-store"
+        path = f"{self.path}/taskInstances/{task_id}/state-store"
         return {entry["key"]: entry for entry in self.server.call("GET", path)["task_state_store"]}
 
     def log(self, task_id: str, try_number: int = 1) -> str:
