@@ -61,7 +61,7 @@ def main() -> None:
     asked = parser.parse_args()
     if unknown := set(asked.parts) - set(_PARTS):
         parser.error(f"{', '.join(sorted(unknown))}: known are {', '.join(_PARTS)}")
-    only = f' ONLY="{" ".join(asked.parts)}"' if asked.parts else ""
+    only = f" ONLY='{' '.join(asked.parts)}'" if asked.parts else ""
     command = f"make bench{' SHORT=1' if asked.short else ''}{only}"
     with _server() as server:
         for part in asked.parts or (_DEFAULT_SHORT if asked.short else _DEFAULT):
@@ -74,7 +74,6 @@ def _server() -> Iterator[BulkS3]:
     """Run the S3 server, and let all that is started here lead to it, in an Airflow of its own."""
     with tempfile.TemporaryDirectory(prefix="bench-") as home, BulkS3.running() as server:
         os.environ["AIRFLOW_HOME"] = home
-        os.environ["AIRFLOW__CORE__UNIT_TEST_MODE"] = "False"
         connect(server.endpoint_url, server.access_key, server.secret_key, server.region, server.certificate)
         yield server
 

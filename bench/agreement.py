@@ -26,7 +26,7 @@ def difference(case: Case, target: Target) -> str:
     :param case: at its tiny size.
     :param target: a prefix of the kept bucket.
     """
-    wanted, found = _of_source(case.dataset, case.size), sorted(map(_key, _written(case, target.kept / target.prefix)))
+    wanted, found = source_keys(case.dataset, case.size), sorted(map(_key, _written(case, target.kept / target.prefix)))
     if len(wanted) != len(found):
         return f"{len(found):,} records for {len(wanted):,}"
     for one, other in zip(wanted, found, strict=True):
@@ -38,7 +38,8 @@ def difference(case: Case, target: Target) -> str:
 
 
 @cache
-def _of_source(dataset: str, size: str) -> list[str]:
+def source_keys(dataset: str, size: str) -> list[str]:
+    """Give the records of the source, spelled to be compared."""
     return sorted(map(_key, source(dataset, "dicts", size)))
 
 

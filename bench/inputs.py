@@ -71,7 +71,7 @@ def _write(folder: Path, dataset: str, count: int) -> None:
         table = _lineitem(folder, count)
         records = [_plain(record) for record in table.to_pylist()]
     else:
-        records = _mixed(count)
+        records = mixed(count)
         table = pa.Table.from_pylist(records)
     pq.write_table(table, folder / "0.parquet")
     _write_csv(folder / "0.csv", records)
@@ -96,7 +96,8 @@ def _plain(record: Mapping[str, Any]) -> Record:
     return {name: float(value) if isinstance(value, Decimal) else value for name, value in record.items()}
 
 
-def _mixed(rows: int) -> list[Record]:
+def mixed(rows: int) -> list[Record]:
+    """Make the nested, quoted, unicode set."""
     chance = random.Random(20260203)
     words = ["plain", "two words", "é日本", 'said "yes"', "a,b", "line\nbreak", "", "😀", "back\\slash", "tab\there"]
     begin = datetime(2026, 2, 3, tzinfo=timezone.utc)
