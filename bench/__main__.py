@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import signal
 import sys
 import tempfile
 import time
@@ -63,6 +64,7 @@ def main() -> None:
         parser.error(f"{', '.join(sorted(unknown))}: known are {', '.join(_PARTS)}")
     only = f" ONLY='{' '.join(asked.parts)}'" if asked.parts else ""
     command = f"make bench{' SHORT=1' if asked.short else ''}{only}"
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # so that the server ends, and its objects go
     with _server() as server:
         for part in asked.parts or (_DEFAULT_SHORT if asked.short else _DEFAULT):
             document.write(_PARTS[part](server, asked.short, _say), command)

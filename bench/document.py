@@ -9,6 +9,7 @@ from collections.abc import Iterable, Sequence
 from datetime import datetime, timezone
 from importlib.metadata import version
 from pathlib import Path
+from textwrap import fill
 
 PATH = Path(__file__).parents[1] / "docs" / "performance.md"
 
@@ -67,4 +68,5 @@ def _measured(command: str) -> str:
     packages = ", ".join(f"{name} {version(name)}" for name in _PACKAGES)
     cores = f"{os.cpu_count()} cores ({model[1] if model else platform.machine()})"
     day, python = datetime.now(timezone.utc).date(), platform.python_version()
-    return f"`{command}` on {day}, {cores}, {platform.system()}, Python {python}; {packages}."
+    text = f"`{command}` on {day}, {cores}, {platform.system()}, Python {python}; {packages}."
+    return fill(text, 120, break_long_words=False, break_on_hyphens=False)

@@ -7,7 +7,7 @@ from statistics import median
 from typing import Any
 
 from bench import inputs
-from bench.cases import FORMATS, Target
+from bench.cases import FORMATS, Case, Target
 from bench.contenders import ours
 from bench.document import number, table
 from bench.process import measured
@@ -87,5 +87,5 @@ def _columns(target: Target, count: int, format_: str) -> Callable[[], object]:
 
 def _warm(target: Target) -> list[inputs.Record]:
     records: list[inputs.Record] = inputs.source("lineitem", "dicts", "tiny")
-    ours.load(records, ours.spec_of(target, "json"))
+    ours.prepare_load(Case("lineitem", "dicts", "json", size="tiny"), records, target)()
     return records

@@ -19,10 +19,10 @@ import pyarrow.parquet as pq
 
 FOLDER = Path(__file__).parents[1] / ".bench" / "inputs"
 _ROWS = {
-    "lineitem": {"tiny": 5_000, "short": 30_000, "full": 150_000},
-    "mixed": {"tiny": 5_000, "short": 10_000, "full": 50_000},
+    "lineitem": {"tiny": 1_000, "short": 30_000, "full": 80_000},
+    "mixed": {"tiny": 1_000, "short": 10_000, "full": 25_000},
 }
-"""Records of each set: to compare what was written, for the short form, and for the full one."""
+"""Records of each set: to compare what is written and to warm up, for the short form, and for the full one."""
 
 KINDS = ("parquet", "csv", "ndjson")
 """Endings of staged files."""

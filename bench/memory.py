@@ -58,7 +58,7 @@ def memory_section(server: BulkS3, short: bool, say: Callable[[str], None]) -> s
 
 def _prepare(case: Case, batch: dict[str, Any], target: Target) -> Callable[[], object]:
     tiny = Case(case.dataset, case.source, case.format, size="tiny")
-    ours.load(tiny.input(), ours.spec_of(target, case.format))
+    ours.prepare_load(tiny, tiny.input(), target)()
     source = _repeated(case.input(), case.copies) if case.source == "dicts" else case.input()
     spec = ours.spec_of(target, case.format, **batch)
     return lambda: ours.load(source, spec)

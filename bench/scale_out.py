@@ -45,7 +45,7 @@ def scale_out_section(server: BulkS3, short: bool, say: Callable[[str], None]) -
 
 def _wall(airflow: AirflowServer, staged: Path, slots: int) -> float:
     airflow.wait_for_dag(_DAG)
-    airflow.call("PATCH", "/pools/default_pool", {"slots": slots, "include_deferred": False})
+    airflow.call("PATCH", "/pools/default_pool?update_mask=slots", {"slots": slots})
     conf = {"bucket": FORGOTTEN, "staging": str(staged), "records": _RECORDS, "shards": _SHARDS}
     run = airflow.trigger(_DAG, conf)
     if run.wait() != "success":

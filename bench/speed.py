@@ -156,7 +156,7 @@ def _prepare(case: Case, contender: str, target: Target) -> Callable[[], object]
     """Prepare a run whose contender has done a tiny one before, with the client that it goes on to use."""
     prepare = CONTENDERS[contender]
     if contender in TAKES_OBJECTS:
-        prepare(case, [b"warm"], replace(target, bucket=FORGOTTEN))()
+        prepare(case, [b"warm"] * 8, replace(target, bucket=FORGOTTEN))()
         return prepare(case, _objects(case, target), target)
     tiny = agreement.tiny(case)
     prepare(tiny, tiny.input(), replace(target, bucket=FORGOTTEN))()

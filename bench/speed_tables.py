@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from bench import agreement
 from bench.cases import Case, all_cases
 from bench.contenders import FLOOR, OTHERS, OURS
+from bench.contenders.others import NotPossible
 from bench.document import number, table
 from bench.inputs import rows
 from bench.speed import Entry, Results
@@ -16,6 +17,8 @@ _HEAD = """\
 CPU seconds / wall seconds / peak MB. The floor sends the same bytes, already encoded, with the same client. pandas and
 the standard library write into a buffer and call put_object, pandas as SqlToS3Operator does. All write objects of
 10,000 records, but duckdb, which writes one."""
+
+_NOT_POSSIBLE = f"{NotPossible.__name__}: "
 
 
 def targets_section(results: Results, size: str) -> str:
@@ -61,10 +64,10 @@ def _cell(results: Results, case: Case, name: str) -> str:
     entry = Entry(case, name)
     if entry in results:
         return f"{number(results.cpu(entry))} / {number(results.wall(entry))} / {results.peak(entry) / 1e6:,.0f}"
-    return "differs" if (agreement.tiny(case), name) in results.refused else "-"
+    wrong = results.refused.get((agreement.tiny(case), name), _NOT_POSSIBLE)
+    return "-" if _NOT_POSSIBLE in wrong else "differs"
 
 
 def _refusals(results: Results) -> Iterator[str]:
     for (case, name), wrong in results.refused.items():
-        told = wrong.splitlines()[0].replace("bench.contenders.others.NotPossible: ", "")
-        yield f"- {name}, {case}: {told[:120]}"
+        yield f"- {name}, {case}: {wrong.splitlines()[0].rpartition(_NOT_POSSIBLE)[2][:120]}"

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Iterator
 from itertools import islice
 from typing import Any
 
-from bench.cases import OBJECT_RECORDS, Case, Target
+from bench.cases import Case, Target
 from bench.inputs import as_json
 
 Run = Callable[[], object]
@@ -40,7 +40,7 @@ def prepare_standard_library(case: Case, source: Any, target: Target) -> Run:
     def run() -> None:
         records = iter(_records(case, source))
         number = 0
-        while batch := list(islice(records, OBJECT_RECORDS)):
+        while batch := list(islice(records, case.object_records)):
             _put(case, target, number, encoded(batch).encode())
             number += 1
 
@@ -59,7 +59,7 @@ def _records(case: Case, source: Any) -> Iterator[dict[str, Any]]:
         if case.source == "parquet":
             import pyarrow.parquet as pq
 
-            for batch in pq.ParquetFile(path).iter_batches(OBJECT_RECORDS):
+            for batch in pq.ParquetFile(path).iter_batches(case.object_records):
                 yield from (_json_ready(record) for record in batch.to_pylist())
             continue
         with open(path, encoding="utf-8", newline="") as file:
@@ -108,18 +108,18 @@ def _frames(case: Case, source: Any) -> Iterator[Any]:
     import pandas as pd
 
     if case.source == "dicts":
-        for begin in range(0, len(source), OBJECT_RECORDS):
-            yield pd.DataFrame(source[begin : begin + OBJECT_RECORDS])
+        for begin in range(0, len(source), case.object_records):
+            yield pd.DataFrame(source[begin : begin + case.object_records])
         return
     for path in source:
         if case.source == "csv":
-            yield from pd.read_csv(path, dtype=str, keep_default_na=False, chunksize=OBJECT_RECORDS)
+            yield from pd.read_csv(path, dtype=str, keep_default_na=False, chunksize=case.object_records)
         elif case.source == "ndjson":
-            yield from pd.read_json(path, lines=True, convert_dates=False, chunksize=OBJECT_RECORDS)
+            yield from pd.read_json(path, lines=True, convert_dates=False, chunksize=case.object_records)
         else:
             frame = pd.read_parquet(path)
-            for begin in range(0, len(frame), OBJECT_RECORDS):
-                yield frame.iloc[begin : begin + OBJECT_RECORDS]
+            for begin in range(0, len(frame), case.object_records):
+                yield frame.iloc[begin : begin + case.object_records]
 
 
 def prepare_polars(case: Case, source: Any, target: Target) -> Run:
@@ -141,7 +141,7 @@ def prepare_polars(case: Case, source: Any, target: Target) -> Run:
         return pl.scan_csv(source, infer_schema=False) if case.source == "csv" else pl.scan_ndjson(source)
 
     def run() -> None:
-        parts = pl.PartitionBy(f"{target.url}/", max_rows_per_file=OBJECT_RECORDS, approximate_bytes_per_file=None)
+        parts = pl.PartitionBy(f"{target.url}/", max_rows_per_file=case.object_records, approximate_bytes_per_file=None)
         packed: Any = {"compression": "gzip"} if case.gzip else {}
         if case.format == "csv":
             frame().sink_csv(parts, storage_options=options, **packed)

@@ -133,13 +133,13 @@ class _Discarded:
 
 def prepare_encode(case: Case, source: Any, target: Target) -> Callable[[], object]:
     """Prepare to encode alone."""
-    spec = spec_of(target, case.format, case.gzip)
+    spec = spec_of(target, case.format, case.gzip, batch_size=case.object_records)
     return lambda: encode(source, spec)
 
 
 def prepare_load(case: Case, source: Any, target: Target) -> Callable[[], object]:
     """Prepare the whole load."""
-    spec = spec_of(target, case.format, case.gzip)
+    spec = spec_of(target, case.format, case.gzip, batch_size=case.object_records)
     return lambda: load(source, spec)
 
 
