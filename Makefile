@@ -62,7 +62,7 @@ demo: $(VENV)/.installed ## Load five tables into an embedded S3 in a real DAG r
 demo-ui: $(VENV)/.installed ## Look around in Airflow's UI, with the demo's DAGs and its S3
 	@$(VENV)/bin/python -m demo ui
 
-bench: $(VENV_BENCH)/.installed ## Measure speed, memory, growth and scale-out, for docs/performance.md (SHORT=1: in five minutes)
+bench: $(VENV_BENCH)/.installed ## Measure speed, growth and scale-out, and write docs/performance.md (SHORT=1: less; ONLY=memory)
 	@$(VENV_BENCH)/bin/python -m bench $(if $(SHORT),--short) $(ONLY)
 
 docs: $(VENV_DOCS)/.installed ## Build the documents as a site; a warning is an error
