@@ -6,6 +6,7 @@ from typing import Protocol
 
 from isal import isal_zlib
 
+from airflow_provider_s3dest.formats.arrow_lane import ArrowLane
 from airflow_provider_s3dest.formats.csv import CsvEncoder
 from airflow_provider_s3dest.formats.encoding import Encoder
 from airflow_provider_s3dest.formats.json import JsonEncoder
@@ -38,8 +39,9 @@ class Uncompressed:
 def encoder_for(spec: DestinationSpec, table: str, columns: tuple[str, ...]) -> Encoder:
     """Give the encoder of one table."""
     if spec.format == "csv":
-        return CsvEncoder(table, columns, spec.csv.delimiter, spec.csv.skip_header)
-    return JsonEncoder(table, columns)
+        csv = spec.csv
+        return ArrowLane(CsvEncoder(table, columns, csv.delimiter, csv.skip_header), "csv", columns, csv.delimiter)
+    return ArrowLane(JsonEncoder(table, columns), "json", columns)
 
 
 def passing_for(spec: DestinationSpec) -> Wanted:

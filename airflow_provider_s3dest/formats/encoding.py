@@ -20,19 +20,20 @@ class Encoded:
     :param data: the bytes of all records.
     :param records: number of the records.
     :param sizes: gives the bytes of each record; asked for only where a batch ends within the chunk.
+    :param known_ends: where each record ends, if that is known beforehand; ``sizes`` is then not asked.
     """
 
-    data: bytes
+    data: bytes | memoryview
     records: int
     sizes: Callable[[], Iterable[int]]
-    _ends: Sequence[int] | None = None
+    known_ends: Sequence[int] | None = None
 
     @property
     def ends(self) -> Sequence[int]:
         """Where each record ends: record ``i`` is ``data[ends[i - 1]:ends[i]]``."""
-        if self._ends is None:
-            self._ends = list(accumulate(self.sizes()))
-        return self._ends
+        if self.known_ends is None:
+            self.known_ends = list(accumulate(self.sizes()))
+        return self.known_ends
 
 
 NOTHING = Encoded(b"", 0, tuple)

@@ -6,8 +6,10 @@ from collections.abc import Iterator
 from typing import Any
 
 from airflow_provider_s3dest.errors import Fault, SpecError
-from airflow_provider_s3dest.sources.arrow import BATCH_RECORDS, column_values, import_pyarrow, unique_names
-from airflow_provider_s3dest.sources.table import Columns, Places
+from airflow_provider_s3dest.sources.arrow import unique_names
+from airflow_provider_s3dest.sources.arrow_chunk import ArrowChunk, ArrowValues, chunk_rows
+from airflow_provider_s3dest.sources.arrow_import import import_pyarrow
+from airflow_provider_s3dest.sources.table import Places
 
 
 def is_pandas(value: Any) -> bool:
@@ -15,7 +17,7 @@ def is_pandas(value: Any) -> bool:
     return type(value).__module__.partition(".")[0] == "pandas" and hasattr(value, "columns")
 
 
-def open_pandas(frame: Any, table: str) -> tuple[tuple[str, ...], Iterator[Columns]]:
+def open_pandas(frame: Any, table: str) -> tuple[tuple[str, ...], Iterator[ArrowChunk]]:
     """Open a pandas frame: its column names and its chunks.
 
     An index that has a name is a column, behind the others; one that has none is no data and is left out.
@@ -35,15 +37,12 @@ def open_pandas(frame: Any, table: str) -> tuple[tuple[str, ...], Iterator[Colum
         problem = f"table {table!r} has no form in Arrow: {error}."
         raise SpecError([Fault("records", problem, "Hand over columns that each have one type.")]) from error
 
-    def chunks() -> Iterator[Columns]:
-        for start in range(0, len(plain), BATCH_RECORDS):
-            part, places = typed.slice(start, BATCH_RECORDS), Places(start)
-            rows = plain.iloc[start : start + BATCH_RECORDS]
-            values = {
-                name: _objects(rows[name]) if name in objects else column_values(part.column(name), name, places, table)
-                for name in names
-            }
-            yield Columns(values, places, len(rows))
+    def chunks() -> Iterator[ArrowChunk]:
+        rows = chunk_rows(len(names))
+        for start in range(0, len(plain), rows):
+            part, places = plain.iloc[start : start + rows], Places(start)
+            values = {name: _objects(part[name]) for name in objects}
+            yield ArrowChunk(ArrowValues(typed.slice(start, rows), values, places, table), places, len(part))
 
     return tuple(names), chunks()
 

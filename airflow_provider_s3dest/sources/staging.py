@@ -13,7 +13,7 @@ from typing import Any, Protocol
 from airflow_provider_s3dest import path_template
 from airflow_provider_s3dest.errors import Fault, SpecError, StagingError, short
 from airflow_provider_s3dest.sources import json_file
-from airflow_provider_s3dest.sources.arrow import ArrowFile
+from airflow_provider_s3dest.sources.arrow_file import ArrowFile
 from airflow_provider_s3dest.sources.compression import SUFFIXES, unpacked, unpacking_error
 from airflow_provider_s3dest.sources.csv_file import CsvFile
 from airflow_provider_s3dest.sources.passing import Wanted
@@ -201,7 +201,9 @@ def _all_chunks(
 ) -> Iterator[Any]:
     for file in files:
         with _Opened(file, name) as opened:
-            if isinstance(opened, CsvFile) and target == Wanted("csv", opened.delimiter):
+            if isinstance(opened, ArrowFile) or (
+                isinstance(opened, CsvFile) and target == Wanted("csv", opened.delimiter)
+            ):
                 yield from opened.chunks(columns)
             else:
                 yield from opened.chunks()

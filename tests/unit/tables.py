@@ -7,9 +7,11 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+from airflow_provider_s3dest.formats.arrow_lane import arrow_encoder
 from airflow_provider_s3dest.formats.csv import CsvEncoder
 from airflow_provider_s3dest.formats.encoding import Encoder
 from airflow_provider_s3dest.formats.json import JsonEncoder
+from airflow_provider_s3dest.sources.arrow_chunk import ArrowChunk
 from airflow_provider_s3dest.sources.passing import Passed
 from airflow_provider_s3dest.sources.records import open_records
 from airflow_provider_s3dest.sources.staging import open_staged, staged_tables
@@ -27,13 +29,22 @@ def read_chunks(table: Table) -> Iterator[Chunk]:
 
 
 def written(table: Table, format_: str, delimiter: str = ",", skip_header: bool = False) -> bytes:
-    """Encode a whole table, header included."""
+    """Encode a whole table, header included; what is Arrow data in both lanes, which must write the same."""
     encoder: Encoder
     if format_ == "csv":
         encoder = CsvEncoder(table.name, table.columns, delimiter, skip_header)
     else:
         encoder = JsonEncoder(table.name, table.columns)
-    return encoder.header + b"".join(encoder.encode(chunk).data for chunk in read_chunks(table))
+    content = bytearray(encoder.header)
+    for chunk in read_chunks(table):
+        encoded = encoder.encode(chunk)
+        content += encoded.data
+        if isinstance(chunk, ArrowChunk) and len(chunk) and table.columns:
+            by_column = arrow_encoder(format_, table.columns, delimiter).encode(chunk)
+            assert bytes(by_column.data) == encoded.data
+            assert by_column.records == encoded.records
+            assert [*by_column.ends] == [*encoded.ends]
+    return bytes(content)
 
 
 def csv_of(records: Any, columns: tuple[str, ...] | None = None, delimiter: str = ",") -> str:

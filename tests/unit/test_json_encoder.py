@@ -66,7 +66,7 @@ def test_any_json_value_reads_back_the_same(records: list[dict[str, Any]]) -> No
     encoded = JsonEncoder("t", ("a", "b")).encode(Rows(records, Places(0)))
     begin, read = 0, []
     for end in encoded.ends:
-        read.append(json.loads(encoded.data[begin:end]))
+        read.append(json.loads(bytes(encoded.data[begin:end])))
         begin = end
     assert begin == len(encoded.data)
     # By their spelling, since to Python 1 is 1.0 and True.

@@ -65,11 +65,11 @@ _same_kind = st.one_of(
 
 
 def _json(chunk: Rows) -> bytes:
-    return JsonEncoder("t", ("a", "b")).encode(chunk).data
+    return bytes(JsonEncoder("t", ("a", "b")).encode(chunk).data)
 
 
 def _csv(chunk: Rows, delimiter: str = ",") -> bytes:
-    return CsvEncoder("t", ("a", "b"), delimiter, skip_header=True).encode(chunk).data
+    return bytes(CsvEncoder("t", ("a", "b"), delimiter, skip_header=True).encode(chunk).data)
 
 
 @given(_records | _same_kind)
