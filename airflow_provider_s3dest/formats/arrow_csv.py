@@ -30,7 +30,7 @@ class ArrowCsv:
     def __init__(self, columns: tuple[str, ...], delimiter: str) -> None:
         self._columns, self._delimiter = columns, delimiter
         self._null = '""' if len(columns) == 1 else ""
-        self._special = (delimiter, '"', "\n", "\r", "\ufeff")
+        self._special = [character.encode() for character in (delimiter, '"', "\n", "\r", "\ufeff")]
 
     def encode(self, chunk: ArrowChunk) -> Encoded:
         """Encode the records of a chunk.
@@ -70,15 +70,15 @@ class ArrowCsv:
 
     def _quoted(self, texts: Any) -> Any:
         """Put quotes around the texts that need them."""
-        data = arrow_text.content(texts)
-        found = [special for special in self._special if special[0].encode()[:1] in data and special.encode() in data]
-        needed = np.diff(arrow_text.offsets(texts)) == 0
+        data, bounds = arrow_text.content(texts), arrow_text.offsets(texts)
+        found = [special for special in self._special if special[0] in data and special in data]
+        needed = bounds[1:] == bounds[:-1]
         for special in found:
-            needed |= pc.match_substring(texts, special).fill_null(False).to_numpy(zero_copy_only=False)
+            needed[arrow_text.holders(data, special, bounds)] = True
         if not needed.any():
             return texts
         mask = pc.and_(pa.array(needed), texts.is_valid())
         quoted = texts.filter(mask)
-        if '"' in found:
+        if b'"' in found:
             quoted = pc.replace_substring(quoted, '"', '""')
         return pc.replace_with_mask(texts, mask, pc.binary_join_element_wise('"', quoted, '"', ""))

@@ -26,6 +26,8 @@ _DAY = 86_400
 _DIGITS = {"s": 0, "ms": 3, "us": 6, "ns": 9}
 """Decimal digits of a second, by the name of the unit."""
 
+_TABLED_INTS = range(10_000)
+
 _TABLED_DAYS = range(-25_567, 47_482)
 """The years 1900 to 2099."""
 
@@ -61,7 +63,9 @@ def plain_text(array: Any) -> Any:
         if not content(texts).isascii():
             texts.validate(full=True)
         return texts
-    if types.is_integer(kind) or types.is_boolean(kind) or types.is_null(kind):
+    if types.is_integer(kind):
+        return _tabled(array, _TABLED_INTS, pa.int64()) or array.cast(pa.string())
+    if types.is_boolean(kind) or types.is_null(kind):
         return array.cast(pa.string())
     if types.is_decimal(kind):
         texts = array.cast(pa.string())
@@ -102,6 +106,18 @@ def offsets(texts: Any) -> Any:
     return _view(found, np.int32, texts.offset, len(texts) + 1) if len(texts) else np.zeros(1, np.int32)
 
 
+def holders(data: bytes, character: bytes, bounds: Any) -> Any:
+    """Tell which texts hold a character, by their places.
+
+    :param data: the texts end to end.
+    :param bounds: where the texts begin, and where the last ends.
+    """
+    begins = np.flatnonzero(np.frombuffer(data, np.uint8) == character[0])
+    if len(character) > 1:
+        begins = begins[[data.startswith(character, begin) for begin in begins.tolist()]]
+    return np.searchsorted(bounds, begins + bounds[0], "right") - 1
+
+
 def encoded(lines: Any) -> Encoded:
     """Make what was encoded of an array of lines, each of which is a record and ends with its line end."""
     _, ends, data = lines.buffers()
@@ -121,20 +137,25 @@ def _is_slow(kind: Any) -> bool:
 
 
 def _dates(array: Any) -> Any:
-    bounds = pc.min_max(array.view(pa.int32()))
-    first, last = bounds["min"].as_py(), bounds["max"].as_py()
-    if first is None:
-        return array.cast(pa.string())
-    if first < _FIRST_DAY or last > _LAST_DAY:
+    days = array.view(pa.int32())
+    bounds = pc.min_max(days)
+    if (bounds["min"].as_py() or 0) < _FIRST_DAY or (bounds["max"].as_py() or 0) > _LAST_DAY:
         return None
-    if first in _TABLED_DAYS and last in _TABLED_DAYS:
-        return _days().take(pc.subtract(array.view(pa.int32()), _TABLED_DAYS.start))
-    return array.cast(pa.string())
+    return _tabled(days, _TABLED_DAYS, pa.date32()) or array.cast(pa.string())
+
+
+def _tabled(numbers: Any, table: range, kind: Any) -> Any:
+    """Spell numbers by a table of those that are usual; None if one is not in it."""
+    bounds = pc.min_max(numbers)
+    first, last = bounds["min"].as_py(), bounds["max"].as_py()
+    if first not in table or last not in table:
+        return None
+    return _spelled(table, kind).take(pc.subtract(numbers, table.start) if table.start else numbers)
 
 
 @cache
-def _days() -> Any:
-    return pa.array(_TABLED_DAYS, pa.int32()).view(pa.date32()).cast(pa.string())
+def _spelled(numbers: range, kind: Any) -> Any:
+    return pa.array(numbers, pa.int64() if kind == pa.int64() else pa.int32()).view(kind).cast(pa.string())
 
 
 def _moments(array: Any) -> Any:

@@ -17,6 +17,9 @@ from airflow_provider_s3dest.sources.compression import unpacking_error
 _HELD_BYTES = 32 * 1024 * 1024
 """Bytes of a row group, as stored, that are read at once; of a larger one, each column is read piece by piece."""
 
+_REPEATING_BYTES = 2
+"""Stored bytes of a text, at most, by which a column of texts shows that it repeats a few of them."""
+
 _LEAST_PIECE = 16 * 1024
 
 _CONTINUED = b"\xff\xff\xff\xff"  # how a stream begins since Arrow 0.15; older ones end in another way
@@ -79,16 +82,35 @@ class ArrowFile:
             for number, path in enumerate(paths)
             if not names.isdisjoint(accumulate(path.split("."), "{}.{}".format))
         ]
+        repeating = {paths[leaf] for leaf in leaves if paths[leaf] in names and self._is_variable(paths[leaf])}
         stored, row_bytes = 0, 0.0
         for number in range(metadata.num_row_groups):
             group = metadata.row_group(number)
             parts = [group.column(leaf) for leaf in leaves]
             stored = max(stored, sum(part.total_compressed_size for part in parts))
             row_bytes = max(row_bytes, sum(part.total_uncompressed_size for part in parts) / max(1, group.num_rows))
-        file = self._parquet
-        if stored > _HELD_BYTES:
-            file = _open_parquet(self._stream, metadata, max(_LEAST_PIECE, _HELD_BYTES // len(leaves)))
+            repeating.difference_update(
+                part.path_in_schema
+                for part in parts
+                if part.total_uncompressed_size > _REPEATING_BYTES * part.num_values
+            )
+        buffer_size = max(_LEAST_PIECE, _HELD_BYTES // len(leaves)) if stored > _HELD_BYTES else 0
+        file = _open_parquet(self._stream, metadata, buffer_size, sorted(repeating))
         yield from file.iter_batches(chunk_rows(len(names), row_bytes), columns=sorted(names), use_threads=False)
+
+    def _is_variable(self, name: str) -> bool:
+        types, kind = import_pyarrow().types, self._schema.field(name).type
+        return any(
+            is_one(kind)
+            for is_one in (
+                types.is_string,
+                types.is_large_string,
+                types.is_string_view,
+                types.is_binary,
+                types.is_large_binary,
+                types.is_binary_view,
+            )
+        )
 
     @contextmanager
     def _naming_the_file(self) -> Iterator[None]:
@@ -103,13 +125,16 @@ class ArrowFile:
             ) from error
 
 
-def _open_parquet(stream: IO[bytes], metadata: Any = None, buffer_size: int = 0) -> Any:
+def _open_parquet(
+    stream: IO[bytes], metadata: Any = None, buffer_size: int = 0, as_dictionaries: Sequence[str] = ()
+) -> Any:
     from pyarrow.parquet import ParquetFile
 
     # Read-ahead would hold whole row groups in memory.
     return ParquetFile(
         import_pyarrow().PythonFile(stream, "r"),
         metadata=metadata,
+        read_dictionary=list(as_dictionaries),
         buffer_size=buffer_size,
         pre_buffer=False,
         page_checksum_verification=True,
