@@ -44,9 +44,10 @@ def distinct(array: Any) -> tuple[Any, Any]:
     if types.is_run_end_encoded(kind):
         return distinct(pc.run_end_decode(array))
     if types.is_dictionary(kind):
-        if 0 < len(array.dictionary) <= len(array):
-            return array.dictionary, array.indices
-        return array.dictionary_decode(), None
+        members = array.dictionary
+        if 0 < len(members) <= len(array):
+            return members, array.indices
+        return (members.cast(pa.string()) if is_text(kind.value_type) else members).take(array.indices), None
     if len(array) > _SAMPLE and _is_slow(kind) and pc.count_distinct(array[:_SAMPLE]).as_py() <= _FEW:
         return distinct(array.dictionary_encode())
     return array, None
@@ -64,7 +65,7 @@ def plain_text(array: Any) -> Any:
             texts.validate(full=True)
         return texts
     if types.is_integer(kind):
-        return _tabled(array, _TABLED_INTS, pa.int64()) or array.cast(pa.string())
+        return _integers(array)
     if types.is_boolean(kind) or types.is_null(kind):
         return array.cast(pa.string())
     if types.is_decimal(kind):
@@ -79,8 +80,16 @@ def plain_text(array: Any) -> Any:
 
 def float_text(array: Any) -> Any:
     """Spell floats of 64 or 32 bits as JSON does, what is not finite as ``null``; None for other types."""
-    widths = {pa.float64(): np.float64, pa.float32(): np.float32}
-    return _floats(array, _numbers(array, widths[array.type])) if array.type in widths else None
+    if types.is_float32(array.type):
+        array = array.cast(pa.string()).cast(pa.float64())  # the double of the same shortest text
+    if not types.is_float64(array.type):
+        return None
+    text = orjson.dumps(_numbers(array, np.float64), option=orjson.OPT_SERIALIZE_NUMPY).translate(None, b"[]")
+    # Before the comma of each value stood those of others.
+    commas = np.flatnonzero(np.frombuffer(text, np.uint8) == ord(","))
+    commas -= np.arange(len(commas))
+    text = text.replace(b",", b"")
+    return _texts_of(array, text, np.append(commas, len(text)))
 
 
 def is_text(kind: Any) -> bool:
@@ -138,18 +147,26 @@ def _is_slow(kind: Any) -> bool:
 
 def _dates(array: Any) -> Any:
     days = array.view(pa.int32())
-    bounds = pc.min_max(days)
-    if (bounds["min"].as_py() or 0) < _FIRST_DAY or (bounds["max"].as_py() or 0) > _LAST_DAY:
+    first, last = _bounds(days)
+    if first < _FIRST_DAY or last > _LAST_DAY:
         return None
-    return _tabled(days, _TABLED_DAYS, pa.date32()) or array.cast(pa.string())
+    is_tabled = first in _TABLED_DAYS and last in _TABLED_DAYS
+    return _tabled(days, _TABLED_DAYS, pa.date32()) if is_tabled else array.cast(pa.string())
+
+
+def _integers(array: Any) -> Any:
+    first, last = _bounds(array)
+    is_tabled = first in _TABLED_INTS and last in _TABLED_INTS
+    return _tabled(array, _TABLED_INTS, pa.int64()) if is_tabled else array.cast(pa.string())
+
+
+def _bounds(numbers: Any) -> tuple[int, int]:
+    bounds = pc.min_max(numbers)
+    return bounds["min"].as_py() or 0, bounds["max"].as_py() or 0
 
 
 def _tabled(numbers: Any, table: range, kind: Any) -> Any:
-    """Spell numbers by a table of those that are usual; None if one is not in it."""
-    bounds = pc.min_max(numbers)
-    first, last = bounds["min"].as_py(), bounds["max"].as_py()
-    if first not in table or last not in table:
-        return None
+    """Spell numbers by a table of those that are usual."""
     return _spelled(table, kind).take(pc.subtract(numbers, table.start) if table.start else numbers)
 
 
@@ -190,20 +207,12 @@ def _moments(array: Any) -> Any:
 def _numbers(array: Any, width: Any) -> Any:
     """Give the numbers of an array, zero where it has none."""
     if array.null_count:
-        array = array.fill_null(pa.scalar(0).cast(array.type))
+        array = array.view(pa.from_numpy_dtype(width)).fill_null(0)
     return _view(array.buffers()[1], width, array.offset, len(array))
 
 
 def _view(buffer: Any, width: Any, start: int, size: int) -> Any:
     return np.frombuffer(buffer, width, size, start * np.dtype(width).itemsize)
-
-
-def _floats(array: Any, values: Any) -> Any:
-    data = orjson.dumps(values, option=orjson.OPT_SERIALIZE_NUMPY)
-    text = data.translate(None, b"[],")
-    # Before the comma of each value stood the bracket, and the commas of others.
-    commas = np.flatnonzero(np.frombuffer(data, np.uint8) == ord(","))
-    return _texts_of(array, text, np.append(commas - np.arange(1, len(commas) + 1), len(text)))
 
 
 def _texts_of(array: Any, text: bytes, ends: Any) -> Any:

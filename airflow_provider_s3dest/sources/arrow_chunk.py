@@ -10,8 +10,8 @@ from airflow_provider_s3dest.sources.arrow_import import import_pyarrow
 from airflow_provider_s3dest.sources.arrow_values import column_values
 from airflow_provider_s3dest.sources.table import Columns, Places
 
-CHUNK_RECORDS = 10_000
-"""Records in a chunk of Arrow data, at most: what is made of them stays near the processor."""
+CHUNK_RECORDS = 32_768
+"""Records in a chunk of Arrow data, at most: of fewer, each step on a column would cost more than its records."""
 
 CHUNK_BYTES = 8 * 1024 * 1024
 """Bytes of a chunk of Arrow data, at most, unless one record is larger."""

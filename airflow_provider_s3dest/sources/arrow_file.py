@@ -37,6 +37,7 @@ class ArrowFile:
         pyarrow = import_pyarrow()
         self._stream, self._table, self._path = stream, table, path
         self._parquet: Any = None
+        self._faults = (pyarrow.ArrowException, OSError, ValueError)
         self._batches: Callable[[], Iterator[Any]]
         with self._naming_the_file():
             if parquet:
@@ -116,7 +117,7 @@ class ArrowFile:
     def _naming_the_file(self) -> Iterator[None]:
         try:
             yield
-        except (import_pyarrow().ArrowException, OSError, ValueError) as error:
+        except self._faults as error:
             if isinstance(error, OSError) and error.errno is not None:  # of the disk; Arrow's own have no number
                 raise
             remedy = "Stage it again, whole, or under the right ending."
