@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
@@ -44,7 +45,7 @@ def unique_names(names: Sequence[str], table: str, path: str | None = None) -> l
 
     :raises SpecError: if two are.
     """
-    twice = sorted({name for name in names if names.count(name) > 1})
+    twice = sorted(name for name, count in Counter(names).items() if count > 1)
     if twice:
         where = f"table {table!r}" + (f", {path}" if path else "")
         raise SpecError([Fault("records", f"{where} has the columns {twice} twice.", "Give each a name of its own.")])

@@ -2,18 +2,29 @@
 
 from __future__ import annotations
 
-from datetime import date, datetime, timedelta, timezone
+import io
+import random
+from collections.abc import Sequence
+from datetime import date, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
+import pyarrow.parquet
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from airflow_provider_s3dest.errors import RecordError, StagingError
+from airflow_provider_s3dest.formats.arrow_lane import FEW_RECORDS, ArrowLane
+from airflow_provider_s3dest.formats.csv import CsvEncoder
+from airflow_provider_s3dest.formats.json import JsonEncoder
+from airflow_provider_s3dest.sources import arrow_file
+from airflow_provider_s3dest.sources.arrow_chunk import CHUNK_BYTES, ArrowChunk
 from airflow_provider_s3dest.sources.records import open_records
-from tests.unit.tables import written
+from airflow_provider_s3dest.sources.table import Table
+from tests.unit.tables import put, read_chunks, staged_rows, staged_table, written
 
-UTC = timezone.utc
 MOMENTS = st.datetimes()
 
 
@@ -62,9 +73,9 @@ SCALARS: list[tuple[pa.DataType, st.SearchStrategy[Any]]] = [
     (pa.duration("us"), st.timedeltas(timedelta(days=-9999), timedelta(days=9999))),
     *((kind, TEXTS) for kind in (pa.string(), pa.large_string(), pa.string_view())),
     (pa.binary(), st.binary(max_size=4)),
-    (pa.map_(pa.string(), pa.int64()), st.dictionaries(TEXTS, st.integers(0, 9), max_size=2).map(lambda m: [*m.items()])),
+    (pa.map_(pa.string(), pa.int64()), st.dictionaries(TEXTS, st.integers(0, 9), max_size=2).map(dict.items).map(list)),
 ]  # fmt: skip
-NAMES = st.lists(st.sampled_from(["", 'a "\u00e9\ufeff', "x\n"]), min_size=1, max_size=2, unique=True)
+NAMES = ["", 'a "\u00e9\ufeff', "x\n"]
 
 
 @st.composite
@@ -86,7 +97,7 @@ def as_lists(array: pa.Array, draw: st.DrawFn) -> pa.Array:
 
 
 def as_structs(array: pa.Array, draw: st.DrawFn) -> pa.Array:
-    names = draw(NAMES)
+    names = draw(st.lists(st.sampled_from(NAMES), min_size=1, max_size=2, unique=True))
     absent = pa.array(draw(st.lists(st.booleans(), min_size=len(array), max_size=len(array))))
     return pa.StructArray.from_arrays([array] * len(names), names, mask=absent)
 
@@ -118,11 +129,12 @@ def test_lanes_write_the_same_bytes(columns: list[pa.Array], names: list[str], d
     same_in_both_lanes(pa.table({name: array.slice(0, size) for name, array in pairs}), delimiter)
 
 
+EACH_TYPE = pytest.mark.parametrize(("kind", "values"), SCALARS, ids=[str(kind) for kind, _ in SCALARS])
+
+
+@EACH_TYPE
 @settings(derandomize=True, max_examples=25, deadline=None)
-@given(st.data())
-@pytest.mark.parametrize(
-    ("kind", "values"), SCALARS, ids=lambda case: str(case) if isinstance(case, pa.DataType) else ""
-)
+@given(data=st.data())
 def test_lanes_write_the_same_bytes_of_each_type(
     kind: pa.DataType, values: st.SearchStrategy[Any], data: st.DataObject
 ) -> None:
@@ -130,14 +142,98 @@ def test_lanes_write_the_same_bytes_of_each_type(
     same_in_both_lanes(pa.table({"x": array}), data.draw(st.sampled_from(",;T0-.")))
 
 
-@pytest.mark.parametrize(
-    ("kind", "values"), SCALARS, ids=lambda case: str(case) if isinstance(case, pa.DataType) else ""
-)
-def test_values_that_repeat_are_written_like_others(kind: pa.DataType, values: st.SearchStrategy[Any]) -> None:
-    @settings(derandomize=True, max_examples=3, deadline=None)
-    @given(st.lists(st.none() | values, min_size=1, max_size=6))
-    def check(few: list[Any]) -> None:
-        array = pa.array(few * 400, kind)
-        same_in_both_lanes(pa.table({"x": array, "y": array.slice(1)} if len(few) == 0 else {"x": array, "n": array}))
+@EACH_TYPE
+@settings(derandomize=True, max_examples=3, deadline=None)
+@given(data=st.data())
+def test_values_that_repeat_are_written_like_others(
+    kind: pa.DataType, values: st.SearchStrategy[Any], data: st.DataObject
+) -> None:
+    few = data.draw(st.lists(st.none() | values, min_size=1, max_size=6))
+    same_in_both_lanes(pa.table({"x": pa.array(few * 400, kind), "n": list(range(len(few) * 400))}))
 
-    check()
+
+def lanes(table: Table) -> list[ArrowLane]:
+    csv, json = CsvEncoder("t", table.columns, ",", skip_header=True), JsonEncoder("t", table.columns)
+    return [ArrowLane(csv, "csv", table.columns), ArrowLane(json, "json", table.columns)]
+
+
+class OnlyArrow(ArrowChunk):
+    """A chunk that gives no Python values."""
+
+    def column(self, name: str) -> Sequence[Any]:
+        raise AssertionError(f"column {name} was asked for as Python values")
+
+
+def test_usual_types_never_become_python_values() -> None:
+    days = pa.array(range(FEW_RECORDS), pa.int32()).cast(pa.date32())
+    columns = {"a": range(FEW_RECORDS), "b": ['x,"'] * FEW_RECORDS, "c": days, "d": days.cast(pa.timestamp("us"))}
+    table = open_records("t", pa.table({name: pa.array(values) for name, values in columns.items()}), None)
+    (chunk,) = read_chunks(table)
+    assert isinstance(chunk, ArrowChunk)
+    for lane in lanes(table):
+        assert lane.encode(OnlyArrow(chunk.values, chunk.places, len(chunk))).records == FEW_RECORDS
+
+
+@pytest.mark.parametrize("records", [FEW_RECORDS - 1, FEW_RECORDS + 1])
+def test_value_that_can_not_be_written_is_told_with_its_place_whatever_the_size_of_its_chunk(records: int) -> None:
+    moments = pa.array([0] * (records - 1) + [10**17], pa.timestamp("s"))
+    table = open_records("t", pa.table({"n": range(records), "x": moments}), None)
+    (chunk,) = read_chunks(table)
+    for lane in lanes(table):
+        with pytest.raises(RecordError, match="can't be written exactly") as refused:
+            lane.encode(chunk)
+        assert (refused.value.table, refused.value.index, refused.value.column) == ("t", records - 1, "x")
+
+
+def test_chunks_are_bounded_by_bytes_unless_one_record_is_larger() -> None:
+    long = "x" * (CHUNK_BYTES // 4)
+    table = pa.table({"x": ["a"] * 1000 + [long] * 9 + [long * 5] + ["b"] * 1000})
+    chunks = list(read_chunks(open_records("t", table, None)))
+    sizes = [sum(map(len, chunk.column("x"))) for chunk in chunks]
+    assert sum(map(len, chunks)) == 2010
+    assert all(size <= CHUNK_BYTES or len(chunk) == 1 for size, chunk in zip(sizes, chunks, strict=True))
+    assert [chunk.places.start for chunk in chunks] == [sum(map(len, chunks[:n])) for n in range(len(chunks))]
+
+
+@pytest.mark.parametrize("kind", [pa.string_view(), pa.list_(pa.string_view())], ids=str)
+def test_memory_that_slices_share_does_not_count_for_each(kind: pa.DataType) -> None:
+    text = "x" * 100
+    array = pa.array([[text] if pa.types.is_list(kind) else text] * (CHUNK_BYTES // 100), kind)
+    chunks = list(read_chunks(open_records("t", pa.table({"x": array}), None)))
+    assert len(chunks) <= 8
+
+
+class TestParquet:
+    def test_texts_that_repeat_and_row_groups_that_are_large_read_the_same(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        flags = ["é,", None, "", "b"] * 5000
+        table = pa.table(
+            {"flag": flags, "raw": [b"\x00", b"\xff"] * 10_000, "n": range(20_000), "list": [["a"]] * 20_000}
+        )
+        pa.parquet.write_table(table, tmp_path / "x.parquet", row_group_size=9000)
+        whole = {format_: written(staged_table(tmp_path), format_) for format_ in ("csv", "json")}
+        assert whole["csv"] == written(open_records("t", table, None), "csv")
+        monkeypatch.setattr(arrow_file, "_HELD_BYTES", 1000)
+        assert {format_: written(staged_table(tmp_path), format_) for format_ in whole} == whole
+
+    def test_columns_that_are_not_wanted_are_not_read(self, tmp_path: Path) -> None:
+        out = io.BytesIO()
+        noise = random.Random(1).randbytes(3000)
+        table = pa.table({"a": [1, 2], "a.b": [3, 4], "s": [{"b": 5}, {"b": 6}], "noise": [noise, noise[::-1]]})
+        options = {
+            "use_dictionary": False,
+            "write_statistics": False,
+            "write_page_checksum": True,
+            "compression": "none",
+        }
+        pa.parquet.write_table(table, out, **options)
+        damaged = bytearray(out.getvalue())
+        damaged[damaged.index(noise)] ^= 0xFF
+        put(tmp_path / "x.parquet", bytes(damaged))
+        assert staged_rows(tmp_path, ("s", "z", "a")) == [
+            {"s": {"b": 5}, "z": None, "a": 1},
+            {"s": {"b": 6}, "z": None, "a": 2},
+        ]
+        with pytest.raises(StagingError, match="can't be read"):
+            staged_rows(tmp_path)
