@@ -8,8 +8,8 @@ from __future__ import annotations
 import math
 import re
 from base64 import b64encode
-from collections.abc import Callable, Mapping, Sequence
-from datetime import date, datetime, time, timedelta
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from datetime import date, datetime, time, timedelta, timezone
 from decimal import Decimal
 from enum import Enum
 from itertools import chain, repeat
@@ -21,6 +21,9 @@ import msgspec
 import orjson
 
 from airflow_provider_s3dest.errors import short
+
+NESTED_KINDS = frozenset({list, tuple, dict})
+"""Types whose members orjson encodes by itself."""
 
 _INT64 = range(-(2**63), 2**64)
 """The ints that orjson encodes by itself."""
@@ -34,6 +37,9 @@ _WIDE_INT = 10**_DIGITS_BY_STR
 OWN_RULES = orjson.OPT_PASSTHROUGH_DATETIME | orjson.OPT_PASSTHROUGH_SUBCLASS | orjson.OPT_PASSTHROUGH_DATACLASS
 """Options with which orjson encodes by itself only what it encodes after our rules; it asks for all else."""
 
+
+_DATES = frozenset({date, time, datetime})
+_OFFSETS = frozenset({None, timezone.utc})
 
 _BREAK = orjson.Fragment(b"\n")
 """A line end between two values, which stands nowhere else in JSON on one line."""
@@ -60,12 +66,12 @@ def plain(value: Any) -> Any:
         >>> plain({"at": datetime(2024, 1, 31, 12), "price": Decimal("1.10")})
         {'at': '2024-01-31T12:00:00', 'price': '1.10'}
     """
-    kind = type(value)
-    if kind in _CONVERSIONS:
-        return _CONVERSIONS[kind](value)
-    for base, conversion in _BASES:
+    conversion = _CONVERSIONS.get(type(value))
+    if conversion is not None:
+        return conversion(value)
+    for base, convert in _BASES:
         if isinstance(value, base):
-            return conversion(value)
+            return convert(value)
     return _foreign(value)
 
 
@@ -84,13 +90,29 @@ def json_bytes(value: Any) -> bytes:
         raise
 
 
-def json_lines(values: Sequence[Any]) -> list[bytes] | None:
-    """Encode values as JSON, each for itself, in one step; None if that can't be done."""
+def json_lines(values: Sequence[Any]) -> str | None:
+    """Encode values as JSON, one a line, in one step; None if that can't be done."""
     try:
         array = orjson.dumps(list(chain.from_iterable(zip(values, repeat(_BREAK)))), plain, OWN_RULES)
     except orjson.JSONEncodeError:  # such as an int of more than 64 bits
         return None
-    return array[1 : -len(b",\n]")].split(b",\n,")
+    return array[1 : -len(b",\n]")].decode().replace(",\n,", "\n")
+
+
+def options_for(rows: Sequence[Mapping[str, Any]]) -> int:
+    """Give the options with which orjson encodes records after our rules: by itself as much as it can."""
+    if _DATES.isdisjoint(map(type, rows[0].values())):
+        return OWN_RULES
+    values = list(chain.from_iterable(row.values() for row in rows))
+    kinds = set(map(type, values))
+    # What is in a container would have to be looked at too. Of an offset, orjson leaves the seconds out.
+    if kinds.isdisjoint(NESTED_KINDS) and (datetime not in kinds or _OFFSETS.issuperset(_offsets(values))):
+        return OWN_RULES & ~orjson.OPT_PASSTHROUGH_DATETIME
+    return OWN_RULES
+
+
+def _offsets(values: Iterable[Any]) -> set[Any]:
+    return {value.tzinfo for value in values if type(value) is datetime}
 
 
 def csv_text(value: Any) -> str | None:
@@ -112,9 +134,6 @@ def csv_text(value: Any) -> str | None:
 
 def csv_texts(values: Sequence[Any], kinds: set[type]) -> list[str | None]:
     """Turn the values of a column, whose types are given, into the texts of CSV fields as :func:`csv_text` does."""
-    if kinds <= _NESTED:
-        texts = [line.decode() for line in json_lines(values) or map(json_bytes, values)]
-        return [None if value is None else text for value, text in zip(values, texts, strict=True)]
     one = kinds - {type(None)}
     text = _TEXTS.get(one.pop(), csv_text) if len(one) == 1 else csv_text
     return [None if value is None else text(value) for value in values]
@@ -167,7 +186,8 @@ def _decimal(value: Decimal) -> str | None:
 
 def _decimal_text(value: Decimal) -> str:
     if value.is_finite():
-        return format(value, "f")
+        text = Decimal.__str__(value)  # quicker than format, which is needed where this has an exponent
+        return format(value, "f") if "E" in text or "e" in text else text
     return "NaN" if value.is_nan() else _float_text(float(value))
 
 
@@ -282,9 +302,6 @@ _BASES: tuple[tuple[Any, Callable[[Any], Any]], ...] = (
 """Conversions of subclasses, the narrower before the wider."""
 
 
-_NESTED = frozenset({list, tuple, dict, type(None)})
-
-
 def _raw_text(value: msgspec.Raw) -> str | None:
     """Spell a staged JSON value as a CSV field: strings without quotes, all else as it stands."""
     text = bytes(value).decode()
@@ -301,6 +318,7 @@ _TEXTS: dict[type, Callable[[Any], str | None]] = {
     int: _int_text,
     float: _float_text,
     Decimal: _decimal_text,
+    **{kind: _CONVERSIONS[kind] for kind in (datetime, date, time, timedelta, bytes, UUID)},
     msgspec.Raw: _raw_text,
     orjson.Fragment: lambda value: orjson.dumps(value).decode(),
     **dict.fromkeys((list, tuple, dict), lambda value: json_bytes(value).decode()),

@@ -202,14 +202,16 @@ def _chosen(table: str, known: tuple[str, ...], wanted: tuple[str, ...] | None) 
 
 
 def _shape(rows: Sequence[Any]) -> tuple[str, ...] | None:
-    if set(map(type, rows)) != {dict} or len(set(map(len, rows))) != 1:
+    if set(map(type, rows)) != {dict}:
         return None
     names: tuple[str, ...] = tuple(rows[0])
     if set(map(type, names)) - {str}:
         return None
-    # All first keys, all second keys and so on: quicker than the keys of each record.
-    same = (keys.count(name) == len(rows) for name, keys in zip(names, zip(*rows, strict=True), strict=True))
-    return names if all(same) else None
+    keys: list[str] = []
+    for row in rows:
+        keys += row
+    # All keys in one list: quicker to compare than those of each record.
+    return names if keys == [*names] * len(rows) else None
 
 
 def chunks_of(records: Iterable[Any]) -> Iterator[Rows]:
