@@ -107,7 +107,7 @@ class CsvFile:
         """Let through what may pass, and parse the rest."""
         open_record: Block | None = None
         for read in self._blocks:
-            block = open_record.with_more(read) if open_record else read
+            block = self._more(open_record, read) if open_record else read
             open_record = None
             found = csv_records(block.data, self.delimiter.encode(), width)
             if found is None:
@@ -115,6 +115,8 @@ class CsvFile:
                 continue
             passed, rest = found
             if len(passed):
+                if block is read and not rest and not passed.spans_lines:
+                    read.lines = len(passed)
                 yield passed
             if rest:
                 open_record = block.after(len(block.data) - len(rest))
@@ -122,6 +124,14 @@ class CsvFile:
                     raise self._never_closed(open_record.first_line)
         if open_record:
             yield from self._parse_block(open_record)
+
+    def _more(self, open_record: Block, following: Block) -> Block:
+        """Add to an open record at least as much again, so that a long field is not looked at over and over."""
+        pieces, size = [open_record.data, following.data], len(following.data)
+        while size < len(open_record.data) and (block := next(self._blocks, None)):
+            pieces.append(block.data)
+            size += len(block.data)
+        return Block(b"".join(pieces), open_record.first_line)
 
     def _parse_block(self, block: Block) -> Iterator[_Parsed]:
         if '"' in block.text:

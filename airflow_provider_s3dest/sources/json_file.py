@@ -33,11 +33,14 @@ class JsonLines:
         self._block, self._table, self._path = block, table, path
 
     def passed(self, columns: tuple[str, ...]) -> Passed | None:
-        """Give the lines as they stand, if a target that wants JSON would write them no other way."""
+        """Give the lines as a target that wants JSON would write them, if that can be told without reading each."""
         try:
-            return json_lines(self._block.data, len(columns))
+            passed = json_lines(self._block.data, columns)
         except RecursionError:  # the line is named by whoever reads the records
             return None
+        if passed:
+            self._block.lines = len(passed)
+        return passed
 
     @cached_property
     def rows(self) -> Rows:

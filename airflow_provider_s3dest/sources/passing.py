@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from itertools import repeat
+from functools import lru_cache
+from operator import itemgetter
+from typing import Any
 
 import msgspec
+import orjson
 
 _BOM = b"\xef\xbb\xbf"
 
@@ -28,90 +31,154 @@ class Passed:
     """A chunk of records that are encoded already.
 
     :param data: whole records, each of which ends with a line end.
+    :param spans_lines: whether line ends in quotes are part of a record.
     """
 
     data: bytes
     records: int
-    _measured: bytes
-    """The same with other bytes in place of the line ends inside of records."""
+    spans_lines: bool = False
 
     def __len__(self) -> int:
         return self.records
 
     def sizes(self) -> Iterator[int]:
         """Give the bytes of each record."""
-        return (len(line) + 1 for line in self._measured[:-1].split(b"\n"))
+        data = self.data
+        if self.spans_lines:
+            pieces = data.split(b'"')
+            pieces[1::2] = [piece.replace(b"\n", b" ") for piece in pieces[1::2]]
+            data = b'"'.join(pieces)
+        return (len(line) + 1 for line in data[:-1].split(b"\n"))
 
 
-class _AnyObject(msgspec.Struct):
-    """A JSON object, whatever its keys."""
+def json_lines(data: bytes, columns: tuple[str, ...]) -> Passed | None:
+    """See whether lines are JSON objects, one a line, that each have just these columns.
 
-
-_OBJECTS = msgspec.json.Decoder(_AnyObject)
-
-
-def json_lines(data: bytes, columns: int) -> Passed | None:
-    """See whether lines are JSON objects, one a line, that may stand as they are.
-
-    That there are as many keys as columns is seen by the number of colons alone: lines of flat objects that are all
-    alike pass, and what is nested, lacks a key or has another is looked at record by record. Where two such lines make
-    up for each other they pass too, each with all of its values.
+    Lines that have them in this order, with no blanks between, pass as they stand. In others the order and the blanks
+    are put right, and the values keep their own spelling.
 
     :param data: whole lines in UTF-8.
+    :return: the records; None if they are to be looked at one by one.
     """
+    lines = _lines_of(columns)
+    if lines is None:
+        return None
     if not data.endswith(b"\n"):
         data += b"\n"
-    records = data.count(b"\n")
-    # A line that begins with a brace and ends with one holds whole objects; as many as there are lines, one each.
-    if not data.startswith(b"{") or data.count(b"\n{") != records - 1 or data.count(b"}\n") != records or b"\r" in data:
-        return None
-    if data.count(b'":') != records * columns:
-        return None
     try:
-        objects = _OBJECTS.decode_lines(data)
-    except msgspec.MsgspecError:
+        records = lines.decode_lines(data)
+    except (msgspec.MsgspecError, UnicodeDecodeError):
         return None
-    return Passed(data, records, data) if len(objects) == records else None
+    written = _ENCODER.encode_lines(records)
+    if written != data and not _is_same(data, written, len(records)):
+        return None
+    return Passed(written, len(records))
+
+
+def _is_same(data: bytes, written: bytes, records: int) -> bool:
+    """Say whether lines hold what was written of them: an object each, with no key twice."""
+    # A line that begins with a brace and ends with one holds whole objects; as many as there are lines, one each.
+    whole = data.startswith(b"{") and data.count(b"\n{") == records - 1 and data.count(b"}\n") == records
+    # Of a key that is there twice one was written.
+    return whole and data.count(b'":') == written.count(b'":') and not any(blank in data for blank in _BEFORE_COLON)
+
+
+_BEFORE_COLON = (b" :", b"\t:", b"\r")
+_ENCODER = msgspec.json.Encoder()
+
+_MAX_STRUCT_COLUMNS = 1_000
+"""Columns up to which records are decoded as structs, in which a key out of order is looked for from column to column."""
+
+
+@lru_cache(maxsize=1)
+def _lines_of(columns: tuple[str, ...]) -> msgspec.json.Decoder[Any] | None:
+    """Give a decoder of objects that have just these columns, whose values are left as they are."""
+    as_written = all(msgspec.json.encode(name) == orjson.dumps(name) for name in columns)
+    if not 0 < len(columns) <= _MAX_STRUCT_COLUMNS or not as_written:
+        return None
+    names = {f"column_{position}": name for position, name in enumerate(columns)}
+    record = msgspec.defstruct(
+        "Record", [(field, msgspec.Raw) for field in names], rename=names, forbid_unknown_fields=True, gc=False
+    )
+    return msgspec.json.Decoder(record)
 
 
 def csv_records(data: bytes, delimiter: bytes, columns: int) -> tuple[Passed, bytes] | None:
     """See whether text is CSV records of so many fields, with nothing that the target has otherwise.
 
     :param data: text in UTF-8 that begins with a record, and ends at a line end or where the file ends.
+    :param delimiter: one character.
     :return: the records, and the rest: the beginning of a record that goes on behind the text. None if the records are
         to be looked at one by one.
     """
-    if b"\r" in data or _BOM in data:
+    if b"\r" in data or (not data.isascii() and _BOM in data) or len(delimiter) > 1:
         return None
     rest = b""
-    if b'"' in data:
-        pieces = data.split(b'"')
-        if not len(pieces) % 2:  # the last quoted field is still open
-            begin = len(data) - len(pieces[-1]) - 1
-            cut = data.rfind(b"\n", 0, begin) + 1
-            while data.count(b'"', 0, cut) % 2:
-                cut = data.rfind(b"\n", 0, cut - 1) + 1
-            data, rest = data[:cut], data[cut:]
-            pieces = data.split(b'"')
-        outside, inside = pieces[::2], pieces[1::2]
-        # A quoted field stands between delimiters or line ends; between two quotes that stand for one is nothing.
-        edges = {piece[:1] for piece in outside[1:]} | {piece[-1:] for piece in outside[:-1]}
-        if not edges <= {b"", delimiter, b"\n"}:
-            return None
-        skeleton = b"".join(outside)
-        measured = data
-        if any(b"\n" in piece for piece in inside):
-            pieces[1::2] = [piece.replace(b"\n", b" ") for piece in inside]
-            measured = b'"'.join(pieces)
-    else:
-        skeleton = measured = data
+    pieces = _at_quotes(data)
+    if not len(pieces) % 2:  # the last quoted field is still open
+        cut = _end_of_whole_records(data)
+        data, rest = data[:cut], data[cut:]
+        pieces = _at_quotes(data)
     if not data:
-        return Passed(b"", 0, b""), rest
-    if not data.endswith(b"\n"):
-        if rest:
-            return None
-        data, measured, skeleton = data + b"\n", measured + b"\n", skeleton + b"\n"
-    lines = skeleton[:-1].split(b"\n")
-    if set(map(bytes.count, lines, repeat(delimiter))) != {columns - 1} or (columns == 1 and b"" in lines):
+        return Passed(b"", 0), rest
+    bare = _without_quoted(pieces, delimiter)
+    if bare is None or (rest and not data.endswith(b"\n")):
         return None
-    return Passed(data, len(lines), measured), rest
+    if not data.endswith(b"\n"):
+        data, bare = data + b"\n", bare + b"\n"
+    # Of each record its delimiters and its line end are left.
+    structure = bare.translate(None, _all_but(delimiter + b"\n"))
+    records = structure.count(b"\n")
+    if structure != (delimiter * (columns - 1) + b"\n") * records:
+        return None
+    if columns == 1 and (bare.startswith(b"\n") or b"\n\n" in bare):
+        return None
+    return Passed(data, records, spans_lines=b"\n" in b"".join(pieces[1::2])), rest
+
+
+def _at_quotes(data: bytes) -> list[bytes]:
+    """Cut a text at its quotes, but for those that are doubled: every other piece is in quotes."""
+    # Where doubled quotes are many, some are near, and it is quicker to take them out before.
+    if b'""' not in data[:_NEAR]:
+        pieces = data.split(b'"')
+        if b"" not in pieces:
+            return pieces
+    if _DOUBLED in data:
+        return [b"?", b"", b"?"]  # not to be told
+    return data.replace(b'""', _DOUBLED).split(b'"')
+
+
+def _end_of_whole_records(data: bytes) -> int:
+    """Find where the record begins whose last field is open."""
+    end, quoted = len(data), True
+    while quoted and end:
+        begin = data.rfind(b"\n", 0, end - 1) + 1
+        quoted ^= data.count(b'"', begin, end) % 2 == 1
+        end = begin
+    return end
+
+
+def _without_quoted(pieces: list[bytes], delimiter: bytes) -> bytes | None:
+    """Put a quote in place of each quoted field; None if one does not stand between delimiters or line ends."""
+    outside = pieces[::2]
+    bare = b'"'.join(outside)
+    if _DOUBLED in bare:
+        while _DOUBLED + b'"' in bare:  # in front of a field that begins with a quote
+            bare = bare.replace(_DOUBLED + b'"', b'"')
+        bare = bare.replace(_DOUBLED, b'"')  # a quoted field of nothing
+        outside = bare.split(b'"')
+    first, *between, last = outside if len(outside) > 1 else (b"", b"")
+    if b"" in between:
+        return None
+    edges = {*map(itemgetter(0), between), *map(itemgetter(-1), between), *first[-1:], *last[:1]}
+    return bare if edges <= {*delimiter, *b"\n"} else None
+
+
+_NEAR = 2**12
+_DOUBLED = b"\x01"
+"""Stands for two quotes."""
+
+
+@lru_cache(maxsize=8)
+def _all_but(characters: bytes) -> bytes:
+    return bytes(set(range(256)).difference(characters))

@@ -9,17 +9,23 @@ from typing import IO
 
 from airflow_provider_s3dest.errors import Place, RecordError
 
-BLOCK_BYTES = 2**20
+BLOCK_BYTES = 2**17
+"""Bytes that are read at a time: what is made of them then fits into the processor's caches."""
 
 _BOM = b"\xef\xbb\xbf"
 
 
-@dataclass(frozen=True)
+@dataclass
 class Block:
     """A piece of a file, in bytes and as text, and the number of the line on which it begins, from 1."""
 
     data: bytes
     first_line: int
+
+    @cached_property
+    def lines(self) -> int:
+        """Number of the line ends; whoever has counted them may set it before the next block is read."""
+        return self.data.count(b"\n")
 
     @cached_property
     def text(self) -> str:
@@ -28,10 +34,6 @@ class Block:
     def after(self, position: int) -> Block:
         """Give the piece of the file from a byte on."""
         return Block(self.data[position:], self.first_line + self.data.count(b"\n", 0, position))
-
-    def with_more(self, following: Block) -> Block:
-        """Give this piece and the one that follows it as one."""
-        return Block(self.data + following.data, self.first_line)
 
 
 def blocks(stream: IO[bytes], table: str, path: str, end: bytes = b"\n") -> Iterator[Block]:
@@ -51,8 +53,9 @@ def blocks(stream: IO[bytes], table: str, path: str, end: bytes = b"\n") -> Iter
         data = b"".join((*rest, read[:cut] if read else b""))
         if data:
             _check_text(data, line, table, path)
-            yield Block(data, line)
-            line += data.count(b"\n")
+            block = Block(data, line)
+            yield block
+            line += block.lines
         if not read:
             return
         rest = [read[cut:]]

@@ -152,11 +152,39 @@ def _fields(record: str) -> list[str]:
 
 
 class TestJson:
-    LINES = b'{"id": 1.10,"text":"a"}\n{"text":"\\u00e9","id":2}\n'
+    LINES = b'{"id":1.10,"text":":\\u00e9","in":{"id": [1, {}]}}\n{"id":2,"text":null,"in":"{"}\n'
 
-    def test_of_flat_objects_passes_with_its_spelling(self, tmp_path: Path) -> None:
+    def test_passes_with_its_spelling(self, tmp_path: Path) -> None:
         path = staged(tmp_path / "a.ndjson", self.LINES)
         assert delivered(path, JSON) == (self.LINES, 2)
+
+    @pytest.mark.parametrize(
+        "lines",
+        [
+            b'{"id": 1.10, "text": ":\\u00e9", "in": {"id": [1, {}]}}\n{"id": 2, "text": null, "in": "{"}\n',
+            b'{"in":{"id": [1, {}]},"id":1.10,"text":":\\u00e9"}\n{"text":null,"id":2,"in":"{"}\n',
+        ],
+    )
+    def test_has_its_columns_in_order_and_no_blanks_between_while_values_keep_their_spelling(
+        self, tmp_path: Path, lines: bytes
+    ) -> None:
+        path = staged(tmp_path / "a.ndjson", b'{"id":0,"text":"","in":0}\n' + lines)
+        assert delivered(path, JSON) == (b'{"id":0,"text":"","in":0}\n' + self.LINES, 3)
+
+    def test_in_which_two_lines_make_up_for_each_other_is_no_pass(self, tmp_path: Path) -> None:
+        path = staged(tmp_path / "a.ndjson", b'{"a":1,"b":2}\n{"a":1}\n{"a":1,"b":2,"c":3}\n')
+        expected = b'{"a":1,"b":2,"c":null}\n{"a":1,"b":null,"c":null}\n{"a":1,"b":2,"c":3}\n'
+        assert delivered(path, JSON) == (expected, 0)
+
+    @pytest.mark.parametrize("line", [b'{"a":1,"b":2,"a":3}', b'{"a":1,"a":3,"b" :2}', b'{"b":1,"a":{"b":1},"a":2}'])
+    def test_with_a_key_twice_is_refused(self, tmp_path: Path, line: bytes) -> None:
+        path = staged(tmp_path / "a.ndjson", b'{"a":1,"b":2}\n' * BLOCK_BYTES + line + b"\n")
+        with pytest.raises(RecordError, match="has the key 'a' twice"):
+            delivered(path, JSON)
+
+    def test_of_thousands_of_columns_is_written_whole(self, tmp_path: Path) -> None:
+        line = json.dumps({f"c{n}": n for n in range(5_000)}, separators=(",", ":")).encode() + b"\n"
+        assert delivered(staged(tmp_path / "a.ndjson", line * 3), JSON)[0] == line * 3
 
     @pytest.mark.parametrize(
         ("content", "expected"),
@@ -203,6 +231,7 @@ class TestJson:
     @given(st.lists(st.dictionaries(st.sampled_from("ab"), st.text(' "{}:,\n', max_size=3), min_size=1), max_size=4))
     def test_passes_one_object_a_line(self, records: Iterable[dict[str, str]]) -> None:
         lines = "".join(json.dumps(record) + "\n" for record in records)
-        passed = json_lines(lines.encode(), 2)
+        passed = json_lines(lines.encode(), ("a", "b"))
         if passed is not None:
+            assert all(len(record) == 2 for record in records)
             assert [json.loads(line) for line in passed.data.decode().splitlines()] == list(records)
