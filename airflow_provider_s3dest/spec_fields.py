@@ -132,6 +132,9 @@ class SpecFields(BaseModel):
         Field(validate_default=True, description="Options of the format; csv: delimiter, skip_header."),
     ] = {}
     compression: Annotated[Literal["", "gzip"], Field(description="Empty or gzip.")] = ""
+    compression_level: Annotated[
+        int, Field(ge=1, le=9, description="Of gzip: 1 to 9, fast to small; from 4 on several times slower.")
+    ] = 2
     write_mode: Annotated[Literal["append"], Field(description="S3 supports append only.")] = "append"
     batch_size: Annotated[int, Field(ge=1, description="Records in an object, at least 1.")] = 10_000
     batch_size_bytes: Annotated[

@@ -1,7 +1,7 @@
 """Encodes whole records as CSV at once, by way of JSON: orjson writes a record faster than Python joins its fields.
 
-The record ``{"id": 1, "name": "a", "of": None}`` becomes ``[1,"a",null]``. Without brackets, quotes and ``null`` that is
-its line of CSV, as long as no text in it holds what CSV would quote or JSON would escape. Other records are spelled
+The record ``{"id": 1, "name": "a", "of": None}`` becomes ``[1,"a",null]``. Without brackets, quotes and ``null`` that
+is its line of CSV, as long as no text in it holds what CSV would quote or JSON would escape. Other records are spelled
 field by field, and go in with control characters in place of what is taken out of the JSON around them.
 """
 
@@ -72,7 +72,9 @@ class LinesAtOnce:
     def _lines(self, chunk: Rows) -> bytes | None:
         if chunk.shape is None or not {*self._columns}.issubset(chunk.shape):
             return None
-        values_of = dict.values if chunk.shape == self._columns else itemgetter(*self._columns)
+        values_of: Callable[[Any], Iterable[Any]] = itemgetter(*self._columns)
+        if chunk.shape == self._columns:
+            values_of = dict.values
         options = options_for(chunk.rows) | orjson.OPT_APPEND_NEWLINE
 
         def records() -> Iterable[tuple[Any, ...]]:

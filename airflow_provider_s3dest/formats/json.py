@@ -12,6 +12,7 @@ from airflow_provider_s3dest.formats.encoding import NOTHING, Encoded, of_lines,
 from airflow_provider_s3dest.formats.values import OWN_RULES, json_bytes, options_for, plain
 from airflow_provider_s3dest.sources.table import Chunk, Rows
 
+
 class JsonEncoder:
     """Encodes one table as JSON.
 

@@ -87,7 +87,7 @@ _BEFORE_COLON = (b" :", b"\t:", b"\r")
 _ENCODER = msgspec.json.Encoder()
 
 _MAX_STRUCT_COLUMNS = 1_000
-"""Columns up to which records are decoded as structs, in which a key out of order is looked for from column to column."""
+"""Columns up to which records are decoded as structs, which look for a key out of order from column to column."""
 
 
 @lru_cache(maxsize=1)
