@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import threading
+from collections import deque
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
@@ -303,10 +304,10 @@ class ObjectUpload:
         self._pieces.append(data)
         self._size += len(data)
         if self._size > PUT_BYTES:
-            content = b"".join(self._pieces)
             self._multipart = self._uploader.begin_multipart(self._key)
-            self._pieces, self._size = [], 0
-            self._take_compressed(self._compressor.compress(content))
+            pieces, self._pieces, self._size = deque(self._pieces), [], 0
+            while pieces:  # each is let go as soon as it is in a part
+                self._take_compressed(self._compressor.compress(pieces.popleft()))
 
     def close(self, records: int) -> None:
         """Send what is left; the object is stored some time later."""
@@ -325,8 +326,9 @@ class ObjectUpload:
             self._uploader.submit(0, lambda: self._sent(multipart))
 
     def _put(self) -> None:
-        content = self._compressor.compress(b"".join(self._pieces)) + self._compressor.flush()
+        compressed = self._compressor.compress(b"".join(self._pieces))
         self._pieces.clear()
+        content = b"".join((compressed, self._compressor.flush()))
         if self._uploader.delivery.atomic:
             multipart = self._multipart = self._uploader.begin_multipart(self._key)
             multipart.begun, multipart.closed = 1, True
@@ -340,21 +342,18 @@ class ObjectUpload:
             self._uploader.request("PutObject", self._key, **body, **{**arguments, "Metadata": metadata})
         self._uploader.stored(self._position, self._stored(len(content)))
 
-    def _take_compressed(self, data: bytes) -> None:
-        if data:
-            self._pieces.append(data)
-            self._size += len(data)
-        part_size = self._uploader.spec.part_size
-        if self._size < part_size:
-            return
-        content = memoryview(b"".join(self._pieces))
-        whole = len(content) - len(content) % part_size
+    def _take_compressed(self, data: bytes | memoryview) -> None:
+        left = memoryview(data)
         # All parts but the last have the same size, as some stores demand.
-        for begin in range(0, whole, part_size):
-            self._send_part(content[begin : begin + part_size])
-        self._pieces, self._size = [content[whole:]], len(content) - whole
+        while (missing := self._uploader.spec.part_size - self._size) <= len(left):
+            part = b"".join((*self._pieces, left[:missing]))
+            self._pieces, self._size, left = [], 0, left[missing:]
+            self._send_part(part)
+        if left:
+            self._pieces.append(left)
+            self._size += len(left)
 
-    def _send_part(self, content: bytes | memoryview) -> None:
+    def _send_part(self, content: bytes) -> None:
         multipart = self._multipart
         assert multipart is not None
         if multipart.begun == MAX_PARTS:
@@ -366,7 +365,7 @@ class ObjectUpload:
         number = multipart.begun
         self._uploader.submit(len(content), lambda: self._upload_part(number, content))
 
-    def _upload_part(self, number: int, content: bytes | memoryview) -> None:
+    def _upload_part(self, number: int, content: bytes) -> None:
         multipart = self._multipart
         assert multipart is not None
         answer = self._uploader.request(
@@ -374,7 +373,7 @@ class ObjectUpload:
             self._key,
             UploadId=multipart.upload_id,
             PartNumber=number,
-            **self._uploader.checked(bytes(content)),
+            **self._uploader.checked(content),
         )
         # S3 wants the checksum of each part again, if it was given one.
         checksums = {

@@ -93,10 +93,12 @@ class CsvFile:
         return ()
 
     def _names(self, names: list[str], line: int) -> tuple[str, ...]:
-        for position, name in enumerate(names):
-            if name in names[:position]:
+        seen: set[str] = set()
+        for name in names:
+            if name in seen:
                 problem = f"the header names the column {name!r} twice."
                 raise self._error(line, problem, "Give each column a name of its own.")
+            seen.add(name)
         return tuple(names)
 
     def _parse(self) -> Iterator[_Parsed]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import chain, islice
@@ -81,7 +82,8 @@ class Rows:
             return map(self.column, names)
         # Quicker than to take the values of each column out of the records.
         values = list(chain.from_iterable(row.values() for row in self.rows))
-        return (values[self.shape.index(name) :: len(self.shape)] for name in names)
+        positions = {name: position for position, name in enumerate(self.shape)}
+        return (values[positions[name] :: len(self.shape)] for name in names)
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,7 +135,7 @@ def check_columns(columns: Any) -> tuple[str, ...] | None:
         return None
     if isinstance(columns, str) or not isinstance(columns, Sequence) or not all(isinstance(c, str) for c in columns):
         raise SpecError([Fault("columns", f"is {short(columns)}.", "Give a list of column names.")])
-    twice = sorted({column for column in columns if columns.count(column) > 1})
+    twice = sorted(column for column, times in Counter(columns).items() if times > 1)
     if twice or not columns:
         raise SpecError(
             [Fault("columns", f"names {twice or 'nothing'}" + (" twice." if twice else "."), "Name each column once.")]
@@ -202,7 +204,8 @@ def _read(chunk: Rows | Columns | Unread) -> Rows | Columns:
 
 
 def _chosen(table: str, known: tuple[str, ...], wanted: tuple[str, ...] | None) -> tuple[str, ...]:
-    missing = [name for name in wanted or () if name not in known]
+    found = {*known}
+    missing = [name for name in wanted or () if name not in found]
     if missing and known:
         log.warning("Table %s: no record has the columns %s that `columns` names; they are null.", table, missing)
     return wanted or known

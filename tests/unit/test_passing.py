@@ -113,7 +113,7 @@ class TestCsv:
         st.lists(st.lists(st.text(' a,"\n\r;', max_size=4), min_size=2, max_size=2), min_size=1, max_size=4),
         st.booleans(),
     )
-    @settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
+    @settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
     def test_of_any_text_passes_only_if_it_reads_as_what_it_was(
         self, tmp_path: Path, records: list[list[str]], quoting: bool
     ) -> None:

@@ -27,6 +27,7 @@ class Text(str):
     """A text that is not quite a str."""
 
 
+ODD_OFFSET = timezone(timedelta(hours=1, seconds=27))
 _texts = st.text(st.characters(exclude_categories=["Cs"]), max_size=8)
 _scalars = st.one_of(
     st.none(),
@@ -38,7 +39,7 @@ _scalars = st.one_of(
     _texts.map(Text),
     st.decimals(allow_nan=False, allow_infinity=False),
     st.datetimes(),
-    st.datetimes(timezones=st.just(timezone.utc)),
+    st.datetimes(timezones=st.sampled_from([timezone.utc, ODD_OFFSET])),
     st.dates(),
     st.times(),
     st.timedeltas(),
@@ -55,11 +56,15 @@ _values = st.recursive(
     ),
     max_leaves=6,
 )
+_moments = st.datetimes(timezones=st.none() | st.sampled_from([timezone.utc, ODD_OFFSET]))
 _records = st.lists(st.fixed_dictionaries({"a": _values, "b": _scalars}), max_size=5)
 _same_kind = st.one_of(
     *(
         st.lists(st.fixed_dictionaries({"a": st.none() | kind, "b": kind}), min_size=1, max_size=5)
-        for kind in (st.integers(), st.floats(), st.booleans(), _texts, st.lists(_values), st.dates(), st.timedeltas())
+        for kind in (
+            *(st.integers(), st.floats(), st.booleans(), _texts, st.lists(_values), st.dates(), st.timedeltas()),
+            *(st.dates() | st.lists(st.dates()), _moments, st.times(), _scalars),
+        )
     )
 )
 
@@ -100,12 +105,28 @@ def test_csv_by_columns_is_csv_value_by_value(records: Sequence[dict[str, Any]],
         [{"a": datetime(2026, 1, 2, tzinfo=timezone.utc), "b": date(1, 1, 1)}, {"a": time(5), "b": timedelta(-1)}],
         [{"a": {"x": {"y": [1, [2]]}}, "b": float("nan")}, {"a": (1, "2"), "b": float("-inf")}],
         [{"a": {3, 1, 2}, "b": b"\x00"}, {"a": None, "b": ""}],
+        [{"a": None, "b": float(n)} for n in range(8)] + [{"a": None, "b": 'x "y", z'}, {"a": "", "b": float("nan")}],
+        [{"a": n, "b": f"plain {n}"} for n in range(8)] + [{"a": None, "b": "a,\n[]{}\\\x0e"}, {"a": 1, "b": "[null"}],
+        [{"a": n, "b": f"plain {n}"} for n in range(8)]
+        + [{"a": {"k": [1]}, "b": "\ufeff"}, {"a": None, "b": ""}],
+        [{"a": date(1, 1, 1), "b": n} for n in range(8)] + [{"a": datetime(1, 1, 1, tzinfo=ODD_OFFSET), "b": None}],
     ],
 )
 def test_values_at_the_edges_come_out_the_same_too(records: list[dict[str, Any]]) -> None:
     alone = [Rows([record], Places()) for record in records]
     assert _json(Rows.of(records, Places())) == b"".join(map(_json, alone))
     assert _csv(Rows.of(records, Places())) == b"".join(map(_csv, alone))
+
+
+def test_a_few_records_that_need_quotes_stand_among_those_that_need_none() -> None:
+    records = [{"a": n, "b": f"x{n}"} for n in range(20)]
+    records[7]["b"] = 'a "b", c\nd'
+    lines = [f"{n},x{n}\n" for n in range(20)]
+    lines[7] = '7,"a ""b"", c\nd"\n'
+    chunk = Rows.of(records, Places())
+    assert _csv(chunk) == "".join(lines).encode()
+    assert list(CsvEncoder("t", ("a", "b"), ",", True).encode(chunk).sizes()) == list(map(len, lines))
+    assert CsvEncoder("t", ("b", "a"), ";", True).encode(chunk).data.split(b"\n")[0] == b"x0;0"
 
 
 def test_each_record_of_a_chunk_ends_where_it_is_said_to_end() -> None:

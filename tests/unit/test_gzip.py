@@ -1,0 +1,47 @@
+"""Objects compressed by gzip: readable at every level, and the same bytes for the same content."""
+
+from __future__ import annotations
+
+import gzip
+import json
+from itertools import pairwise
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from airflow_provider_s3dest.formats.choice import compressor_for
+from airflow_provider_s3dest.spec import DestinationSpec
+
+CONTENT = b"".join(json.dumps({"id": n, "text": f"value {n * n % 977}"}).encode() + b"\n" for n in range(60_000))
+
+
+def compressed(cuts: list[int], **fields: int) -> bytes:
+    compressor = compressor_for(
+        DestinationSpec(bucket="b", path="{{UUID}}", format="json", compression="gzip", **fields)
+    )
+    ends = [0, *sorted(cuts), len(CONTENT)]
+    pieces = [compressor.compress(memoryview(CONTENT)[begin:end]) for begin, end in pairwise(ends)]
+    return b"".join((*pieces, compressor.flush()))
+
+
+@pytest.mark.parametrize("level", range(1, 10))
+def test_every_level_reads_back(level: int) -> None:
+    assert gzip.decompress(compressed([], compression_level=level)) == CONTENT
+
+
+def test_a_higher_level_makes_smaller_objects() -> None:
+    assert len(compressed([], compression_level=9)) < len(compressed([])) == len(compressed([], compression_level=2))
+
+
+WHOLE = compressed([])
+
+
+@given(st.lists(st.integers(0, len(CONTENT)), max_size=6))
+@settings(max_examples=15, deadline=None)
+def test_bytes_do_not_depend_on_the_pieces_in_which_the_content_comes(cuts: list[int]) -> None:
+    assert compressed(cuts) == WHOLE
+
+
+def test_header_tells_neither_time_nor_name() -> None:
+    assert WHOLE[3:8] == bytes(5)
