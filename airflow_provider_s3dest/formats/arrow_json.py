@@ -88,7 +88,8 @@ def _spelled(array: Any) -> tuple[Any, bool]:
 
 
 def _by_values(values: Sequence[Any]) -> Any:
-    return pa.array(json_lines(values) or list(map(json_bytes, values)), pa.string())
+    lines = json_lines(values)
+    return pa.array(list(map(json_bytes, values)) if lines is None else lines.split("\n"), pa.string())
 
 
 def _structs(array: Any) -> Any:

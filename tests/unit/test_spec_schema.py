@@ -88,6 +88,7 @@ VALUES: dict[str, list[Any]] = {
         {"delimiter": ";", "skip_header": True, "quote": "'"},
     ],
     "compression": ["gzip", "GZIP", "zstd"],
+    "compression_level": [1, 9, 10, "6"],
     "write_mode": ["append", "overwrite", "overwrite-delete-stale"],
     "batch_size": [2, "100"],
     "batch_size_bytes": [2, "5 MiB"],
