@@ -7,6 +7,7 @@ author = "The airflow-provider-s3dest authors"
 copyright = author
 
 extensions = ["myst_parser", "autoapi.extension"]
+myst_enable_extensions = ["deflist"]
 myst_heading_anchors = 3
 suppress_warnings = [
     "myst.xref_missing",  # a link to a file of the repository, which is no page of the site
