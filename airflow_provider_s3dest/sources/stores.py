@@ -133,7 +133,7 @@ class S3Store:
                 if error.response["ResponseMetadata"].get("HTTPStatusCode") == 404:
                     return False
                 raise
-        self._found[path] = _Found(answer["ETag"], answer["ContentLength"])
+            self._found[path] = _Found(answer["ETag"], answer["ContentLength"])
         return True
 
     def below(self, folder: str) -> Iterator[str]:

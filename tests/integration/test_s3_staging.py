@@ -17,7 +17,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from airflow_provider_s3dest.errors import StagingError, StoreError
+from airflow_provider_s3dest.errors import S3DestinationError, StagingError, StoreError
 from airflow_provider_s3dest.sources.staging import staged_tables
 from airflow_provider_s3dest.sources.stores import S3Store
 from tests.integration.loading import MIB, load_staged, records_in
@@ -312,9 +312,9 @@ class TestFindsNothing:
         ("path", "problem"),
         [
             ("s3://aws_default@bucket/in/", "Take it out: staging is read with the AWS connection of the load"),
-            ("s3:///in/", r"names no bucket\. Write s3://bucket/folder/"),
+            ("s3:///in/", r"names no bucket or file\. Write s3://bucket/folder/"),
         ],
     )
     def test_by_a_path_that_is_none(self, moto_bucket: Bucket, path: str, problem: str) -> None:
-        with pytest.raises(StagingError, match=problem):
+        with pytest.raises(S3DestinationError, match=problem):
             load_staged(moto_bucket, path)
