@@ -193,9 +193,7 @@ class S3DestinationHook(BaseHook):
         spec = DestinationSpec(**arguments.fields)
         names = ObjectNames(PathTemplate.parse(spec.path), spec.file_format, identity, moment)
         wanted = check_columns(arguments.columns)
-        client = client_of(
-            self.s3_hook(spec)
-        )  # once, before threads share it: the property is no safe place for several
+        client = client_of(self.s3_hook(spec))  # once, before threads share it: several would make one each
         stop = stop or threading.Event()
         delivery = Delivery(
             Naming(spec.bucket, spec.path, spec.file_format, moment.isoformat() if moment else None),

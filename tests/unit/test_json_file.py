@@ -231,6 +231,11 @@ def test_too_deeply_nested_record_is_refused_with_its_file_and_line(array: bool,
     assert all(f"nested too deeply: Python reads about {limit:,} levels" in str(error) for error in refused)
 
 
+def test_lines_with_a_carriage_return_between_tokens_are_not_let_through() -> None:
+    (chunk,) = read_lines(io.BytesIO(b'{"a":{"x":\r1}}\n'), "t", "x.json")
+    assert chunk.passed(("a",)) is None
+
+
 def test_too_deeply_nested_lines_are_not_let_through() -> None:
     content = b'{"a":' + b"[" * 100_000 + b"]" * 100_000 + b"}\n"
     (chunk,) = read_lines(io.BytesIO(content), "t", "x.json")
