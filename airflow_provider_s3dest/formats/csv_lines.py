@@ -26,7 +26,7 @@ _BOM = b"\xef\xbb\xbf"
 _SPELLED_SHARE = 4
 """Of so many records one may be spelled field by field; if more are, it is quicker to spell all."""
 _PAUSE = 15
-"""Chunks that are not tried after one that could not be encoded at once."""
+"""Times as many records are not tried after some that could not be encoded at once."""
 
 
 class LinesAtOnce:
@@ -55,12 +55,12 @@ class LinesAtOnce:
 
     def encode(self, chunk: Rows) -> Encoded | None:
         """Encode the records of a chunk; None if that can't be done so."""
-        if self._pause:
-            self._pause -= 1
+        if self._pause > 0:
+            self._pause -= len(chunk)
             return None
         lines = self._lines(chunk)
         if lines is None:
-            self._pause = _PAUSE
+            self._pause = _PAUSE * len(chunk)
             return None
 
         def sizes() -> Iterator[int]:

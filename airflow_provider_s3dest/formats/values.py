@@ -38,7 +38,7 @@ OWN_RULES = orjson.OPT_PASSTHROUGH_DATETIME | orjson.OPT_PASSTHROUGH_SUBCLASS | 
 """Options with which orjson encodes by itself only what it encodes after our rules; it asks for all else."""
 
 
-_DATES = frozenset({date, time, datetime})
+_DATES = frozenset({date, datetime})
 _OFFSETS = frozenset({None, timezone.utc})
 
 _BREAK = orjson.Fragment(b"\n")
@@ -105,8 +105,9 @@ def options_for(rows: Sequence[Mapping[str, Any]]) -> int:
         return OWN_RULES
     values = list(chain.from_iterable(row.values() for row in rows))
     kinds = set(map(type, values))
-    # What is in a container would have to be looked at too. Of an offset, orjson leaves the seconds out.
-    if kinds.isdisjoint(NESTED_KINDS) and (datetime not in kinds or _OFFSETS.issuperset(_offsets(values))):
+    # What is in a container would have to be looked at too. Of an offset, orjson leaves the seconds out, and of a time
+    # the first zeros of its fraction.
+    if kinds.isdisjoint(NESTED_KINDS | {time}) and (datetime not in kinds or _OFFSETS.issuperset(_offsets(values))):
         return OWN_RULES & ~orjson.OPT_PASSTHROUGH_DATETIME
     return OWN_RULES
 

@@ -9,13 +9,18 @@ from dataclasses import dataclass
 from itertools import chain, islice
 from typing import Any, Protocol
 
+import orjson
+
 from airflow_provider_s3dest.errors import Fault, Place, RecordError, SpecError, short
 from airflow_provider_s3dest.sources.passing import Passed
 
 log = logging.getLogger(__name__)
 
 CHUNK_RECORDS = 1000
-"""Records in a chunk of Python records: enough to encode fast, and few enough to hold."""
+"""Records in a chunk of Python records, at most: enough to encode fast."""
+
+CHUNK_BYTES = 4 * 2**20
+"""Bytes up to which a chunk of more than one record is to grow, as JSON: few enough to hold."""
 
 STREAM_WINDOW = 10_000
 """Records of a stream that are looked at for its columns."""
@@ -150,13 +155,14 @@ def table_of_known(name: str, known: Iterable[str], chunks: Iterable[Chunk], wan
 
 def table_of_list(name: str, records: Sequence[Any], wanted: tuple[str, ...] | None) -> Table:
     """Make a table of a list of mappings, all of which are looked through for their columns first."""
-    chunks = [
-        Rows.of(records[start : start + CHUNK_RECORDS], Places(start))
-        for start in range(0, len(records), CHUNK_RECORDS)
-    ]
+    chunks: list[Rows] = []
     columns: dict[str, None] = {}
-    for chunk in chunks:
+    start, size = 0, 1
+    while rows := records[start : start + size]:
+        chunk = Rows.of(rows, Places(start))
         _collect(name, chunk, columns)
+        chunks.append(chunk)
+        start, size = start + len(rows), _next_size(rows)
     return Table(name, _chosen(name, tuple(columns), wanted), iter(chunks))
 
 
@@ -226,11 +232,20 @@ def _shape(rows: Sequence[Any]) -> tuple[str, ...] | None:
 
 def chunks_of(records: Iterable[Any]) -> Iterator[Rows]:
     """Cut a stream of mappings into chunks."""
-    stream, start = iter(records), 0
+    stream, start, size = iter(records), 0, 1
     # Copied, for a generator may change one dict over and over and yield it each time.
-    while rows := [row.copy() if type(row) is dict else row for row in islice(stream, CHUNK_RECORDS)]:
+    while rows := [row.copy() if type(row) is dict else row for row in islice(stream, size)]:
         yield Rows.of(rows, Places(start))
-        start += len(rows)
+        start, size = start + len(rows), _next_size(rows)
+
+
+def _next_size(rows: Sequence[Any]) -> int:
+    """Tell how many records the chunk after these should have: more and more of them, unless they are large."""
+    try:
+        weight = len(orjson.dumps(rows[-1], str))
+    except orjson.JSONEncodeError:
+        weight = 1
+    return max(1, min(10 * len(rows), CHUNK_RECORDS, CHUNK_BYTES // weight))
 
 
 def _collect(table: str, chunk: Rows | Columns, columns: dict[str, None], limit: int | None = None) -> None:

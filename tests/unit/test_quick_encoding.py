@@ -108,6 +108,7 @@ def test_csv_by_columns_is_csv_value_by_value(records: Sequence[dict[str, Any]],
         [{"a": None, "b": float(n)} for n in range(8)] + [{"a": None, "b": 'x "y", z'}, {"a": "", "b": float("nan")}],
         [{"a": n, "b": f"plain {n}"} for n in range(8)] + [{"a": None, "b": "a,\n[]{}\\\x0e"}, {"a": 1, "b": "[null"}],
         [{"a": n, "b": f"plain {n}"} for n in range(8)] + [{"a": {"k": [1]}, "b": "\ufeff"}, {"a": None, "b": ""}],
+        [{"a": date(1, 1, 1), "b": time(0, 0, 0, 10_000)}],
         [{"a": date(1, 1, 1), "b": n} for n in range(8)] + [{"a": datetime(1, 1, 1, tzinfo=ODD_OFFSET), "b": None}],
     ],
 )
