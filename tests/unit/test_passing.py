@@ -65,6 +65,8 @@ class TestCsv:
             (b"id,text\n1,a\n\n2,b\n", b"1,a\n2,b\n"),
             (b'id,text\n1,5" pipe\n', b'1,"5"" pipe"\n'),
             (b'id,text\n1,"a\rb"\n', b'1,"a\rb"\n'),
+            (b'id,text\n1,\x01"a"\n', b'1,"\x01""a"""\n'),
+            (b'id,text\n1,"\x01"\n', b"1,\x01\n"),
             (b"id,text\n1,\xef\xbb\xbfa\n", b'1,"\xef\xbb\xbfa"\n'),
             (b"id\n1\n\n2\n", b'1\n""\n2\n'),
         ],
@@ -87,7 +89,16 @@ class TestCsv:
 
     @pytest.mark.parametrize(
         "body",
-        [b"1,a\n2\n", b"1,a\n2,b,c\n", b'1,"a\n', b'1,"a"b\n', b"1,a\rb\n", b'1,"a" \n2,"b"\n', b"1,\xff\n"],
+        [
+            b"1,a\n2\n",
+            b"1,a\n2,b,c\n",
+            b'1,"a\n',
+            b'1,"a"b\n',
+            b"1,a\rb\n",
+            b'1,"a" \n2,"b"\n',
+           
+            b"1,\xff\n",
+        ],
     )
     def test_that_is_malformed_is_refused_as_it_is_when_read(self, tmp_path: Path, body: bytes) -> None:
         path = staged(tmp_path / "a.csv", b"id,text\n0,x\n" + body)
