@@ -14,13 +14,14 @@ from typing import TYPE_CHECKING, Any, Protocol
 from airflow_provider_s3dest.batching import ObjectSink
 from airflow_provider_s3dest.checksum import crc32_header, fingerprint, multipart_etag
 from airflow_provider_s3dest.delivery.tries import Delivery
-from airflow_provider_s3dest.errors import LoadStoppedError, StoreError
+from airflow_provider_s3dest.errors import StoreError
 from airflow_provider_s3dest.formats.choice import compressor_for
 from airflow_provider_s3dest.objects import BatchId, StoredObject
 from airflow_provider_s3dest.patience import Patience
 from airflow_provider_s3dest.progress import Progress
 from airflow_provider_s3dest.s3_errors import explained
 from airflow_provider_s3dest.spec import DestinationSpec
+from airflow_provider_s3dest.stop import StopFlag
 
 if TYPE_CHECKING:
     from botocore.client import BaseClient
@@ -43,6 +44,8 @@ CHECKSUM = "s3dest-checksum"
 """Name of the metadata of an object that tells a later try whether it would send the same again."""
 
 _WAIT_SECONDS = 0.5
+
+_TICK_SECONDS = 0.25
 
 _STOP_SECONDS = 1.5
 """Time that the requests under way have to end when the load is stopped; a killed task lives 5 s at most."""
@@ -68,7 +71,7 @@ class ObjectStore(Protocol):
         ...
 
     def tick(self) -> None:
-        """Note what is open; called often, from the thread that encodes."""
+        """End the load if it was told to stop; called often, from the thread that encodes."""
         ...
 
 
@@ -83,7 +86,7 @@ class Uploader:
     """
 
     def __init__(
-        self, client: BaseClient, spec: DestinationSpec, delivery: Delivery, progress: Progress, stop: threading.Event
+        self, client: BaseClient, spec: DestinationSpec, delivery: Delivery, progress: Progress, stop: StopFlag
     ) -> None:
         self.client: Any = client
         self.spec, self.delivery, self._progress, self._stop = spec, delivery, progress, stop
@@ -99,10 +102,13 @@ class Uploader:
         self._held: list[Callable[[], None]] = []
         self._kept = self._denied_looks = 0
         self._thread = threading.local()
+        self._ended = threading.Event()
+        self._ticking = threading.Thread(target=self._tick_on, name="s3dest-upload-clock", daemon=True)
 
     def __enter__(self) -> Uploader:
         self.client.meta.events.register("before-send.s3", self._before_send)
         self.client.meta.events.register("before-sign.s3", _before_sign)
+        self._ticking.start()
         return self
 
     def __exit__(
@@ -110,8 +116,10 @@ class Uploader:
     ) -> None:
         if error is not None:
             self._fail(error)
+        self._ended.set()
         if error is None or (isinstance(error, Exception) and not self._stop.is_set()):
             self._executor.shutdown(wait=True, cancel_futures=True)
+            self._ticking.join()
         else:
             # A killed task has seconds to live, yet what its last requests opened should be known.
             self._executor.shutdown(wait=False, cancel_futures=True)
@@ -137,7 +145,7 @@ class Uploader:
         self._wait_for_jobs()
 
     def tick(self) -> None:
-        self.delivery.tick()
+        self._stop.check()
 
     def submit(self, size: int, job: Callable[[], None]) -> None:
         """Run a job on one of the threads, once there is room for its bytes.
@@ -217,10 +225,18 @@ class Uploader:
         # The fence may use the same client, and what it sends needs no fence.
         self._thread.sends = False
         try:
-            self._check()
             self.delivery.fence()
+            self._check()
         finally:
             self._thread.sends = True
+
+    def _tick_on(self) -> None:
+        """Let the delivery note what is open, however long a source keeps the thread that encodes."""
+        try:
+            while not self._ended.wait(_TICK_SECONDS):
+                self.delivery.tick()
+        except Exception as error:
+            self._fail(error)
 
     def _wait_for_jobs(self) -> None:
         with self._changed:
@@ -250,8 +266,7 @@ class Uploader:
             self._changed.notify_all()
 
     def _check(self) -> None:
-        if self._stop.is_set():
-            raise LoadStoppedError("The load was stopped: its task was killed or ran out of time.")
+        self._stop.check()
         if self._failure is not None:
             raise self._failure
 

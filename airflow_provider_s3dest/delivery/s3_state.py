@@ -14,6 +14,7 @@ from airflow_provider_s3dest.delivery.state import Attempt
 from airflow_provider_s3dest.errors import StoreError, SupersededError
 from airflow_provider_s3dest.patience import Patience
 from airflow_provider_s3dest.s3_errors import explained
+from airflow_provider_s3dest.stop import going_on
 
 if TYPE_CHECKING:
     from botocore.client import BaseClient
@@ -146,7 +147,7 @@ class S3State:
 
     def _request(self, operation: str, method: Callable[..., T], **arguments: Any) -> T:
         def send() -> T:
-            with explained(operation, *self._names):
+            with going_on(), explained(operation, *self._names):
                 return method(**self._target, **arguments)
 
         return self._patiently(send)

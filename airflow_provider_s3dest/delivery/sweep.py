@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor, wait
 from itertools import groupby, islice
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from airflow_provider_s3dest.delivery.record import Upload
-from airflow_provider_s3dest.errors import LoadStoppedError, StoreError
+from airflow_provider_s3dest.errors import StoreError
 from airflow_provider_s3dest.patience import Patience
 from airflow_provider_s3dest.s3_errors import explained, is_denied
+from airflow_provider_s3dest.stop import StopFlag
 
 if TYPE_CHECKING:
     from botocore.client import BaseClient
@@ -33,10 +33,14 @@ class Sweeper:
     :param stop: set from outside to end the load.
     """
 
-    def __init__(self, client: BaseClient, stop: threading.Event) -> None:
+    def __init__(self, client: BaseClient, stop: StopFlag) -> None:
         self._client: Any = client
         self._stop = stop
         self._patiently = Patience(client, stop.wait)
+
+    def stop(self) -> None:
+        """Begin nothing more, in whatever thread."""
+        self._stop.set()
 
     def abort(self, uploads: Sequence[Upload]) -> None:
         """Abort multipart uploads; one that is gone already is fine.
@@ -148,8 +152,7 @@ class Sweeper:
             future.result()
 
     def _unless_stopped(self, action: Callable[[T], object], item: T) -> None:
-        if self._stop.is_set():
-            raise LoadStoppedError("The load was stopped: its task was killed or ran out of time.")
+        self._stop.check()
         action(item)
 
 

@@ -22,20 +22,26 @@ from airflow_provider_s3dest.objects import BatchId, StoredObject
 
 log = logging.getLogger(__name__)
 
-FIRST_RESERVED = 8
+FIRST_RESERVED = 1
 """Batches of a table that the claim itself reserves, so that a small load needs no further write of the record."""
 
 RESERVED = 100
-"""Batches of a table that are reserved at a time, at least."""
+"""Batches of a table that are reserved at a time, at most, as long as the table has not more."""
 
-LOGGED_UPLOADS = 100
-"""Multipart uploads that may be open and not in the record, at most."""
+RESERVED_SECONDS = 1.0
+"""Time for which batches are reserved ahead, at the pace of those before."""
 
 LOGGED_SECONDS = 1.0
-"""Time that a multipart upload may be open and not in the record, while batches are encoded."""
+"""Time that a multipart upload may be open and not in the record; longer where many are open."""
 
-FENCE_SECONDS = 5.0
+LOGGED_UPLOADS = 1_000
+"""Open uploads for each of which so many, the record is written that much more rarely: so it never costs too much."""
+
+FENCE_SECONDS = 1.0
 """Age of the last sign that this try owns its load, at which it is looked for again before a request is sent."""
+
+QUIET_SECONDS = FENCE_SECONDS
+"""Time after a claim in which an earlier try that lives may not have noticed it, and so may begin requests."""
 
 
 class Delivery:
@@ -67,11 +73,12 @@ class Delivery:
         self._earlier: list[Names] = []
         self._begun: dict[tuple[str, str], int] = {}
         self._open: dict[str, Upload] = {}
-        self._unlogged = 0
-        self._written = self._verified = time.monotonic()
+        self._unlogged: set[str] = set()
+        self._written = self._verified = self._quiet_until = time.monotonic()
+        self._reserved, self._batches = self._written, 0
         self._claimed = self._committed = False
         self._lock = threading.Lock()
-        self._owning = threading.Lock()
+        self._writing = threading.Lock()
 
     @property
     def generation(self) -> int:
@@ -89,18 +96,27 @@ class Delivery:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        killed = isinstance(error, LoadStoppedError) or not isinstance(error, (Exception, type(None)))
+        if killed:
+            self._sweeper.stop()
         if error is None or not self._claimed or self._committed:
             return
         try:
-            if isinstance(error, LoadStoppedError) or not isinstance(error, Exception):
+            if killed:
                 # A killed task has seconds to live: what is open is left to the next try, which finds it in the record.
-                self._log_uploads()
+                self._note_begun()
+                self._write()
             elif isinstance(error, SupersededError):
                 self._sweeper.abort(list(self._open.values()))
             else:
                 self._give_up()
+        except SupersededError:
+            log.warning("A newer try owns this load by now: it cleans up what this one left.")
         except Exception as second:
-            log.warning("Not everything could be cleaned up after the failure; the next try does it: %s", second)
+            if isinstance(error, SupersededError):
+                log.warning("Not all multipart uploads that this try had open could be aborted: %s", second)
+            else:
+                log.warning("Not everything could be cleaned up after the failure; the next try does it: %s", second)
 
     def was_consumed(self) -> bool:
         """Say whether an earlier try was to delete the staged files that it had loaded."""
@@ -127,7 +143,9 @@ class Delivery:
         self._state.update(take_over)
         self._open = {upload.upload_id: upload for upload in self._record.uploads}
         self._claimed = True
-        self._note_written()
+        self._written = self._verified = self._reserved = time.monotonic()
+        if not self.atomic and any(not names.committed for names in self._earlier):
+            self._quiet_until = self._written + QUIET_SECONDS
         if self.consumed is None:
             self._fence_off()
         else:
@@ -137,17 +155,23 @@ class Delivery:
     def reserve(self, batch: BatchId) -> None:
         """Note that the object of a batch may exist from now on; called before anything of it is sent.
 
+        Few names more than are used are noted, as the next try takes them for surplus if it does not use them.
+
         :raises SupersededError: if a newer try owns the load.
         """
         self._begun[batch[:2]] = batch.number + 1
+        self._batches += 1
         if self.atomic:
             return
         known = self._record.pending + self._record.live
         if any(batch in names for names in known if names.naming == self._naming):
             return
-        ahead = max(RESERVED, batch.number // 10)
-        self._record.pending = _with(self._record.pending, self._naming, [batch._replace(number=batch.number + ahead)])
+        pace = self._batches / max(time.monotonic() - self._reserved, 0.001)
+        count = max(1, int(min(pace * RESERVED_SECONDS, max(RESERVED, batch.number))))
+        last = batch._replace(number=batch.number + count - 1)
+        self._record.pending = _with(self._record.pending, self._naming, [last])
         self._write()
+        self._reserved, self._batches = time.monotonic(), 0
 
     def may_be_stored(self, batch: BatchId) -> bool:
         """Say whether an earlier try may have stored the object of this batch under the name it has now."""
@@ -161,33 +185,37 @@ class Delivery:
         """Note a multipart upload; from any thread."""
         with self._lock:
             self._open[upload_id] = Upload(self._naming.bucket, key, upload_id)
-            self._unlogged += 1
+            self._unlogged.add(upload_id)
 
     def completed(self, upload_id: str) -> None:
         """Forget a multipart upload that is complete; from any thread."""
         with self._lock:
             self._open.pop(upload_id, None)
+            self._unlogged.discard(upload_id)
 
     def tick(self) -> None:
-        """Put multipart uploads into the record now and then; called often, from the thread that encodes.
+        """Put multipart uploads into the record now and then; called often, from any thread.
 
         :raises SupersededError: if a newer try owns the load.
         """
-        # What is logged rarely in a long load is little against what is logged already.
-        many = self._unlogged >= max(LOGGED_UPLOADS, len(self._open) // 100)
-        if self._unlogged and (many or time.monotonic() - self._written >= LOGGED_SECONDS):
-            self._log_uploads()
+        rarely = max(1.0, len(self._open) / LOGGED_UPLOADS)
+        if self._unlogged and time.monotonic() - self._written >= LOGGED_SECONDS * rarely:
+            self._write()
 
     def fence(self) -> None:
-        """See that this try still owns its load, if that was not seen lately; called before each request is sent.
+        """See that this try alone sends requests; called before each is sent.
 
-        :raises SupersededError: if a newer try does.
+        Whether it still owns its load is looked for if that was not seen lately. An earlier try that lives looks as
+        often: so once both have waited that long, nothing it has not sent by then comes after what is sent here.
+
+        :raises SupersededError: if a newer try owns the load.
         """
+        if (quiet := self._quiet_until - time.monotonic()) > 0:
+            time.sleep(quiet)
         if time.monotonic() - self._verified < FENCE_SECONDS:
             return
-        with self._owning:
-            if time.monotonic() - self._verified >= FENCE_SECONDS:
-                began = time.monotonic()
+        with self._writing:
+            if (began := time.monotonic()) - self._verified >= FENCE_SECONDS:
                 self._state.verify()
                 self._verified = began
 
@@ -200,7 +228,6 @@ class Delivery:
         if not self.atomic:
             return
         self._record.pending = [Names.of(self._naming, (one.batch for one in objects))] if objects else []
-        self._record.uploads = list(self._open.values())
         self._write()
         complete()
 
@@ -214,17 +241,8 @@ class Delivery:
         record = self._record
         mine = Names.of(self._naming, (one.batch for one in objects), committed=True)
         surplus = [left for left in (names.minus(mine) for names in self._earlier) if left]
-        # Kept apart until it is written: a try that fails to write it has yet to clean up what is pending.
-        committed = replace(
-            record,
-            live=[mine] if mine else [],
-            pending=[],
-            doomed=record.doomed + surplus,
-            uploads=[],
-            consumed=consumed,
-        )
-        self._write(committed)
-        self._record = committed
+        live = [mine] if mine else []
+        self._write(replace(record, live=live, pending=[], doomed=record.doomed + surplus, consumed=consumed))
         self._committed = True
         self._clean()
 
@@ -262,7 +280,6 @@ class Delivery:
         with self._lock:
             for upload in record.uploads:
                 self._open.pop(upload.upload_id, None)
-        record.uploads = []
         failed = [names for names in record.doomed if not names.committed]
         if failed:
             self._sweeper.delete(self._keys(failed) - self._keys(record.live))
@@ -282,33 +299,30 @@ class Delivery:
         if self.atomic:
             record.doomed, record.pending = record.doomed + record.pending, []
             record.generation += 1
-        else:
-            # Exactly what may exist, so that the next try finds no surplus where none is.
-            exact = Names.of(
-                self._naming, (BatchId(*place, count - 1) for place, count in self._begun.items() if count)
-            )
-            record.pending = [names for names in self._earlier if not names.committed]
-            record.pending = _with(record.pending, self._naming, _last(exact))
-        record.uploads = list(self._open.values())
+        self._note_begun()
         self._write()
         self._fence_off()
         if self._state.durable:
             self._write()
 
-    def _log_uploads(self) -> None:
-        with self._lock:
-            self._record.uploads = list(self._open.values())
-            self._unlogged = 0
-        self._write()
+    def _note_begun(self) -> None:
+        """Note exactly what may exist, so that the next try finds no surplus where none is."""
+        if self.atomic:
+            return
+        begun = [BatchId(*place, count - 1) for place, count in self._begun.items()]
+        earlier = [names for names in self._earlier if not names.committed]
+        self._record.pending = _with(earlier, self._naming, begun)
 
     def _write(self, record: LoadRecord | None = None) -> None:
-        text = (record or self._record).to_text()
-        with self._owning:
-            self._state.write(text)
-            self._note_written()
-
-    def _note_written(self) -> None:
-        self._written = self._verified = time.monotonic()
+        """Write the record as it is, or another, which then takes its place."""
+        with self._writing:
+            record = record or self._record
+            with self._lock:
+                record.uploads = list(self._open.values())
+                self._unlogged.clear()
+            began = time.monotonic()
+            self._state.write(record.to_text())
+            self._record, self._written, self._verified = record, time.monotonic(), began
 
     def _keys(self, several: Iterable[Names]) -> set[tuple[str, str]]:
         return {key for names in several for key in names.keys(self._identity)}

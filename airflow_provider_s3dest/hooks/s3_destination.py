@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import datetime, timezone
 from functools import partial
@@ -36,6 +35,7 @@ from airflow_provider_s3dest.sources.table import Table, check_columns
 from airflow_provider_s3dest.spec import DestinationSpec, merged, spec_fields_of
 from airflow_provider_s3dest.spec_fields import UNKNOWN
 from airflow_provider_s3dest.state_path import state_object
+from airflow_provider_s3dest.stop import StopFlag
 from airflow_provider_s3dest.upload import DryRun, Uploader
 
 if TYPE_CHECKING:
@@ -175,7 +175,7 @@ class S3DestinationHook(BaseHook):
         *,
         attempt: Attempt = UNCOUNTED,
         state: StateStore | None = None,
-        stop: threading.Event | None = None,
+        stop: StopFlag | None = None,
     ) -> LoadReport:
         """Deliver under a given identity: what both :meth:`load` and the operator do.
 
@@ -194,7 +194,8 @@ class S3DestinationHook(BaseHook):
         names = ObjectNames(PathTemplate.parse(spec.path), spec.file_format, identity, moment)
         wanted = check_columns(arguments.columns)
         client = client_of(self.s3_hook(spec))  # once, before threads share it: several would make one each
-        stop = stop or threading.Event()
+        stop = stop or StopFlag()
+        stop.guard(client)
         delivery = Delivery(
             Naming(spec.bucket, spec.path, spec.file_format, moment.isoformat() if moment else None),
             identity,
@@ -210,8 +211,10 @@ class S3DestinationHook(BaseHook):
         with Progress() as progress:
             consumes: list[tuple[str, str]] | None = None
             if is_given(arguments.staging_path):
-                if (earlier := self._finish_removal(delivery, stores)) is not None:
-                    return earlier
+                if delivery.was_consumed():
+                    with delivery:
+                        delivery.claim()
+                        return self._finish_removal(delivery, stores)
                 staged = staged_tables(arguments.staging_path, arguments.table, stores.of)
                 passing = passing_for(spec)
                 openers = {name: partial(open_staged, name, own, wanted, passing) for name, own in staged.items()}
@@ -232,19 +235,17 @@ class S3DestinationHook(BaseHook):
             else:
                 with delivery:
                     delivery.claim(openers)
+                    if delivery.consumed is not None:  # an earlier try that still lived has ended meanwhile
+                        return self._finish_removal(delivery, stores)
                     with Uploader(client, spec, delivery, progress, stop) as uploader:
                         report = run_load(tables, spec, names, delivery, uploader, progress, consumes)
                     delivery.remove_consumed(stores.remove)
         progress.end(report, "Would store" if arguments.dry_run else "Stored")
         return report
 
-    def _finish_removal(self, delivery: Delivery, stores: _Stores) -> LoadReport | None:
-        """If an earlier try has loaded the staged files and was to delete them, finish that and give its report."""
-        if not delivery.was_consumed():
-            return None
-        with delivery:
-            delivery.claim()
-            delivery.remove_consumed(stores.remove)
+    def _finish_removal(self, delivery: Delivery, stores: _Stores) -> LoadReport:
+        """Delete the rest of the staged files that an earlier try has loaded, and give its report."""
+        delivery.remove_consumed(stores.remove)
         assert delivery.consumed is not None
         self.log.info("An earlier try has loaded the staged files and deleted them. Its report is given again.")
         return LoadReport.from_dict(delivery.consumed.report)

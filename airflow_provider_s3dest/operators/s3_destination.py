@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime, timezone
 from importlib.metadata import version
@@ -32,6 +31,7 @@ from airflow_provider_s3dest.operators.task_state import TaskState
 from airflow_provider_s3dest.operators.upstream import Output, outputs_in, outputs_taken_whole, silent_instances
 from airflow_provider_s3dest.sources.records import flattened
 from airflow_provider_s3dest.spec import DestinationSpec, merged, spec_fields_of
+from airflow_provider_s3dest.stop import StopFlag
 
 if TYPE_CHECKING:
     import jinja2
@@ -118,7 +118,7 @@ class S3DestinationOperator(BaseOperator):
     # Records may be many, or a generator: copies of the operator share them.
     shallow_copy_attrs: Sequence[str] = ("_records", "_BaseOperator__init_kwargs")
     ui_color = "#e8f3ec"
-    _stop: threading.Event | None = None
+    _stop: StopFlag | None = None
 
     def __init__(
         self,
@@ -231,7 +231,7 @@ class S3DestinationOperator(BaseOperator):
 
         ti: Any = context["ti"]
         store = context.get("task_state_store")
-        self._stop = threading.Event()
+        self._stop = StopFlag()
         try:
             hook = S3DestinationHook(self.s3_destination_conn_id, self.aws_conn_id)
             fields, found = self._fields(hook.known_fields())

@@ -6,7 +6,6 @@ something to remove.
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Mapping
 from itertools import product
 from typing import NamedTuple
@@ -14,6 +13,7 @@ from typing import NamedTuple
 import pytest
 
 from airflow_provider_s3dest.errors import LoadStoppedError, StoreError
+from airflow_provider_s3dest.stop import StopFlag
 from tests.chaos.loads import Load, Tables, sample, tables
 from tests.servers import Bucket
 from tests.servers.fault_proxy import Answer, BrokenOff, Fault, FaultProxy, Request, Send, cut, hung, lost, refused
@@ -140,7 +140,7 @@ def _prepare(load: Load, proxy: FaultProxy, case: Case) -> int:
     load.attempt(1, OLD)
     if case.operation != "AbortMultipartUpload":
         return 2
-    stop = threading.Event()
+    stop = StopFlag()
 
     def leave_open(request: Request, send: Send) -> Answer:
         if request.operation == "UploadPart":

@@ -5,11 +5,10 @@ SeaweedFS does not look at s3:DeleteObject where a request deletes several objec
 
 from __future__ import annotations
 
-import threading
-
 import pytest
 
 from airflow_provider_s3dest.errors import LoadStoppedError, StoreError
+from airflow_provider_s3dest.stop import StopFlag
 from tests.chaos.loads import Load, Tables, both_modes, tables
 from tests.servers import Bucket
 from tests.servers.bucket_policy import allow_all, deny
@@ -122,7 +121,7 @@ def test_without_abort_multipart_upload_a_load_with_nothing_open_works(seaweedfs
 @both_modes
 def test_without_abort_multipart_upload_an_open_one_fails_the_load(seaweedfs_bucket: Bucket, atomic: bool) -> None:
     load = Load(seaweedfs_bucket, atomic)
-    stop = threading.Event()
+    stop = StopFlag()
 
     def leave_open(request: Request, send: Send) -> Answer:
         if request.operation == "UploadPart":

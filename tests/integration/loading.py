@@ -25,6 +25,7 @@ from airflow_provider_s3dest.sources.staging import open_staged, staged_tables
 from airflow_provider_s3dest.sources.stores import S3Store
 from airflow_provider_s3dest.sources.table import Table
 from airflow_provider_s3dest.spec import DestinationSpec
+from airflow_provider_s3dest.stop import StopFlag
 from airflow_provider_s3dest.upload import DryRun, Uploader
 from tests.servers import Bucket
 
@@ -75,12 +76,12 @@ def delivery_of(
     *,
     load_id: str = "load-1",
     state: StateStore | None = None,
-    stop: threading.Event | None = None,
+    stop: StopFlag | None = None,
     **how: Any,
 ) -> Delivery:
     """Make the delivery of one try."""
     naming = Naming(spec.bucket, spec.path, spec.file_format, MOMENT.isoformat())
-    sweeper = Sweeper(client, stop or threading.Event())
+    sweeper = Sweeper(client, stop or StopFlag())
     return Delivery(naming, LoadIdentity.of_load_id(load_id), state or NoState(), sweeper, **how)
 
 
@@ -98,13 +99,14 @@ def run(
     load_id: str = "load-1",
     state: StateStore | None = None,
     atomic: bool = False,
-    stop: threading.Event | None = None,
+    stop: StopFlag | None = None,
     dry_run: bool = False,
     **fields: Any,
 ) -> LoadReport:
     """Run one try of a load as the hook does; the fields are those of the spec."""
     spec = spec_of(bucket, **fields)
-    client, stop = client or bucket.server.client(), stop or threading.Event()
+    client, stop = client or bucket.server.client(), stop or StopFlag()
+    stop.guard(client)
     names = ObjectNames(PathTemplate.parse(spec.path), spec.file_format, LoadIdentity.of_load_id(load_id), MOMENT)
     delivery = delivery_of(spec, client, load_id=load_id, state=state, stop=stop, atomic=atomic)
     progress = Progress()
@@ -117,11 +119,10 @@ def run(
 
 
 @contextmanager
-def uploading(
-    client: Any, spec: DestinationSpec, stop: threading.Event | None = None, **how: Any
-) -> Iterator[Uploader]:
+def uploading(client: Any, spec: DestinationSpec, stop: StopFlag | None = None, **how: Any) -> Iterator[Uploader]:
     """Send objects by hand, within one try of a load."""
-    stop = stop or threading.Event()
+    stop = stop or StopFlag()
+    stop.guard(client)
     with delivery_of(spec, client, stop=stop, **how) as delivery:
         delivery.claim()
         with Uploader(client, spec, delivery, Progress(), stop) as uploader:

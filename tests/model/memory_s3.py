@@ -77,7 +77,7 @@ class MemoryS3:
             raise refusal("404", 404, "HeadObject")
         return {"ETag": there.etag, "ContentLength": len(there.body), "Metadata": there.metadata}
 
-    def create_multipart_upload(self, *, Bucket: str, Key: str) -> dict[str, Any]:
+    def create_multipart_upload(self, *, Bucket: str, Key: str, ContentType: str = "") -> dict[str, Any]:
         upload_id = f"upload-{next(self._ids)}"
         self.uploads[upload_id] = Open((Bucket, Key))
         return {"UploadId": upload_id}

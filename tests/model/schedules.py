@@ -59,9 +59,10 @@ def small_steps(random: Random, *, fence: bool) -> Iterator[None]:
         patch.object(sweep, "KEYS_PER_REQUEST", random.choice([1, 1000])),
         patch.object(tries, "FIRST_RESERVED", random.choice([1, 2, 8])),
         patch.object(tries, "RESERVED", random.choice([1, 2, 100])),
-        patch.object(tries, "LOGGED_UPLOADS", random.choice([1, 2, 100])),
-        patch.object(tries, "LOGGED_SECONDS", inf),
+        patch.object(tries, "RESERVED_SECONDS", inf),
+        patch.object(tries, "LOGGED_SECONDS", random.choice([0.0, inf])),
         patch.object(tries, "FENCE_SECONDS", 0.0 if fence else inf),
+        patch.object(tries, "QUIET_SECONDS", 0.0),
         patch.object(task_state, "CHUNK", random.choice([300, 30_000])),
     ):
         yield
@@ -195,7 +196,9 @@ def one_step_at_a_time() -> Iterator[None]:
     """Let one request be out at a time, and the owner be looked for at claim and when the record is written only."""
     with (
         patch.object(sweep, "WORKERS", 1),
+        patch.object(tries, "RESERVED_SECONDS", inf),
         patch.object(tries, "LOGGED_SECONDS", inf),
         patch.object(tries, "FENCE_SECONDS", inf),
+        patch.object(tries, "QUIET_SECONDS", 0.0),
     ):
         yield

@@ -41,7 +41,7 @@ def test_a_third_try_repairs_what_two_crashes_left(
 ) -> None:
     atomic = (MODES | MIXED)[modes]
     plans = [Plan(INPUTS[name], atomic=mode) for name, mode in zip(inputs, atomic, strict=True)]
-    with one_step_at_a_time(), patch.object(tries, "FIRST_RESERVED", 2), patch.object(tries, "LOGGED_UPLOADS", 2):
+    with one_step_at_a_time(), patch.object(tries, "FIRST_RESERVED", 2), patch.object(tries, "LOGGED_SECONDS", 0.0):
         for first in count():
             reached = False
             for event in CRASHES:

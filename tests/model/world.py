@@ -25,6 +25,7 @@ from airflow_provider_s3dest.naming import LoadIdentity, ObjectNames
 from airflow_provider_s3dest.objects import BatchId, StoredObject
 from airflow_provider_s3dest.operators.task_state import TaskState
 from airflow_provider_s3dest.s3_errors import explained
+from airflow_provider_s3dest.stop import StopFlag
 from tests.model.memory_s3 import MemoryS3, refusal
 from tests.model.memory_task_state import MemoryTaskState, out_of_order
 
@@ -133,7 +134,7 @@ class Actor:
         self.generation = 0
         self.committed = False
         self._dead = False
-        self._stop = threading.Event()
+        self._stop = StopFlag()
         self._turn = threading.Lock()
         self._turn.acquire()
         self._outcome: Effect | None = None
@@ -236,8 +237,7 @@ class Actor:
 
     def checked(self) -> None:
         """Stop where the uploader would."""
-        if self._stop.is_set():
-            _stopped()
+        self._stop.check()
 
 
 class _Load:

@@ -1,0 +1,218 @@
+"""Whatever is loaded, however it is cut and wherever tries die: after a success each record is there once.
+
+Whole loads run here, with the encoders, the batching and the uploader's threads, one try after the other; each but the
+last may crash, fail or be stopped at one of its requests, and any of them may get other records or another spec.
+"""
+
+from __future__ import annotations
+
+import csv
+import gzip
+import json
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from io import StringIO
+from math import inf
+from typing import Any
+from unittest.mock import patch
+
+from hypothesis import HealthCheck, given, note, settings
+from hypothesis import strategies as st
+
+from airflow_provider_s3dest import upload
+from airflow_provider_s3dest.delivery import sweep, tries
+from airflow_provider_s3dest.delivery.record import LoadRecord, Naming
+from airflow_provider_s3dest.delivery.s3_state import S3State
+from airflow_provider_s3dest.delivery.state import Attempt, StateStore
+from airflow_provider_s3dest.delivery.sweep import Sweeper
+from airflow_provider_s3dest.delivery.tries import Delivery
+from airflow_provider_s3dest.errors import LoadStoppedError, S3DestinationError
+from airflow_provider_s3dest.load import run_load
+from airflow_provider_s3dest.operators import task_state
+from airflow_provider_s3dest.operators.task_state import TaskState
+from airflow_provider_s3dest.progress import Progress
+from airflow_provider_s3dest.sources.records import open_records, tables_of
+from airflow_provider_s3dest.spec import DestinationSpec
+from airflow_provider_s3dest.stop import StopFlag
+from airflow_provider_s3dest.upload import Uploader
+from tests.model import CHAOS
+from tests.model.memory_client import Fault, MemoryClient, Requests, TaskStateClient
+from tests.model.memory_s3 import MemoryS3
+from tests.model.memory_task_state import MemoryTaskState
+from tests.model.world import BUCKET, IDENTITY, MOMENT, STATE, Befalls, CrashedError
+
+EXAMPLES = 6_000 if CHAOS else 120
+BYSTANDER = (BUCKET, "out/a/of-another-load.json")
+COLUMNS = ("table", "n", "text")
+
+Record = Mapping[str, Any]
+Tables = Mapping[str, Sequence[Record]]
+
+
+@dataclass(frozen=True)
+class Try:
+    """What one try is given, and what it meets."""
+
+    tables: Tables
+    spec: Mapping[str, Any]
+    atomic: bool
+    fault: Fault | None
+
+
+TEXTS = st.text(st.sampled_from('ab",\né'), max_size=20)
+
+
+@st.composite
+def record_sets(draw: st.DrawFn) -> Tables:
+    names = draw(st.lists(st.sampled_from("abc"), min_size=1, max_size=3, unique=True))
+    return {
+        name: [{"table": name, "n": n, "text": text} for n, text in enumerate(draw(st.lists(TEXTS, max_size=30)))]
+        for name in names
+    }
+
+
+@st.composite
+def specs(draw: st.DrawFn) -> Mapping[str, Any]:
+    how = {"format": draw(st.sampled_from(["csv", "json"])), "compression": draw(st.sampled_from(["", "gzip"]))}
+    if draw(st.integers(0, 4)) == 0:
+        return {**how, "path": "out/{{TABLE}}.{{FORMAT}}", "no_rotate": True}
+    paths = ["out/{{TABLE}}/{{UUID}}.{{FORMAT}}", "out/{{YEAR}}/{{TABLE}}-{{BATCH}}-{{UUID}}", "{{UUID}}/{{TABLE}}"]
+    return {
+        **how,
+        "path": draw(st.sampled_from(paths)),
+        "batch_size": draw(st.integers(1, 12)),
+        "batch_size_bytes": draw(st.integers(1, 1000)),
+    }
+
+
+EVENTS = [event for event in Befalls if not event.flies]
+FAULTS = st.builds(Fault, st.integers(0, 40), st.sampled_from(EVENTS))
+
+
+@st.composite
+def loads(draw: st.DrawFn) -> Sequence[Try]:
+    """Make the tries of a load: each may get what the one before got, or something else."""
+    made: list[Try] = []
+    for number in range(count := draw(st.integers(1, 4))):
+        same = bool(made) and draw(st.booleans())
+        made.append(
+            Try(
+                made[-1].tables if same else draw(record_sets()),
+                made[-1].spec if same or (made and draw(st.booleans())) else draw(specs()),
+                draw(st.booleans()),
+                None if number == count - 1 else draw(st.none() | FAULTS),
+            )
+        )
+    return made
+
+
+@dataclass
+class Lake:
+    """All that outlives a try."""
+
+    keeps_task_state: bool
+    s3: MemoryS3 = field(default_factory=MemoryS3)
+    task_state: MemoryTaskState = field(default_factory=MemoryTaskState)
+    begun: int = 0
+
+    def run(self, one: Try) -> None:
+        """Run a try as the hook does; what it raises is raised."""
+        self.begun += 1
+        self.task_state.begin(self.begun)
+        stop = StopFlag()
+        requests = Requests(one.fault, stop)
+        client: Any = MemoryClient(self.s3, requests)
+        stop.guard(client)
+        state: StateStore
+        if self.keeps_task_state:
+            state = TaskState(TaskStateClient(self.task_state, self.begun, requests))
+        else:
+            state = S3State(client, *STATE, Attempt("", self.begun))
+        spec = DestinationSpec(**{"bucket": BUCKET, **one.spec})
+        naming = Naming(BUCKET, spec.path, spec.file_format, MOMENT)
+        names = naming.names(IDENTITY)
+        handed_over = tables_of(one.tables, None)
+        tables = (open_records(name, own, COLUMNS) for name, own in handed_over.items())
+        progress = Progress()
+        with Delivery(naming, IDENTITY, state, Sweeper(client, stop), atomic=one.atomic) as delivery:
+            delivery.claim(list(handed_over))
+            with Uploader(client, spec, delivery, progress, stop) as uploader:
+                run_load(tables, spec, names, delivery, uploader, progress)
+
+    def record(self) -> LoadRecord:
+        """Read the record as it is kept now."""
+        if self.keeps_task_state:
+            text = TaskState(TaskStateClient(self.task_state, self.begun, Requests(None, StopFlag()))).peek()
+        else:
+            text = json.loads(self.s3.objects[STATE].body)["record"] if STATE in self.s3.objects else None
+        return LoadRecord.from_text(text)
+
+    def visible(self) -> dict[str, bytes]:
+        return {place[1]: one.body for place, one in self.s3.objects.items() if place not in (STATE, BYSTANDER)}
+
+
+def records_of(body: bytes, spec: Mapping[str, Any]) -> list[tuple[str, int, str]]:
+    """Read the records of an object."""
+    text = (gzip.decompress(body) if spec["compression"] else body).decode()
+    if spec["format"] == "json":
+        rows = [tuple(json.loads(line).values()) for line in text.split("\n")[:-1]]
+    else:
+        header, *rows = [tuple(row) for row in csv.reader(StringIO(text, newline=""))]
+        assert header == COLUMNS
+    return [(table, int(n), text) for table, n, text in rows]
+
+
+def assert_exact(lake: Lake, one: Try) -> None:
+    """See that each record of the try is there once, and nothing else."""
+    found = Counter(record for body in lake.visible().values() for record in records_of(body, one.spec))
+    assert found == Counter(tuple(record.values()) for own in one.tables.values() for record in own)
+    assert lake.s3.objects[BYSTANDER].body == b"not ours"
+
+
+@settings(derandomize=True, max_examples=EXAMPLES, deadline=None, suppress_health_check=list(HealthCheck))
+@given(
+    several=loads(),
+    keeps_task_state=st.booleans(),
+    put_bytes=st.sampled_from([200, upload.PUT_BYTES]),
+    reserved_seconds=st.sampled_from([0.0, inf]),
+    keys_per_request=st.sampled_from([1, 1000]),
+    chunk=st.sampled_from([300, task_state.CHUNK]),
+)
+def test_each_record_is_there_once_after_a_success(
+    several: Sequence[Try],
+    keeps_task_state: bool,
+    put_bytes: int,
+    reserved_seconds: float,
+    keys_per_request: int,
+    chunk: int,
+) -> None:
+    with ExitStack() as stack:
+        for module, name, value in [
+            (upload, "PUT_BYTES", put_bytes),
+            (tries, "RESERVED_SECONDS", reserved_seconds),
+            (tries, "QUIET_SECONDS", 0.0),
+            (sweep, "KEYS_PER_REQUEST", keys_per_request),
+            (task_state, "CHUNK", chunk),
+        ]:
+            stack.enter_context(patch.object(module, name, value))
+        lake = Lake(keeps_task_state)
+        lake.s3.put_object(Bucket=BYSTANDER[0], Key=BYSTANDER[1], Body=b"not ours")
+        settled, known = True, set[str]()
+        for one in several:
+            before, live = lake.visible(), lake.record().live
+            try:
+                lake.run(one)
+            except (S3DestinationError, CrashedError) as error:
+                note(f"{one.fault}: {error!r}")
+                assert one.fault is not None
+                orderly = not isinstance(error, (LoadStoppedError, CrashedError))
+                if one.atomic and orderly and settled and "UUID" in one.spec["path"] and lake.record().live == live:
+                    assert lake.visible() == before
+                settled = settled and one.atomic and orderly
+                known |= {one.upload_id for one in lake.record().uploads}
+            else:
+                settled = True
+                assert_exact(lake, one)
+                assert not known & lake.s3.uploads.keys()
