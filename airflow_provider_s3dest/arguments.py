@@ -78,7 +78,7 @@ class LoadArguments:
         unknown |= {fault.key for fault in replaced}
         yield from self._switch_faults()
         if self.state_path is not None and "state_path" not in unknown:
-            yield from state_path.faults(self.state_path)
+            yield from self._state_faults()
         yield from self._connection_faults(unknown)
         yield from self._input_faults(unknown)
         if "columns" not in unknown:
@@ -106,6 +106,18 @@ class LoadArguments:
                 yield Fault(name, f"is {short(conn_id)}.", f"Give the id of a connection, or {remedy}.")
             else:
                 yield from path_template.refused_placeholders(conn_id, name)
+
+    def _state_faults(self) -> Iterator[Fault]:
+        found = list(state_path.faults(self.state_path))
+        yield from found
+        path = self.written_path or self.fields.get("path")
+        if not found and isinstance(path, str):
+            yield from self.state_faults([path_template.prefix_of_text(path)])
+
+    def state_faults(self, folders: Iterable[str]) -> Iterator[Fault]:
+        """Find whether the record of the load would lie in a folder of the data."""
+        if self.state_path is not None:
+            yield from state_path.faults_inside(self.state_path, self.fields.get("bucket"), folders)
 
     def _input_faults(self, unknown: Collection[str]) -> Iterator[Fault]:
         has_records, has_path = is_given(self.records), is_given(self.staging_path)

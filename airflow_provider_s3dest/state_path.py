@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 from airflow_provider_s3dest import path_template
@@ -24,6 +24,22 @@ def faults(state_path: Any) -> Iterator[Fault]:
         yield Fault("state_path", f"is {short(state_path)}.", remedy)
     if path_template.placeholders(state_path):
         yield Fault("state_path", f"holds braces: {state_path!r}.", "Placeholders work in `path` only.")
+
+
+def faults_inside(state_path: str, bucket: Any, folders: Iterable[str]) -> Iterator[Fault]:
+    """Find whether the record would lie among the data, where whoever reads them finds it.
+
+    :param bucket: that of the destination.
+    :param folders: folders of the data, with their slashes; an empty one is none.
+    """
+    state_bucket, state_folder = _split(state_path, bucket)
+    for folder in folders:
+        if folder and state_bucket == bucket and f"{state_folder}/".startswith(folder):
+            problem = (
+                f"is {state_path!r}, inside the folder {folder!r} of the data: who reads it would find the record."
+            )
+            yield Fault("state_path", problem, "Give a folder beside it.")
+            return
 
 
 def state_object(state_path: str, bucket: str, identity: LoadIdentity) -> tuple[str, str]:

@@ -228,6 +228,8 @@ class S3DestinationHook(BaseHook):
             if faults:
                 raise SpecError(faults)
             names.check(openers)
+            if faults := list(arguments.state_faults(map(names.prefix, openers))):
+                raise SpecError(faults)
             arguments.warn()
             tables = _opened(openers, progress)
             if arguments.dry_run:

@@ -519,6 +519,14 @@ class TestALoad:
 
         assert moto_bucket.keys() == []
 
+    def test_refuses_a_record_among_the_data_of_a_table(self, moto_bucket: Bucket) -> None:
+        for state_path in ("people", f"s3://{moto_bucket.name}/people/state"):
+            with pytest.raises(SpecError, match="inside the folder 'people/' of the data"):
+                load(
+                    S3DestinationHook(), moto_bucket, path="{{TABLE}}/{{UUID}}.json", load_id="a", state_path=state_path
+                )
+        assert moto_bucket.keys() == []
+
     def test_works_in_the_tasks_of_a_dag(self, moto_bucket: Bucket, run_dag: RunDag) -> None:
         name = moto_bucket.name
         with DAG("hook_in_tasks", schedule=None, start_date=START) as dag:

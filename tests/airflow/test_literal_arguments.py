@@ -77,6 +77,10 @@ def test_all_faults_are_listed_at_once_with_the_task() -> None:
         ({"bucket": None}, "`bucket`: is null"),
         ({"state_path": "s3://state/"}, "`state_path`: is 's3://state/'"),
         ({"state_path": "_state/{{TABLE}}"}, "`state_path`: holds braces"),
+        (
+            {"path": "raw/{{UUID}}", "state_path": "raw/_state"},
+            "`state_path`: is 'raw/_state', inside",
+        ),
         ({"delete_staging": True}, "`delete_staging`: is given without `staging_path`"),
         ({"atomic": "yes"}, "`atomic`: is 'yes'"),
         ({"format": "parquet"}, "`format`: parquet is not supported yet"),

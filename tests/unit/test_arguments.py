@@ -181,6 +181,22 @@ class TestInput:
     def test_the_records_of_one_table_may_be_unknown_beside_others(self) -> None:
         assert _keys(records={"a": None, "b": None}, unknown=("records.a",)) == ["records"]
 
+    @pytest.mark.parametrize("state", ["raw", "raw/", "raw/state", "s3://lake/raw/state"])
+    @pytest.mark.parametrize("path", ["raw/{{TABLE}}/{{UUID}}.csv", "raw/{{ ds }}/{{TABLE}}/{{UUID}}.csv"])
+    def test_no_record_lies_among_the_data(self, state: str, path: str) -> None:
+        fields = {**FIELDS, "bucket": "lake", "path": path}
+        unknown = ("path",) if "ds" in path else ()
+
+        assert _keys(unknown=unknown, fields=fields, records=RECORDS, table="orders", state_path=state) == [
+            "state_path"
+        ]
+
+    @pytest.mark.parametrize("state", ["raw-state", "_state/raw", "s3://other/raw/state"])
+    def test_a_record_lies_beside_the_data(self, state: str) -> None:
+        fields = {**FIELDS, "bucket": "lake", "path": "raw/{{TABLE}}/{{UUID}}.csv"}
+
+        assert _keys(fields=fields, records=RECORDS, table="orders", state_path=state) == []
+
     def test_faults_of_spec_and_arguments_are_told_together(self) -> None:
         fields = {**FIELDS, "bucket": "", "format": "xml"}
         keys = _keys(fields=fields, records=None, table="orders", columns="id", atomic="x")

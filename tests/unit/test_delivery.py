@@ -1,0 +1,198 @@
+"""When a delivery writes its record, what it notes ahead, and how long it waits for earlier tries; on a clock that the
+tests turn."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import suppress
+
+import pytest
+
+from airflow_provider_s3dest.delivery import tries
+from airflow_provider_s3dest.delivery.record import LoadRecord, Naming, Upload
+from airflow_provider_s3dest.delivery.sweep import Sweeper
+from airflow_provider_s3dest.delivery.tries import Delivery
+from airflow_provider_s3dest.errors import LoadStoppedError
+from airflow_provider_s3dest.naming import LoadIdentity
+from airflow_provider_s3dest.objects import BatchId, StoredObject
+
+NAMING = Naming("lake", "out/{{TABLE}}/{{UUID}}.json", "json", None)
+PLACE = "t", ""
+
+
+class Clock:
+    """In place of the module `time`."""
+
+    def __init__(self) -> None:
+        self.now = 0.0
+        self.slept: list[float] = []
+
+    def monotonic(self) -> float:
+        return self.now
+
+    def sleep(self, seconds: float) -> None:
+        self.slept.append(seconds)
+        self.now += seconds
+
+
+class State:
+    """Keeps the record in memory, and all that it ever was."""
+
+    durable = True
+
+    def __init__(self) -> None:
+        self.written: list[str] = []
+        self.verified = 0
+
+    def peek(self) -> str | None:
+        return self.written[-1] if self.written else None
+
+    def update(self, change: Callable[[str | None], str]) -> None:
+        self.written.append(change(self.peek()))
+
+    def write(self, text: str) -> None:
+        self.written.append(text)
+
+    def verify(self) -> None:
+        self.verified += 1
+
+    @property
+    def record(self) -> LoadRecord:
+        return LoadRecord.from_text(self.peek())
+
+    @property
+    def reserved(self) -> int:
+        """How many batches of the table may exist by the record, and are no part of a success."""
+        return max((names.spans[PLACE][1] for names in self.record.pending), default=0)
+
+
+class NothingToSweep(Sweeper):
+    """Aborts and deletes nothing."""
+
+    def __init__(self) -> None:
+        """Need no client."""
+
+    def stop(self) -> None:
+        """Nothing is under way."""
+
+    def abort(self, uploads: Sequence[Upload]) -> None:
+        """Nothing is open."""
+
+    def delete(self, objects: Iterable[tuple[str, str]]) -> None:
+        """Nothing is there."""
+
+
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
+    """A clock that stands still."""
+    clock = Clock()
+    monkeypatch.setattr(tries, "time", clock)
+    return clock
+
+
+def claimed(state: State, *, atomic: bool = False) -> Delivery:
+    """Begin a try."""
+    delivery = Delivery(NAMING, LoadIdentity.of_load_id("load"), state, NothingToSweep(), atomic=atomic)
+    delivery.claim(["t"])
+    return delivery
+
+
+def batch(number: int) -> BatchId:
+    return BatchId(*PLACE, number)
+
+
+def stored(count: int) -> list[StoredObject]:
+    return [StoredObject("key", batch(number), 1, 1) for number in range(count)]
+
+
+class TestReserves:
+    def test_one_batch_by_the_claim_so_that_a_small_load_writes_twice(self, clock: Clock) -> None:
+        state = State()
+        delivery = claimed(state)
+
+        delivery.reserve(batch(0))
+        delivery.commit(stored(1))
+
+        assert len(state.written) == 2
+
+    def test_no_name_ahead_where_batches_come_slowly(self, clock: Clock) -> None:
+        state = State()
+        delivery = claimed(state)
+
+        for number in range(20):
+            clock.now += 1.1
+            delivery.reserve(batch(number))
+            assert state.reserved == number + 1
+
+    def test_what_a_second_needs_where_they_come_quickly(self, clock: Clock) -> None:
+        state = State()
+        delivery = claimed(state)
+
+        for number in range(100_000):
+            clock.now += 0.004
+            delivery.reserve(batch(number))
+            assert number < state.reserved <= number + 1 + 250
+
+        assert len(state.written) < 450
+
+    def test_exactly_what_was_begun_once_the_load_is_killed(self, clock: Clock) -> None:
+        state = State()
+
+        with suppress(LoadStoppedError), claimed(state) as delivery:
+            for number in range(60):
+                clock.now += 0.01
+                delivery.reserve(batch(number))
+            assert state.reserved > 60
+            raise LoadStoppedError("killed")
+
+        assert state.reserved == 60
+
+
+class TestNotesOpenUploads:
+    def test_a_second_after_the_last_write(self, clock: Clock) -> None:
+        state = State()
+        delivery = claimed(state, atomic=True)
+        delivery.opened("key", "id")
+
+        clock.now += 0.9
+        delivery.tick()
+        assert len(state.written) == 1
+        clock.now += 0.2
+        delivery.tick()
+        delivery.tick()
+
+        assert len(state.written) == 2
+        assert state.record.uploads == [Upload("lake", "key", "id")]
+
+    @pytest.mark.parametrize("pace", [20, 200])
+    def test_at_a_cost_that_grows_no_faster_than_their_number(self, clock: Clock, pace: int) -> None:
+        def cost(uploads: int) -> int:
+            state = State()
+            delivery = claimed(state, atomic=True)
+            for number in range(uploads):
+                clock.now += 1 / pace
+                delivery.opened(f"out/t/{number:050}", f"{number:060}")
+                delivery.tick()
+            return sum(map(len, state.written))
+
+        assert cost(10_000) < 2.5 * cost(5_000)
+
+
+class TestIsQuietAtFirst:
+    def test_while_an_earlier_try_may_not_know_that_it_was_superseded(self, clock: Clock) -> None:
+        state = State()
+        claimed(state).reserve(batch(0))
+
+        delivery = claimed(state)
+        delivery.fence()
+        delivery.fence()
+
+        assert clock.slept == [tries.QUIET_SECONDS]
+
+    def test_but_not_after_a_success_nor_where_uploads_can_be_aborted(self, clock: Clock) -> None:
+        state = State()
+        claimed(state).commit(stored(1))
+        claimed(state).fence()
+        claimed(state, atomic=True).fence()
+
+        assert clock.slept == []
