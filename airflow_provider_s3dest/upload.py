@@ -173,6 +173,11 @@ class Uploader:
         self._thread.sends = True
         try:
             return self._patiently(lambda: self._request(operation, key, arguments))
+        except StoreError as error:
+            self._thread.sends = False
+            if error.code == "NoSuchUpload":
+                self.delivery.fence(at_once=True)  # a newer try aborts what it finds open
+            raise
         finally:
             self._thread.sends = False
 

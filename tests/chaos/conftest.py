@@ -69,6 +69,12 @@ def short_waits(monkeypatch: pytest.MonkeyPatch) -> None:
     )
 
 
+@pytest.fixture
+def none_lives(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let a try not wait for what earlier ones may begin to send: none of them lives."""
+    monkeypatch.setattr("airflow_provider_s3dest.delivery.tries.QUIET_SECONDS", 0.0)
+
+
 @pytest.fixture(autouse=True)
 def counted_tries(record_property: Callable[[str, object], None]) -> Iterator[None]:
     """Tell the report how many tries of a load a test made."""

@@ -32,8 +32,11 @@ class Input:
         return tables(self.version, small=self.small, large=self.large)
 
 
-def start(load: Load, number: int, given: Input, server: S3Endpoint) -> Popen[bytes]:
-    """Start a try in a process of its own."""
+def start(load: Load, number: int, given: Input, server: S3Endpoint, *, others_live: bool = False) -> Popen[bytes]:
+    """Start a try in a process of its own.
+
+    :param others_live: whether it must wait for what earlier tries may begin to send.
+    """
     next(loads.tries)
     way = {
         "endpoint_url": server.endpoint_url,
@@ -47,6 +50,7 @@ def start(load: Load, number: int, given: Input, server: S3Endpoint) -> Popen[by
         "atomic": load.atomic,
         "number": number,
         "given": asdict(given),
+        "others_live": others_live,
     }
     return Popen([sys.executable, "-m", "tests.chaos.one_try", json.dumps(settings)], stdout=PIPE)
 
@@ -60,8 +64,8 @@ def outcome(process: Popen[bytes]) -> Any:
 def main(settings: dict[str, Any]) -> None:
     """Run the try and print its outcome."""
     airflow_provider_s3dest.upload.PUT_BYTES = loads.PUT_BYTES
-    # A process that was stopped has no fresh sign that the load is still its own.
-    airflow_provider_s3dest.delivery.tries.FENCE_SECONDS = 0.0
+    if not settings["others_live"]:
+        airflow_provider_s3dest.delivery.tries.QUIET_SECONDS = 0.0
     load = Load(Bucket(settings["bucket"], S3Endpoint(**settings["server"])), settings["atomic"], name=settings["name"])
     error = None
     try:

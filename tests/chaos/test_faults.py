@@ -18,7 +18,7 @@ from tests.chaos.loads import Load, Tables, sample, tables
 from tests.servers import Bucket
 from tests.servers.fault_proxy import Answer, BrokenOff, Fault, FaultProxy, Request, Send, cut, hung, lost, refused
 
-pytestmark = pytest.mark.usefixtures("small_puts", "short_waits")
+pytestmark = pytest.mark.usefixtures("small_puts", "short_waits", "none_lives")
 
 TIMEOUT = 1.0
 ATTEMPTS = 2

@@ -12,7 +12,7 @@ from tests.servers import Bucket
 from tests.servers.bucket_policy import deny
 from tests.servers.fault_proxy import Answer, FaultProxy, Request, Send, refused
 
-pytestmark = pytest.mark.usefixtures("short_waits")
+pytestmark = pytest.mark.usefixtures("short_waits", "none_lives")
 
 OBJECTS = 50
 RECORDS = tables("same", small=0, large=OBJECTS)

@@ -12,7 +12,7 @@ from tests.chaos.loads import LONG, Load, both_modes, tables
 from tests.servers import Bucket
 from tests.servers.fault_proxy import Answer, FaultProxy, Request, Send, refused
 
-pytestmark = pytest.mark.usefixtures("short_waits")
+pytestmark = pytest.mark.usefixtures("short_waits", "none_lives")
 
 FAILURES = 3
 """Of every third request, before it is answered."""

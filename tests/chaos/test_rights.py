@@ -14,7 +14,7 @@ from tests.servers import Bucket
 from tests.servers.bucket_policy import allow_all, deny
 from tests.servers.fault_proxy import Answer, FaultProxy, Request, Send
 
-pytestmark = pytest.mark.usefixtures("small_puts", "short_waits")
+pytestmark = pytest.mark.usefixtures("small_puts", "short_waits", "none_lives")
 
 OLD = tables("old", small=5, large=2)
 NEW = tables("new", small=5, large=2)

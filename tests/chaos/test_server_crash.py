@@ -14,7 +14,7 @@ from tests.chaos.loads import Load, sample, tables
 from tests.servers import Bucket, SeaweedFS
 from tests.servers.fault_proxy import Answer, FaultProxy, Request, Send
 
-pytestmark = pytest.mark.usefixtures("small_puts")
+pytestmark = pytest.mark.usefixtures("small_puts", "none_lives")
 
 OLD = tables("old", small=8, large=3)
 NEW = tables("new", small=6, large=2)

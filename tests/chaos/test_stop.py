@@ -18,7 +18,7 @@ from tests.chaos.loads import LONG, Load, both_modes, tables
 from tests.servers import Bucket
 from tests.servers.fault_proxy import Answer, FaultProxy, Request, Send
 
-pytestmark = pytest.mark.usefixtures("short_waits")
+pytestmark = pytest.mark.usefixtures("short_waits", "none_lives")
 
 OBJECTS = 5_000 if LONG else 2_000
 MANY = tables("many", small=OBJECTS, large=0)

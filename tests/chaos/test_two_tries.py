@@ -130,7 +130,7 @@ def paused(proxy: FaultProxy, load: Load, point: Point, *, stops: bool) -> Itera
     """Start a try, wait until it has come to a point, and let nothing of it outlive the block."""
     pause = Pause(point, load, stops)
     proxy.on_each(pause)
-    older = pause.process = start(load, 2, FIRST, proxy)
+    older = pause.process = start(load, 2, FIRST, proxy, others_live=True)
     try:
         assert pause.reached.wait(60)
         yield pause, older

@@ -297,6 +297,7 @@ class _Load:
         except StoreError as error:
             if error.code != "NoSuchUpload":
                 raise
+            self._delivery.fence(at_once=True)
             try:
                 whole = self._request("head_object", key)["ETag"] == multipart_etag(parts)
             except StoreError:
