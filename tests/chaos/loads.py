@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import count
 from typing import Any, TypeVar
@@ -108,7 +108,13 @@ class Load:
         return S3State(client, self.bucket.name, self.state_key, Attempt("", number)) if self.keeps_record else None
 
     def attempt(
-        self, number: int, wanted: Tables, server: S3Endpoint | None = None, *, client: Any = None, **how: Any
+        self,
+        number: int,
+        wanted: Mapping[str, Iterable[Mapping[str, Any]]],
+        server: S3Endpoint | None = None,
+        *,
+        client: Any = None,
+        **how: Any,
     ) -> LoadReport:
         """Run a try.
 

@@ -12,7 +12,7 @@ from tests.model import CHAOS
 from tests.model.schedules import INPUTS, Schedule, Settings
 from tests.model.world import Plan
 
-SCHEDULES = 20_000 if CHAOS else 250
+SCHEDULES = 5_000 if CHAOS else 250
 """Of each case."""
 
 Inputs = Callable[[Random, int], Sequence[str]]

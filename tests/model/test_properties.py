@@ -43,7 +43,7 @@ from tests.model.memory_s3 import MemoryS3
 from tests.model.memory_task_state import MemoryTaskState
 from tests.model.world import BUCKET, IDENTITY, MOMENT, STATE, Befalls, CrashedError
 
-EXAMPLES = 6_000 if CHAOS else 120
+EXAMPLES = 3_000 if CHAOS else 120
 BYSTANDER = (BUCKET, "out/a/of-another-load.json")
 COLUMNS = ("table", "n", "text")
 

@@ -32,6 +32,11 @@ class Request:
     headers: Mapping[str, str]
     body: bytes
 
+    @property
+    def length(self) -> int:
+        """Bytes of the body, as the client tells it."""
+        return int(self.headers.get("Content-Length", 0))
+
 
 @dataclass(frozen=True)
 class Answer:
@@ -85,6 +90,7 @@ class _Planned:
 class FaultProxy(S3Endpoint):
     """A way to an S3 server; its address and keys are those to use in place of the server's."""
 
+    keeps_bodies: bool
     requests: list[Request]
     broken: list[Request]
     _planned: list[_Planned]
@@ -94,8 +100,13 @@ class FaultProxy(S3Endpoint):
 
     @classmethod
     @contextmanager
-    def before(cls, server: S3Endpoint, tls: ssl.SSLContext | None = None) -> Iterator[FaultProxy]:
-        """Stand before a server until the block ends, and speak TLS with the client if asked to."""
+    def before(
+        cls, server: S3Endpoint, tls: ssl.SSLContext | None = None, *, keeps_bodies: bool = True
+    ) -> Iterator[FaultProxy]:
+        """Stand before a server until the block ends, and speak TLS with the client if asked to.
+
+        :param keeps_bodies: whether the requests that it notes hold their bodies, and not only the lengths.
+        """
         host = urlsplit(server.endpoint_url).netloc
 
         class Handler(BaseHTTPRequestHandler):
@@ -131,7 +142,7 @@ class FaultProxy(S3Endpoint):
             listener.socket = tls.wrap_socket(listener.socket, server_side=True, do_handshake_on_connect=False)
         address = f"{'https' if tls else 'http'}://127.0.0.1:{listener.server_port}"
         proxy = cls(address, server.access_key, server.secret_key, server.region)
-        vars(proxy).update(requests=[], broken=[], _planned=[], _each=None)
+        vars(proxy).update(keeps_bodies=keeps_bodies, requests=[], broken=[], _planned=[], _each=None)
         vars(proxy).update(_changed=threading.Condition(), _under_way=set())
         thread = threading.Thread(target=listener.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True)
         thread.start()
@@ -186,7 +197,7 @@ class FaultProxy(S3Endpoint):
     def note(self, request: Request) -> None:
         """Note a request that has come."""
         with self._changed:
-            self.requests.append(request)
+            self.requests.append(request if self.keeps_bodies else replace(request, body=b""))
             self._changed.notify_all()
 
     @contextmanager
