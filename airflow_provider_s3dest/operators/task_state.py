@@ -34,6 +34,7 @@ class TaskState:
         self._store = store
         self._owner = str(uuid4())
         self._chunks: frozenset[str] = frozenset()
+        self._unsure: set[str] = set()
         # A timeout of the task raises in the main thread, wherever that is. In the midst of a call of that thread,
         # Airflow would take the call's answer, when it comes, for that of the next one.
         self._calls = ThreadPoolExecutor(1, thread_name_prefix="s3dest-state")
@@ -73,8 +74,12 @@ class TaskState:
             pieces = dict(zip(names, chunks, strict=True))
             for name in pieces.keys() - self._chunks:
                 self._set(name, pieces[name])
-            self._set(KEY, {"owner": self._owner, "chunks": names})  # a chunk that comes twice is named twice
-        gone, self._chunks = self._chunks - pieces.keys(), frozenset(pieces)
+            try:
+                self._set(KEY, {"owner": self._owner, "chunks": names})  # a chunk that comes twice is named twice
+            except StoreError:
+                self._unsure |= pieces.keys()  # it may yet take effect, even after the next
+                raise
+        gone, self._chunks = self._chunks - pieces.keys() - self._unsure, frozenset(pieces)
         for name in gone:
             with suppress(_runtime_error()):
                 self._call(self._store.delete, name)

@@ -10,7 +10,8 @@ from typing import Any
 
 import pytest
 
-from airflow_provider_s3dest.operators.task_state import CHUNK, TaskState
+from airflow_provider_s3dest.errors import StoreError
+from airflow_provider_s3dest.operators.task_state import CHUNK, KEY, TaskState
 from tests.airflow import versions
 
 pytestmark = pytest.mark.skipif(not versions.KEEPS_STATE, reason="this Airflow has no task state store")
@@ -37,6 +38,39 @@ def test_a_text_of_any_length_is_read_back_and_nothing_of_an_earlier_one_stays(t
     assert TaskState(store).peek() == state.peek() == text
     named = store["s3dest"].get("chunks", [])
     assert store.keys() == {"s3dest", *named}
+
+
+class LateStore(Store):
+    """A state store that may say it failed, and do what it was told some time later."""
+
+    def __init__(self) -> None:
+        self.fails = False
+        self.late: list[tuple[str, Any]] = []
+
+    def set(self, key: str, value: Any, *, retention: Any) -> None:
+        if self.fails and key == KEY:
+            from airflow.sdk.exceptions import AirflowRuntimeError, ErrorType
+            from airflow.sdk.execution_time.comms import ErrorResponse
+
+            self.late.append((key, value))
+            raise AirflowRuntimeError(ErrorResponse(error=ErrorType.API_SERVER_ERROR, detail={"status_code": 503}))
+        super().set(key, value, retention=retention)
+
+
+def test_a_write_that_takes_effect_after_the_next_leaves_a_whole_text() -> None:
+    store = LateStore()
+    state = TaskState(store)
+    state.update(lambda _: "first, " * CHUNK)
+    store.fails = True
+    with pytest.raises(StoreError):
+        state.write("second, " * CHUNK)
+    store.fails = False
+    state.write("third, " * CHUNK)
+    state.write("fourth")
+
+    store.update(store.late)
+
+    assert TaskState(store).peek() == "second, " * CHUNK
 
 
 class OutOfTime(BaseException):

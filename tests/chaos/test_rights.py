@@ -5,19 +5,27 @@ SeaweedFS does not look at s3:DeleteObject where a request deletes several objec
 
 from __future__ import annotations
 
+import json
+import re
+from math import inf
+from pathlib import Path
+from typing import Any
+
 import pytest
 
 from airflow_provider_s3dest.errors import LoadStoppedError, StoreError
 from airflow_provider_s3dest.stop import StopFlag
 from tests.chaos.loads import Load, Tables, both_modes, tables
+from tests.chaos.staged_try import StagedLoad
 from tests.servers import Bucket
-from tests.servers.bucket_policy import allow_all, deny
+from tests.servers.bucket_policy import allow_all, allow_only, deny
 from tests.servers.fault_proxy import Answer, FaultProxy, Request, Send
 
 pytestmark = pytest.mark.usefixtures("small_puts", "short_waits", "none_lives")
 
 OLD = tables("old", small=5, large=2)
 NEW = tables("new", small=5, large=2)
+SMALL = tables("small", small=6, large=0)
 FEWER = tables("fewer", small=2, large=1)
 
 
@@ -104,6 +112,82 @@ def test_without_delete_object_surplus_fails_the_load_and_is_named(
 
     allow_all(moto_bucket)
     load.assert_exact(FEWER, load.attempt(4, FEWER))
+
+
+@pytest.mark.parametrize("may_look", [True, False], ids=["may look", "may not look"])
+def test_without_delete_object_names_that_were_reserved_in_vain_are_looked_at(
+    moto_bucket: Bucket, monkeypatch: pytest.MonkeyPatch, may_look: bool
+) -> None:
+    monkeypatch.setattr("airflow_provider_s3dest.delivery.tries.RESERVED_SECONDS", inf)
+    load = Load(moto_bucket, atomic=False)
+
+    def lose_all(request: Request, send: Send) -> Answer:
+        return send(request) if len(proxy.requests) < 8 else Answer(0, {}, b"", sent=-1)
+
+    with FaultProxy.before(moto_bucket.server) as proxy:
+        proxy.on_each(lose_all)  # as after a SIGKILL, what is not in the record by then never will be
+        with pytest.raises(StoreError):
+            load.attempt(1, SMALL, proxy)
+        proxy.wait_until_idle()
+    deny(moto_bucket, "s3:DeleteObject", *(() if may_look else ("s3:GetObject",)), prefix="out/")
+
+    if may_look:
+        report = load.attempt(2, SMALL)
+    else:
+        error = refusal(load, 2, SMALL)
+        assert "What may be surplus objects of earlier tries can't be removed" in error
+        assert "The credentials need s3:DeleteObject, or s3:GetObject and s3:ListBucket to look" in error
+        allow_all(moto_bucket)
+        report = load.attempt(3, SMALL)
+
+    allow_all(moto_bucket)
+    load.assert_exact(SMALL, report)
+
+
+def policies() -> dict[str, dict[str, Any]]:
+    """Read the statements of the documents' policies by their ids, with the folders of the tests."""
+    text = (Path(__file__).parents[2] / "docs/guarantees.md").read_text(encoding="utf-8")
+    text = text.replace("/raw/*", "/out/*").replace("/_state/*", "/state/*")
+    blocks = [json.loads(block) for block in re.findall(r"```json\n(.*?)```", text, re.DOTALL)]
+    return {statement["Sid"]: statement for block in blocks for statement in block.get("Statement", ())}
+
+
+def allow(bucket: Bucket, *sids: str) -> None:
+    """Allow what these statements of the documents' policies allow, and nothing else."""
+    found = policies()
+    text = json.dumps([found[sid] for sid in sids]).replace("my-bucket", bucket.name)
+    allow_only(bucket, json.loads(text))
+
+
+@pytest.mark.parametrize(
+    ("sid", "atomic", "second"),
+    [("Plain", False, FEWER), ("PlainWithoutCleanUp", False, OLD), ("Atomic", True, FEWER)],
+    ids=["plain", "plain without clean-up", "atomic"],
+)
+def test_the_policies_of_the_documents_are_enough(bucket: Bucket, sid: str, atomic: bool, second: Tables) -> None:
+    load = Load(bucket, atomic)
+    allow(bucket, sid, "StatePath")
+
+    load.attempt(1, OLD)
+    report = load.attempt(2, second)
+
+    allow_all(bucket)
+    load.assert_exact(second, report)
+
+
+def test_the_policy_of_the_documents_is_enough_to_delete_staged_files(
+    bucket: Bucket, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("AIRFLOW_CONN_AWS_DEFAULT", bucket.server.connection())
+    bucket.write("staging/a.json", b'{"n":1}\n')
+    load = StagedLoad("staged", bucket.name, f"s3://{bucket.name}/staging/")
+    allow(bucket, "Plain", "StatePath", "DeleteStaging", "ListStaging")
+
+    report = load.attempt(1)
+
+    allow_all(bucket)
+    assert report.records == 1
+    assert bucket.keys("staging/") == []
 
 
 @both_modes

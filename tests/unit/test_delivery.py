@@ -10,6 +10,7 @@ import pytest
 
 from airflow_provider_s3dest.delivery import tries
 from airflow_provider_s3dest.delivery.record import LoadRecord, Naming, Upload
+from airflow_provider_s3dest.delivery.state import NoState
 from airflow_provider_s3dest.delivery.sweep import Sweeper
 from airflow_provider_s3dest.delivery.tries import Delivery
 from airflow_provider_s3dest.errors import LoadStoppedError
@@ -146,6 +147,14 @@ class TestReserves:
             raise LoadStoppedError("killed")
 
         assert state.reserved == 60
+
+
+def test_a_retry_without_a_record_says_what_it_can_not_do(caplog: pytest.LogCaptureFixture) -> None:
+    for retried in (False, True):
+        caplog.clear()
+        delivery = Delivery(NAMING, LoadIdentity.of_load_id("load"), NoState(), NothingToSweep(), retried=retried)
+        delivery.claim(["t"])
+        assert ("surplus objects of theirs remain. Give `state_path`" in caplog.text) == retried
 
 
 class TestNotesOpenUploads:
