@@ -45,7 +45,7 @@ class S3State:
     :param attempt: which try this is.
     """
 
-    durable = True
+    durable = in_order = True
 
     def __init__(self, client: BaseClient, bucket: str, key: str, attempt: Attempt) -> None:
         self._client: Any = client

@@ -28,6 +28,9 @@ class StateStore(Protocol):
     durable: bool
     """Whether a later try will find what this one wrote."""
 
+    in_order: bool
+    """Whether a write that failed can't take effect after a later one."""
+
     def peek(self) -> str | None:
         """Read the text without taking the load over; None if there is none."""
         ...
@@ -59,6 +62,7 @@ class NoState:
     """Keeps nothing: no other try learns what this one wrote."""
 
     durable = False
+    in_order = True
 
     def peek(self) -> str | None:
         return None

@@ -76,7 +76,7 @@ class Delivery:
         self._unlogged: set[str] = set()
         self._written = self._verified = self._quiet_until = time.monotonic()
         self._reserved, self._batches = self._written, 0
-        self._claimed = self._committed = False
+        self._claimed = self._committed = self._committing = False
         self._lock = threading.Lock()
         self._writing = threading.Lock()
 
@@ -108,6 +108,9 @@ class Delivery:
                 self._write()
             elif isinstance(error, SupersededError):
                 self._sweeper.abort(list(self._open.values()))
+            elif self._committing and self.atomic and not self._state.in_order:
+                # The note may yet be taken: then what it names must be there, and staged files may be deleted by it.
+                log.warning("Whether the load was noted as whole is not known: the next try finds out.")
             else:
                 self._give_up()
         except SupersededError:
@@ -244,6 +247,7 @@ class Delivery:
         mine = Names.of(self._naming, (one.batch for one in objects), committed=True)
         surplus = [left for left in (names.minus(mine) for names in self._earlier) if left]
         live = [mine] if mine else []
+        self._committing = True
         self._write(replace(record, live=live, pending=[], doomed=record.doomed + surplus, consumed=consumed))
         self._committed = True
         self._clean()

@@ -29,6 +29,7 @@ class TaskState:
     """
 
     durable = True
+    in_order = False  # it is a plain overwrite, and a timeout of ours ends no request that is under way
 
     def __init__(self, store: Any) -> None:
         self._store = store

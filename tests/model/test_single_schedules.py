@@ -73,3 +73,18 @@ def test_an_atomic_load_whose_last_note_fails_changes_nothing(event: Befalls) ->
     assert not second.succeeded
     assert world.visible() == first.expected
     assert world.run(ATOMIC).expected == world.visible()
+
+
+def test_a_last_note_that_airflow_takes_late_names_objects_that_are_there() -> None:
+    world = World(keeps_task_state=True)
+    loading = world.begin(Plan(INPUTS["same"], atomic=True, consumes=True))
+    for _ in range(sum(map(len, INPUTS["same"].values()))):
+        until(loading, "complete_multipart_upload").go_on()
+
+    meet_now(until(loading, "state_set"), Befalls.FAIL_FLYING)
+    world.land()
+
+    assert not loading.succeeded
+    assert world.run(Plan(INPUTS["same"], atomic=True, consumes=True)).succeeded
+    assert world.visible() == loading.expected
+    assert world.staged == set()

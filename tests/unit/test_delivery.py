@@ -39,7 +39,7 @@ class Clock:
 class State:
     """Keeps the record in memory, and all that it ever was."""
 
-    durable = True
+    durable = in_order = True
 
     def __init__(self) -> None:
         self.written: list[str] = []
