@@ -6,8 +6,10 @@ number by the property `runs`; the property `tries` counts the tries of loads th
 
 from __future__ import annotations
 
+import os
 import platform
 import sys
+import time
 from collections import Counter
 from datetime import datetime, timezone
 from pathlib import Path
@@ -31,7 +33,7 @@ class _Report:
     """Counts the outcomes, and writes them down at the end."""
 
     def __init__(self, path: Path) -> None:
-        self._path = path
+        self._path, self._began = path, time.monotonic()
         self._modules: dict[str, str] = {}
         self._counts: dict[str, Counter[str]] = {}
 
@@ -65,7 +67,8 @@ class _Report:
             "`make chaos` wrote this page from the outcomes of its tests. A run is one case with its check of the "
             "exact keys, bytes\nand open uploads; a try is one attempt to load within it; a violation is a run that "
             "did not end as it must.\n\n"
-            f"{now:%Y-%m-%d}, Python {platform.python_version()} on {sys.platform}.\n\n"
+            f"{now:%Y-%m-%d}, Python {platform.python_version()} on {sys.platform}, {os.cpu_count()} cores, "
+            f"{(time.monotonic() - self._began) / 60:.0f} minutes.\n\n"
             "| what | test | runs | tries of loads | violations |\n|---|---|---:|---:|---:|\n"
             + "".join(f"{row}\n" for row in rows)
             + f"| **all** | | {_columns(total)} |\n"

@@ -20,7 +20,7 @@ FIRST = Input("first", small=12, large=3)
 LATER = [FIRST, Input("other"), Input("grown", small=17, large=5), Input("shrunk", small=5, large=1)]
 
 
-@pytest.mark.parametrize("seed", sample(range(120), 11))
+@pytest.mark.parametrize("seed", sample(range(120), 17))
 def test_a_load_that_was_killed_is_whole_after_the_next_try(
     shared_bucket: Bucket, proxy: FaultProxy, seed: int
 ) -> None:

@@ -100,7 +100,7 @@ class Pause:
 
 @pytest.mark.parametrize(
     ("point", "change", "how"),
-    sample(CASES, 13),
+    sample(CASES, 17),
     ids=lambda value: "-".join(map(str, value)) if isinstance(value, tuple) else value,
 )
 def test_the_newer_try_stays(shared_bucket: Bucket, proxy: FaultProxy, point: Point, change: str, how: str) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Callable, Iterator
 
 import pytest
 
@@ -11,9 +12,11 @@ MET: Counter[str] = Counter()
 
 
 @pytest.fixture
-def met() -> Counter[str]:
-    """Take the counts of a test."""
-    return MET
+def met(record_property: Callable[[str, object], None]) -> Iterator[Counter[str]]:
+    """Take the counts of a test, and tell the report how many schedules it ran."""
+    before = MET["SCHEDULES"]
+    yield MET
+    record_property("runs", MET["SCHEDULES"] - before)
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:

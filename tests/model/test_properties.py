@@ -187,7 +187,9 @@ def test_each_record_is_there_once_after_a_success(
     reserved_seconds: float,
     keys_per_request: int,
     chunk: int,
+    met: Counter[str],
 ) -> None:
+    met["SCHEDULES"] += 1
     with ExitStack() as stack:
         for module, name, value in [
             (upload, "PUT_BYTES", put_bytes),
