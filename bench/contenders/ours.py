@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime, timezone
 from functools import cache
@@ -24,6 +23,7 @@ from airflow_provider_s3dest.sources.staging import open_staged, staged_tables
 from airflow_provider_s3dest.sources.stores import LocalStore
 from airflow_provider_s3dest.sources.table import Table
 from airflow_provider_s3dest.spec import DestinationSpec
+from airflow_provider_s3dest.stop import StopFlag
 from airflow_provider_s3dest.upload import DryRun, ObjectStore, Uploader
 from bench.cases import Case, Target
 
@@ -62,7 +62,7 @@ def load(source: Any, spec: DestinationSpec, table: str | None = "t") -> LoadRep
     names, tables = tables_from(source, spec, table)
     with _delivery(spec, client) as delivery:
         delivery.claim(names)
-        with Uploader(client, spec, delivery, progress, threading.Event()) as uploader:
+        with Uploader(client, spec, delivery, progress, StopFlag()) as uploader:
             return run_load(tables, spec, _names(spec), delivery, uploader, progress)
 
 
@@ -71,7 +71,7 @@ def upload(objects: Sequence[bytes], spec: DestinationSpec) -> None:
     client = client_for(spec.bucket)
     with _delivery(spec, client) as delivery:
         delivery.claim(["t"])
-        with Uploader(client, spec, delivery, Progress(), threading.Event()) as uploader:
+        with Uploader(client, spec, delivery, Progress(), StopFlag()) as uploader:
             for number, content in enumerate(objects):
                 batch = BatchId("t", "", number)
                 delivery.reserve(batch)
@@ -96,7 +96,7 @@ def _names(spec: DestinationSpec) -> ObjectNames:
 
 def _delivery(spec: DestinationSpec, client: Any) -> Delivery:
     naming = Naming(spec.bucket, spec.path, spec.file_format, _MOMENT.isoformat())
-    return Delivery(naming, _IDENTITY, NoState(), Sweeper(client, threading.Event()))
+    return Delivery(naming, _IDENTITY, NoState(), Sweeper(client, StopFlag()))
 
 
 class _Discarding:
