@@ -466,7 +466,7 @@ def test_staged_files_on_s3_are_read_with_the_same_connection(run_dag: RunDag, l
     run = run_dag(dag)
 
     assert run.state == "success", run.log
-    assert list(lake.objects("loaded/").values()) == [b'{"id": 18446744073709551621}\n{"id": 1.10}\n']
+    assert list(lake.objects("loaded/").values()) == [b'{"id":18446744073709551621}\n{"id":1.10}\n']
 
 
 def test_dry_run_writes_nothing_and_reports_all(run_dag: RunDag, lake: Bucket) -> None:
