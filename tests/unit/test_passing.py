@@ -96,7 +96,6 @@ class TestCsv:
             b'1,"a"b\n',
             b"1,a\rb\n",
             b'1,"a" \n2,"b"\n',
-           
             b"1,\xff\n",
         ],
     )

@@ -11,8 +11,8 @@ import pytest
 
 from airflow_provider_s3dest.errors import RecordError, SpecError
 from airflow_provider_s3dest.sources.records import NoRecordsError, open_records, tables_of
-from airflow_provider_s3dest.sources.table import CHUNK_RECORDS
-from tests.unit.tables import csv_of, json_of, rows_of
+from airflow_provider_s3dest.sources.table import CHUNK_BYTES, CHUNK_RECORDS
+from tests.unit.tables import csv_of, json_of, read_chunks, rows_of
 
 RECORDS = [{"a": 1}, {"a": 2}, {"a": 3}]
 
@@ -169,12 +169,21 @@ def test_stream_is_read_no_further_than_needed_before_its_first_chunk() -> None:
             yield {"a": read}
 
     table = open_records("t", records(), None)
-    assert read == 10_000
-    assert len(next(table.chunks)) == CHUNK_RECORDS
-    assert read == 10_000
+    assert 10_000 <= (window := read) < 10_000 + CHUNK_RECORDS
+    next(table.chunks)
+    assert read == window
     with_columns = open_records("t", records(), ("a",))
     next(with_columns.chunks)
-    assert read == CHUNK_RECORDS
+    assert read <= CHUNK_RECORDS
+
+
+@pytest.mark.parametrize("many", [list, iter])
+def test_chunks_of_large_records_hold_few_of_them(many: Any) -> None:
+    small, large = [{"a": "x"}] * 3_000, [{"a": "x" * 2**20}] * 1_010
+    assert max(map(len, open_records("t", many(small), None).chunks)) == CHUNK_RECORDS
+    chunks = list(read_chunks(open_records("t", many(large + small), None)))
+    assert max(len(chunk) for chunk in chunks if len(chunk.column("a")[0]) > 1) * 2**20 <= CHUNK_BYTES
+    assert sum(map(len, chunks)) == 4_010
 
 
 def test_generator_may_yield_one_dict_over_and_over() -> None:
