@@ -39,7 +39,7 @@ OWN_RULES = orjson.OPT_PASSTHROUGH_DATETIME | orjson.OPT_PASSTHROUGH_SUBCLASS | 
 
 
 _DATES = frozenset({date, datetime})
-_OFFSETS = frozenset({None, timezone.utc})
+_ZONES = frozenset({id(None), id(timezone.utc)})
 
 _BREAK = orjson.Fragment(b"\n")
 """A line end between two values, which stands nowhere else in JSON on one line."""
@@ -105,15 +105,17 @@ def options_for(rows: Sequence[Mapping[str, Any]]) -> int:
         return OWN_RULES
     values = list(chain.from_iterable(row.values() for row in rows))
     kinds = set(map(type, values))
-    # What is in a container would have to be looked at too. Of an offset, orjson leaves the seconds out, and of a time
-    # the first zeros of its fraction.
-    if kinds.isdisjoint(NESTED_KINDS | {time}) and (datetime not in kinds or _OFFSETS.issuperset(_offsets(values))):
+    # What is in a container or an enum would have to be looked at too. Of an offset, orjson leaves the seconds out, and
+    # of a time the first zeros of its fraction.
+    is_flat = kinds.isdisjoint(NESTED_KINDS | {time}) and not any(issubclass(kind, Enum) for kind in kinds)
+    if is_flat and (datetime not in kinds or _ZONES.issuperset(_zones(values))):
         return OWN_RULES & ~orjson.OPT_PASSTHROUGH_DATETIME
     return OWN_RULES
 
 
-def _offsets(values: Iterable[Any]) -> set[Any]:
-    return {value.tzinfo for value in values if type(value) is datetime}
+def _zones(values: Iterable[Any]) -> set[int]:
+    # By identity, since some zones, such as dateutil's, can't be hashed.
+    return {id(value.tzinfo) for value in values if type(value) is datetime}
 
 
 def csv_text(value: Any) -> str | None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import date, datetime, time, timedelta, timezone
+from datetime import date, datetime, time, timedelta, timezone, tzinfo
 from decimal import Decimal
 from enum import Enum
 from typing import Any
@@ -21,6 +21,26 @@ from airflow_provider_s3dest.sources.table import Places, Rows
 
 class Colour(Enum):
     RED = "red"
+
+
+class Moment(Enum):
+    LOCAL = datetime(1880, 1, 1, tzinfo=timezone(timedelta(hours=1, seconds=27)))
+
+
+class Zone(tzinfo):
+    """A zone that can't be hashed, as those of dateutil."""
+
+    def utcoffset(self, moment: datetime | None) -> timedelta:
+        return timedelta(hours=2)
+
+    def dst(self, moment: datetime | None) -> None:
+        return None
+
+    def tzname(self, moment: datetime | None) -> None:
+        return None
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Zone)
 
 
 class Text(str):
@@ -45,7 +65,7 @@ _scalars = st.one_of(
     st.timedeltas(),
     st.binary(max_size=5),
     st.uuids(),
-    st.sampled_from(Colour),
+    st.sampled_from([Colour.RED, Moment.LOCAL]),
 )
 _values = st.recursive(
     _scalars,
@@ -110,6 +130,8 @@ def test_csv_by_columns_is_csv_value_by_value(records: Sequence[dict[str, Any]],
         [{"a": n, "b": f"plain {n}"} for n in range(8)] + [{"a": {"k": [1]}, "b": "\ufeff"}, {"a": None, "b": ""}],
         [{"a": date(1, 1, 1), "b": time(0, 0, 0, 10_000)}],
         [{"a": date(1, 1, 1), "b": n} for n in range(8)] + [{"a": datetime(1, 1, 1, tzinfo=ODD_OFFSET), "b": None}],
+        [{"a": date(1, 1, 1), "b": Moment.LOCAL}, {"a": time(5), "b": None}],
+        [{"a": datetime(2026, 7, 1, tzinfo=Zone()), "b": 1}],
     ],
 )
 def test_values_at_the_edges_come_out_the_same_too(records: list[dict[str, Any]]) -> None:
