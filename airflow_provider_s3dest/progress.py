@@ -68,8 +68,8 @@ class Progress:
         seconds = time.monotonic() - self._began
         return (
             f"{'Before the first table' if self._table is None else f'Table {self._table}'}: "
-            f"{self._encoded + self._ahead:,} records read, {self._encoded:,} encoded, "
-            f"{self._objects:,} objects stored, {size_text(self._bytes)}, "
+            f"{_count(self._encoded + self._ahead, 'record')} read, {self._encoded:,} encoded, "
+            f"{_count(self._objects, 'object')} stored, {size_text(self._bytes)}, "
             f"{self._encoded / seconds:,.0f} records/s, {size_text(self._bytes / seconds)}/s"
         )
 
@@ -81,11 +81,11 @@ class Progress:
         """Write the line that sums the load up, and a hint if it made many small objects."""
         seconds = time.monotonic() - self._began
         log.info(
-            "%s %s records of %s as %s objects (%s) in s3://%s, %.1f s",
+            "%s %s of %s as %s (%s) in s3://%s, %.1f s",
             verb,
-            f"{report.records:,}",
+            _count(report.records, "record"),
             f"table {next(iter(report.tables))}" if len(report.tables) == 1 else f"{len(report.tables)} tables",
-            f"{report.objects:,}",
+            _count(report.objects, "object"),
             size_text(report.bytes),
             report.bucket,
             seconds,
@@ -99,10 +99,14 @@ class Progress:
             )
 
 
+def _count(number: int, noun: str) -> str:
+    return f"{number:,} {noun}{'s' * (number != 1)}"
+
+
 def size_text(size: float) -> str:
     """Spell a number of bytes, such as ``5.0 MiB``."""
     for unit in ("bytes", "KiB", "MiB", "GiB"):
         if size < 1024:
-            return f"{size:,.0f} bytes" if unit == "bytes" else f"{size:.1f} {unit}"
+            return _count(round(size), "byte") if unit == "bytes" else f"{size:.1f} {unit}"
         size /= 1024
     return f"{size:.1f} TiB"

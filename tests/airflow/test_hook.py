@@ -450,7 +450,7 @@ class TestALoad:
         load(S3DestinationHook(), seaweedfs_bucket)
         load(S3DestinationHook(), seaweedfs_bucket, dry_run=True)
 
-        summary = f"3 records of table people as 1 objects ({len(LINES)} bytes) in s3://{seaweedfs_bucket.name}"
+        summary = f"3 records of table people as 1 object ({len(LINES)} bytes) in s3://{seaweedfs_bucket.name}"
         assert f"Stored {summary}" in caplog.text
         assert f"Would store {summary}" in caplog.text
         assert seaweedfs_bucket.server.secret_key not in caplog.text

@@ -145,6 +145,11 @@ def test_the_last_line_sums_the_load_up(clock: Clock, caplog: pytest.LogCaptureF
     assert caplog.messages == ["Stored 12,345 records of table orders as 3 objects (1.5 KiB) in s3://lake, 2.5 s"]
 
 
+def test_the_last_line_counts_one_of_each_as_one(clock: Clock, caplog: pytest.LogCaptureFixture) -> None:
+    Progress().end(LoadReport(1, 1, 1, "lake", {"t": TableReport(1, 1, 1, ["a"], "")}, None), "Stored")
+    assert caplog.messages == ["Stored 1 record of table t as 1 object (1 byte) in s3://lake, 0.0 s"]
+
+
 def test_the_last_line_counts_several_tables(clock: Clock, caplog: pytest.LogCaptureFixture) -> None:
     Progress().end(_report(3, 1536, "orders", "items"), "Would store")
     assert caplog.messages[0].startswith("Would store 12,345 records of 2 tables as 3 objects")
