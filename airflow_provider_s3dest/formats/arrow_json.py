@@ -114,7 +114,7 @@ def _with_nulls_of(array: Any, texts: Any) -> Any:
 
 def _escaped(texts: Any) -> Any:
     data = content(texts)
-    has_controls = data and np.frombuffer(data, np.uint8).min() < 32
+    has_controls = bool(np.any(np.frombuffer(data, np.uint8) < 32))
     for character in _ESCAPED if has_controls else '\\"':
         if character.encode() in data:
             texts = pc.replace_substring(texts, character, _ESCAPED[character])
