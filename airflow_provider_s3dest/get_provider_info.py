@@ -30,6 +30,12 @@ def get_provider_info() -> dict[str, Any]:
                 "python-modules": ["airflow_provider_s3dest.hooks.s3_destination"],
             }
         ],
+        "task-decorators": [
+            {
+                "class-name": "airflow_provider_s3dest.decorators.s3_destination.s3_destination_task",
+                "name": "s3_destination",
+            }
+        ],
         "connection-types": [
             {
                 "hook-class-name": "airflow_provider_s3dest.hooks.s3_destination.S3DestinationHook",

@@ -19,6 +19,7 @@ from airflow_provider_s3dest.errors import Fault, S3DestinationError, SpecError
 from airflow_provider_s3dest.naming import LoadIdentity
 from airflow_provider_s3dest.not_given import NOT_GIVEN, NotGiven, is_given
 from airflow_provider_s3dest.operators.held_records import (
+    FromFunction,
     HeldRecords,
     has_reference,
     hold,
@@ -49,6 +50,9 @@ _SPEC_FIELDS = (
 
 _KEEPS_STATE = Version(version("apache-airflow")) >= Version("3.3")
 """Whether Airflow keeps a state for each task instance."""
+
+_OF_INSTANCE = re.compile(r"map_index|op_args|op_kwargs")
+"""What Jinja can name that differs between the mapped instances of a task."""
 
 _LIKE_A_PLACEHOLDER = re.compile(r"\{\{-?\s*([A-Z][A-Z0-9_]*)\s*-?\}\}")
 
@@ -240,7 +244,7 @@ class S3DestinationOperator(BaseOperator):
         self._stop = threading.Event()
         try:
             hook = S3DestinationHook(self.s3_destination_conn_id, self.aws_conn_id)
-            arguments = self._arguments(hook.connection_fields(), keeps_state=store is not None)
+            arguments = self._arguments_of_run(context, hook.connection_fields())
             self._refuse_none()
             self._refuse_shared_key(ti, arguments)
             report = hook.deliver(
@@ -262,6 +266,10 @@ class S3DestinationOperator(BaseOperator):
         """Stop the load: no further request begins."""
         if self._stop is not None:
             self._stop.set()
+
+    def _arguments_of_run(self, context: Context, connection_fields: Mapping[str, Any]) -> LoadArguments:
+        """Give the arguments as they are in a run."""
+        return self._arguments(connection_fields, keeps_state=context.get("task_state_store") is not None)
 
     def _arguments(self, connection_fields: Mapping[str, Any], *, keeps_state: bool = _KEEPS_STATE) -> LoadArguments:
         own = {name: getattr(self, name) for name in _SPEC_FIELDS if is_given(getattr(self, name))}
@@ -307,26 +315,32 @@ class S3DestinationOperator(BaseOperator):
         tables = self.records if type(self.records) is dict else {self.table: self.records}
         for table, records in tables.items():
             if records is None:
-                named = self._records_sources.get(table) or self._records_sources.get(None)
-                tasks = ", ".join(repr(task) for task in named or sorted(self.upstream_task_ids)) or "the upstream task"
+                of_table = "" if table is None else f" of table {table!r}"
                 raise NoRecordsError(
-                    f"The records of table {table!r} are None: {tasks} returned nothing, was skipped, or pushed "
-                    "under another key. Return a list, an empty one for no records."
+                    f"The records{of_table} are None: {self._why_none(table)} "
+                    "Return a list, an empty one for no records."
                 )
+
+    def _why_none(self, table: str | None) -> str:
+        named = self._records_sources.get(table) or self._records_sources.get(None)
+        tasks = ", ".join(repr(task) for task in named or sorted(self.upstream_task_ids)) or "the upstream task"
+        return f"{tasks} returned nothing, was skipped, or pushed under another key."
 
     def _refuse_shared_key(self, ti: Any, arguments: LoadArguments) -> None:
         """Refuse mapped instances that would overwrite each other's only object."""
         if ti.map_index < 0 or not arguments.fields.get("no_rotate"):
             return
-        written = self._written_path or arguments.fields.get("path") or ""
         mapped = self.dag.task_dict.get(self.task_id) if self._dag is not None else None
-        # A task of a mapped task group is not expanded itself: what differs comes to it by reference.
-        shared = set(getattr(mapped, "partial_kwargs", None) or {*self.template_fields} - self._references)
+        to_all = getattr(mapped, "partial_kwargs", None)
+        if to_all is None:  # a task of a mapped task group is not expanded itself: what differs comes by reference
+            to_all = {name: getattr(mapped or self, name) for name in {*self.template_fields} - self._references}
+        shared = {name for name, value in to_all.items() if not _OF_INSTANCE.search(str(value))}
         varying = {"path", "bucket", "spec"}
+        written = self._written_path or arguments.fields.get("path") or ""
         if {"TABLE", "TABLE_HYPHEN"} & path_template.placeholders(written):
             varying |= {"table"} if self.table is not None else {"records", "staging_path"}
         given = {name for name in varying if getattr(self, name) is not None and is_given(getattr(self, name))}
-        if "map_index" not in written and not given - shared:
+        if not given - shared:
             problem = "gives all mapped instances the same key with `no_rotate`."
             raise SpecError([Fault("path", problem, "Put {{ ti.map_index }} in, or map over `table` or `path`.")])
 
@@ -348,7 +362,7 @@ def _sources(records: Any) -> dict[str | None, list[str]]:
     return {
         table: [operator.task_id for operator, _ in XComArg.iter_xcom_references(own)]
         for table, own in tables.items()
-        if has_reference(own)
+        if has_reference(own) and not isinstance(own, FromFunction)
     }
 
 
