@@ -18,6 +18,7 @@ from airflow_provider_s3dest.delivery.sweep import Sweeper
 from airflow_provider_s3dest.delivery.tries import Delivery
 from airflow_provider_s3dest.errors import Fault, S3DestinationError, SpecError, StoreError
 from airflow_provider_s3dest.formats.choice import passing_for
+from airflow_provider_s3dest.hooks.connection import AWS_CONN_ID, CONN_TYPE, read_extra
 from airflow_provider_s3dest.load import run_load
 from airflow_provider_s3dest.naming import LoadIdentity, ObjectNames
 from airflow_provider_s3dest.not_given import NOT_GIVEN, NotGiven, is_given
@@ -37,6 +38,11 @@ if TYPE_CHECKING:
     from airflow.providers.amazon.aws.hooks.s3 import S3Hook
 
 DEFAULT_AWS_CONN_ID = "aws_default"
+
+_TESTED_FROM = (
+    "Tested with the credentials and the network of the process that was asked (of the UI: the API server); "
+    "those of the workers may differ."
+)
 
 
 class S3DestinationHook(BaseHook):
@@ -59,8 +65,22 @@ class S3DestinationHook(BaseHook):
 
     conn_name_attr = "s3_destination_conn_id"
     default_conn_name = "s3_destination_default"
-    conn_type = "s3_destination"
+    conn_type = CONN_TYPE
     hook_name = "S3 Destination"
+
+    @classmethod
+    def get_connection_form_widgets(cls) -> dict[str, Any]:
+        """Give the fields of the connection's form; from Airflow 3.2 on, ``get_provider_info`` does."""
+        from airflow_provider_s3dest.hooks.connection_form import form_widgets
+
+        return form_widgets()
+
+    @classmethod
+    def get_ui_field_behaviour(cls) -> dict[str, Any]:
+        """Give what the connection's form hides and relabels; from Airflow 3.2 on, ``get_provider_info`` does."""
+        from airflow_provider_s3dest.hooks.connection_form import field_behaviour
+
+        return field_behaviour()
 
     def __init__(
         self, s3_destination_conn_id: str | None = None, aws_conn_id: str | NotGiven | None = NOT_GIVEN, **kwargs: Any
@@ -202,16 +222,16 @@ class S3DestinationHook(BaseHook):
     def connection_fields(self) -> dict[str, Any]:
         """Give the fields of the spec that the connection holds; none without a connection.
 
-        :raises SpecError: if the connection does not exist.
+        :raises SpecError: if the connection does not exist, or its extra is wrong.
         """
-        return {key: value for key, value in self._extra().items() if key != "aws_conn_id"}
+        return {key: value for key, value in self._extra().items() if key != AWS_CONN_ID}
 
     @property
     def aws_conn_id(self) -> str | None:
         """The AWS connection that is used."""
         if is_given(self._aws_conn_id):
             return self._aws_conn_id  # type: ignore[return-value]
-        return self._extra().get("aws_conn_id") or DEFAULT_AWS_CONN_ID
+        return self._extra().get(AWS_CONN_ID) or DEFAULT_AWS_CONN_ID
 
     def s3_hook(self, spec: DestinationSpec | None = None) -> S3Hook:
         """Build the Amazon provider's hook, with what the spec says over what the AWS connection says.
@@ -251,6 +271,10 @@ class S3DestinationHook(BaseHook):
 
         :return: whether both went well, and what the user should know.
         """
+        succeeded, message = self._test_write()
+        return succeeded, f"{message} {_TESTED_FROM}"
+
+    def _test_write(self) -> tuple[bool, str]:
         try:
             fields = self.connection_fields()
             bucket, path = fields.get("bucket"), fields.get("path") or ""
@@ -270,7 +294,7 @@ class S3DestinationHook(BaseHook):
             else:
                 remedy = "Create it with the type s3_destination, or leave s3_destination_conn_id out."
                 connection = self._existing(self.s3_destination_conn_id, "s3_destination_conn_id", remedy)
-                self._connection_fields = dict(connection.extra_dejson)
+                self._connection_fields = read_extra(self.s3_destination_conn_id, connection)
         return self._connection_fields
 
     def _existing(self, conn_id: str, argument: str, remedy: str) -> Any:

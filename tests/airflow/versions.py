@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import importlib
+import json
 import os
+import re
 import sys
 import traceback
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from datetime import datetime
 from importlib.metadata import version
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any, Protocol, cast
 
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import DAG
@@ -105,3 +107,67 @@ def parsed(folder: str) -> Any:
         return DagBag(folder)
     legacy: Any = importlib.import_module("airflow.models.dagbag")
     return legacy.DagBag(folder, include_examples=False)
+
+
+class ConnectionForm(Protocol):
+    """The form of our connection type, as a browser gets it and sends it."""
+
+    fields: Collection[str]
+
+    def save(self, conn_id: str, **filled_in: Any) -> None:
+        """Fill fields in, leave the others as they are, and save."""
+        ...
+
+
+@contextmanager
+def connection_form() -> Iterator[ConnectionForm]:
+    """Open the form for a new connection, with the real web server of the version."""
+    if AIRFLOW_3:
+        from airflow.api_fastapi.app import create_app
+        from fastapi.testclient import TestClient
+
+        with TestClient(create_app(apps="core")) as client:
+            client.headers["Authorization"] = f"Bearer {client.get('/auth/token').json()['access_token']}"
+            yield _ApiForm(client)
+    else:
+        legacy: Any = importlib.import_module("airflow.www.app")
+        app = legacy.create_app(config={"WTF_CSRF_ENABLED": False}, testing=True)
+        app.config["AUTH_ROLE_PUBLIC"] = "Admin"
+        yield _PageForm(app.test_client())
+
+
+class _ApiForm:
+    """That of 3.x: JavaScript makes one JSON document of all fields, null where nothing was filled in."""
+
+    def __init__(self, client: Any) -> None:
+        self._client = client
+        [described] = [
+            one for one in client.get("/ui/connections/hook_meta").json() if one["connection_type"] == "s3_destination"
+        ]
+        self._empty = {name: field["value"] for name, field in described["extra_fields"].items()}
+        self.fields: Collection[str] = self._empty.keys()
+
+    def save(self, conn_id: str, **filled_in: Any) -> None:
+        extra = json.dumps({**self._empty, **filled_in})
+        document = {"connection_id": conn_id, "conn_type": "s3_destination", "host": "", "login": "", "extra": extra}
+        answer = self._client.post("/api/v2/connections", json=document)
+        assert answer.status_code == 201, answer.text
+
+
+class _PageForm:
+    """That of 2.11: a page with one text field or box for each."""
+
+    _prefix = "extra__s3_destination__"
+
+    def __init__(self, client: Any) -> None:
+        self._client = client
+        page = client.get("/connection/add").text
+        self.fields: Collection[str] = set(re.findall(rf'name="{self._prefix}(\w+)"', page))
+
+    def save(self, conn_id: str, **filled_in: Any) -> None:
+        sent = {f"{self._prefix}{name}": "" for name in self.fields if name != "no_rotate"}
+        for name, value in filled_in.items():
+            text = "y" if value is True else value if isinstance(value, str) else json.dumps(value)
+            sent[f"{self._prefix}{name}"] = text
+        answer = self._client.post("/connection/add", data={"conn_id": conn_id, "conn_type": "s3_destination", **sent})
+        assert answer.status_code == 302, "the form was not taken"
