@@ -15,6 +15,7 @@ from airflow.providers.common.compat.sdk import (
 
 from airflow_provider_s3dest.arguments import LoadArguments
 from airflow_provider_s3dest.errors import Fault, SpecError
+from airflow_provider_s3dest.operators.assets import outlets_for
 from airflow_provider_s3dest.operators.held_records import FromFunction
 from airflow_provider_s3dest.operators.s3_destination import S3DestinationOperator
 
@@ -103,5 +104,5 @@ def s3_destination_task(
         python_callable=python_callable,
         multiple_outputs=multiple_outputs,
         decorated_operator_class=_S3DestinationDecoratedOperator,
-        **kwargs,
+        **{**kwargs, **outlets_for(kwargs)},
     )

@@ -18,6 +18,7 @@ from airflow_provider_s3dest.delivery.state import Attempt
 from airflow_provider_s3dest.errors import Fault, S3DestinationError, SpecError
 from airflow_provider_s3dest.naming import LoadIdentity
 from airflow_provider_s3dest.not_given import NOT_GIVEN, NotGiven, is_given
+from airflow_provider_s3dest.operators.assets import announce, outlets_for
 from airflow_provider_s3dest.operators.held_records import (
     FromFunction,
     HeldRecords,
@@ -28,13 +29,14 @@ from airflow_provider_s3dest.operators.held_records import (
     release,
     rendered,
 )
+from airflow_provider_s3dest.operators.outcome import Outcome
 from airflow_provider_s3dest.operators.task_state import TaskState
 from airflow_provider_s3dest.sources.records import NoRecordsError, flattened
 from airflow_provider_s3dest.spec import DestinationSpec, merged, spec_fields_of
 
 if TYPE_CHECKING:
     import jinja2
-    from airflow.providers.common.compat.sdk import Context
+    from airflow.providers.common.compat.sdk import AssetAlias, Context
 
 _SPEC_FIELDS = (
     "bucket",
@@ -88,6 +90,9 @@ class S3DestinationOperator(BaseOperator):
     :param delete_staging: delete the staged files once they are loaded; a later try then only gives the report again.
         Before Airflow 3.3 it needs ``state_path``.
     :param dry_run: read, encode and report names and counts, and write nothing.
+    :param asset: announce for each table an event of the asset ``s3://bucket/prefix``, where the prefix is the folder
+        that its objects share in all runs; True, or an AssetAlias of your own. Assets among ``outlets`` need no
+        ``asset``. The extra of each event is what the task returns.
     :param s3_destination_conn_id: connection with defaults of the spec; None: none is looked up. (templated)
     :param aws_conn_id: AWS connection; not given: that of the s3_destination connection, else ``aws_default``;
         None: boto3's own chain of credentials. (templated)
@@ -123,6 +128,7 @@ class S3DestinationOperator(BaseOperator):
     shallow_copy_attrs: Sequence[str] = ("_records", "_BaseOperator__init_kwargs")
     ui_color = "#e8f3ec"
     _stop: threading.Event | None = None
+    _outcome: Outcome | None = None
 
     def __init__(
         self,
@@ -144,11 +150,14 @@ class S3DestinationOperator(BaseOperator):
         state_path: str | None = None,
         delete_staging: bool = False,
         dry_run: bool = False,
+        asset: bool | AssetAlias = False,
         s3_destination_conn_id: str | None = None,
         aws_conn_id: str | NotGiven | None = NOT_GIVEN,
         **kwargs: Any,
     ) -> None:
-        super().__init__(**kwargs)
+        place = {"spec": spec, "bucket": bucket, "path": path, "table": table}
+        known = {**kwargs, **place, "asset": asset, "s3_destination_conn_id": s3_destination_conn_id}
+        super().__init__(**{**kwargs, **outlets_for(known)})
         self._records_sources: dict[str | None, list[str]] = {}
         self.records = records
         self.staging_path = staging_path
@@ -167,6 +176,7 @@ class S3DestinationOperator(BaseOperator):
         self.state_path = state_path
         self.delete_staging = delete_staging
         self._dry_run = dry_run  # BaseOperator has a method of that name
+        self.asset = asset
         self.s3_destination_conn_id = s3_destination_conn_id
         self.aws_conn_id = aws_conn_id
         self._written_path: str | None = None
@@ -190,7 +200,7 @@ class S3DestinationOperator(BaseOperator):
         """Set arguments that all mapped instances share; literal records stay out of the serialized DAG."""
         if "records" in kwargs:
             kwargs["records"] = hold(kwargs["records"])
-        return holding(super().partial(**kwargs))
+        return holding(super().partial(**{**kwargs, **outlets_for(kwargs)}))
 
     @property
     def records(self) -> Any:
@@ -260,6 +270,9 @@ class S3DestinationOperator(BaseOperator):
             if error.final:
                 raise AirflowFailException(str(error)) from error
             raise
+        if not self._dry_run:
+            self._outcome = Outcome(report, self._written_path or arguments.fields["path"])
+            announce(context, self.outlets, self.asset, self._outcome)
         return report.as_dict()
 
     def on_kill(self) -> None:

@@ -22,8 +22,10 @@ KEEPS_STATE = hasattr(importlib.import_module("airflow.sdk"), "NEVER_EXPIRE") if
 
 
 def make_runnable(dag: DAG) -> None:
-    """Put an in-memory DAG where its run looks for it: on 3.x in the metadata database, on 2.11 nowhere."""
+    """Put an in-memory DAG into the metadata database: a run of 3.x looks there for it, one of 2.11 for its assets."""
     if not AIRFLOW_3:
+        legacy_dag: Any = dag
+        legacy_dag.bulk_write_to_db([dag])
         return
     from airflow.dag_processing.bundles.manager import DagBundlesManager
     from airflow.dag_processing.dagbag import DagBag, sync_bag_to_db
@@ -44,6 +46,17 @@ def run_to_the_end(dag: DAG, logical_date: datetime | None, run_after: datetime,
             raise ValueError("Every run of Airflow 2.11 has a logical date.")
         dates = {"execution_date": logical_date}
     return dag.test(run_conf=conf, **dates)
+
+
+def asset_events(dag_id: str, run_id: str) -> list[tuple[str, str, dict[str, Any]]]:
+    """Give the asset events of a run: task, URI and extra, in the order of their coming."""
+    from airflow.utils.session import create_session
+
+    module: Any = importlib.import_module("airflow.models.asset" if AIRFLOW_3 else "airflow.models.dataset")
+    event = module.AssetEvent if AIRFLOW_3 else module.DatasetEvent
+    with create_session() as session:
+        found = session.query(event).filter(event.source_dag_id == dag_id, event.source_run_id == run_id)
+        return [(one.source_task_id, one.uri, one.extra) for one in found.order_by(event.id)]
 
 
 def xcom_table() -> Any:
