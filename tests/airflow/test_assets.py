@@ -125,7 +125,7 @@ def test_mapped_loads_and_decorated_functions_announce_too(run_dag: RunDag, lake
             table=["a", "b"]
         )
 
-        @task.s3_destination(table="c", path="{{TABLE}}/{{ti.map_index}}/{{UUID}}", **common)  # type: ignore[untyped-decorator]
+        @task.s3_destination(table="c", path="{{TABLE}}/{{ti.map_index}}/{{UUID}}", **common)
         def give(number: int) -> Iterator[dict[str, int]]:
             yield {"id": number}
 
