@@ -30,6 +30,10 @@ def get_provider_info() -> dict[str, Any]:
                 "python-modules": ["airflow_provider_s3dest.hooks.s3_destination"],
             }
         ],
+        "extra-links": [
+            "airflow_provider_s3dest.links.s3_destination.S3ConsoleLink",
+            "airflow_provider_s3dest.links.s3_destination.S3ManifestLink",
+        ],
         "task-decorators": [
             {
                 "class-name": "airflow_provider_s3dest.decorators.s3_destination.s3_destination_task",
@@ -89,6 +93,12 @@ def get_provider_info() -> dict[str, Any]:
                         "empty: aws_default.",
                         "schema": {"type": ["string", "null"]},
                     },
+                    "console_url": {
+                        "label": "URL of the console",
+                        "description": "Of a store that is not AWS, for the links of tasks; "
+                        "{bucket} and {prefix} are filled in.",
+                        "schema": {"type": ["string", "null"]},
+                    },
                     "region": {
                         "label": "Region",
                         "description": "Of the bucket; empty: that of the AWS connection.",
@@ -123,6 +133,7 @@ def get_provider_info() -> dict[str, Any]:
                         "batch_size": "10000",
                         "batch_size_bytes": "5242880",
                         "aws_conn_id": "aws_default",
+                        "console_url": "https://minio.example.com/browser/{bucket}/{prefix}",
                         "region": "eu-central-1",
                         "storage_class": "STANDARD_IA",
                         "server_side_encryption_configuration": '{"server_side_encryption": "AES256"}',

@@ -15,6 +15,12 @@ from airflow_provider_s3dest.spec_rules import faults
 
 CONN_TYPE = "s3_destination"
 AWS_CONN_ID = "aws_conn_id"
+CONSOLE_URL = "console_url"
+_OWN = {
+    AWS_CONN_ID: "Give the id of an AWS connection.",
+    CONSOLE_URL: "Give the URL of the store's console, with {bucket} and {prefix} in it.",
+}
+"""Fields of the extra that are no field of the spec; all are texts."""
 
 _UNUSED = {
     "host": "Put the bucket into the extra, as `bucket`; the endpoint into the AWS connection's, as `endpoint_url`.",
@@ -27,7 +33,7 @@ _UNUSED = {
 
 
 def read_extra(conn_id: str, connection: Any) -> dict[str, Any]:
-    """Give the fields of the spec that a connection sets, and its ``aws_conn_id``.
+    """Give the fields of the spec that a connection sets, its ``aws_conn_id`` and its ``console_url``.
 
     A URI and some secrets backends know nothing but text, and a form saves what was left empty: so here, and only
     here, text is taken for the number, the truth value or the JSON that a field asks for, and null and what is
@@ -40,12 +46,16 @@ def read_extra(conn_id: str, connection: Any) -> dict[str, Any]:
     found = list(_connection_faults(connection))
     meant = {key: _meant(key, value) for key, value in _json_object(connection.extra).items()}
     fields = {key: value for key, value in meant.items() if value not in (None, "", {})}
-    found += faults({k: v for k, v in fields.items() if k != AWS_CONN_ID}, elsewhere=SpecFields.model_fields)
-    if not isinstance(fields.get(AWS_CONN_ID, ""), str):
-        found.append(Fault(AWS_CONN_ID, "is no text.", "Give the id of an AWS connection."))
+    found += faults(without_own(fields), elsewhere=SpecFields.model_fields)
+    found += (Fault(key, "is no text.", _OWN[key]) for key in _OWN if not isinstance(fields.get(key, ""), str))
     if found:
         raise SpecError(found, f"connection {conn_id!r}")
     return fields
+
+
+def without_own(fields: Mapping[str, Any]) -> dict[str, Any]:
+    """Give the fields of the spec among what :func:`read_extra` gave."""
+    return {key: value for key, value in fields.items() if key not in _OWN}
 
 
 def _connection_faults(connection: Any) -> Iterator[Fault]:

@@ -18,7 +18,7 @@ from airflow_provider_s3dest.delivery.sweep import Sweeper
 from airflow_provider_s3dest.delivery.tries import Delivery
 from airflow_provider_s3dest.errors import Fault, S3DestinationError, SpecError, StoreError
 from airflow_provider_s3dest.formats.choice import passing_for
-from airflow_provider_s3dest.hooks.connection import AWS_CONN_ID, CONN_TYPE, read_extra
+from airflow_provider_s3dest.hooks.connection import AWS_CONN_ID, CONN_TYPE, CONSOLE_URL, read_extra, without_own
 from airflow_provider_s3dest.load import run_load
 from airflow_provider_s3dest.naming import LoadIdentity, ObjectNames
 from airflow_provider_s3dest.not_given import NOT_GIVEN, NotGiven, is_given
@@ -89,6 +89,7 @@ class S3DestinationHook(BaseHook):
         self.s3_destination_conn_id = s3_destination_conn_id
         self._aws_conn_id = aws_conn_id
         self._connection_fields: dict[str, Any] | None = None
+        self.client_meta: Any = None  # of the client that the last load went through: region, partition, endpoint
 
     def load(
         self,
@@ -167,6 +168,7 @@ class S3DestinationHook(BaseHook):
         names = ObjectNames(PathTemplate.parse(spec.path), spec.file_format, identity, moment)
         wanted = check_columns(arguments.columns)
         client = self.s3_hook(spec).conn  # once, before threads share it: the property is no safe place for several
+        self.client_meta = client.meta
         stop = stop or threading.Event()
         delivery = Delivery(
             Naming(spec.bucket, spec.path, spec.file_format, moment.isoformat() if moment else None),
@@ -224,7 +226,7 @@ class S3DestinationHook(BaseHook):
 
         :raises SpecError: if the connection does not exist, or its extra is wrong.
         """
-        return {key: value for key, value in self._extra().items() if key != AWS_CONN_ID}
+        return without_own(self._extra())
 
     @property
     def aws_conn_id(self) -> str | None:
@@ -232,6 +234,11 @@ class S3DestinationHook(BaseHook):
         if is_given(self._aws_conn_id):
             return self._aws_conn_id  # type: ignore[return-value]
         return self._extra().get(AWS_CONN_ID) or DEFAULT_AWS_CONN_ID
+
+    @property
+    def console_url(self) -> str | None:
+        """The URL of the store's console, with ``{bucket}`` and ``{prefix}``, if the connection names one."""
+        return self._extra().get(CONSOLE_URL)
 
     def s3_hook(self, spec: DestinationSpec | None = None) -> S3Hook:
         """Build the Amazon provider's hook, with what the spec says over what the AWS connection says.

@@ -16,6 +16,7 @@ from airflow_provider_s3dest import path_template
 from airflow_provider_s3dest.arguments import LoadArguments, check_literal_records
 from airflow_provider_s3dest.delivery.state import Attempt
 from airflow_provider_s3dest.errors import Fault, S3DestinationError, SpecError
+from airflow_provider_s3dest.links.s3_destination import S3ConsoleLink, S3ManifestLink, links_of, store_links
 from airflow_provider_s3dest.naming import LoadIdentity
 from airflow_provider_s3dest.not_given import NOT_GIVEN, NotGiven, is_given
 from airflow_provider_s3dest.operators.assets import announce, outlets_for
@@ -129,6 +130,8 @@ class S3DestinationOperator(BaseOperator):
     ui_color = "#e8f3ec"
     _stop: threading.Event | None = None
     _outcome: Outcome | None = None
+    links: Mapping[str, str] = {}
+    operator_extra_links = (S3ConsoleLink(), S3ManifestLink())
 
     def __init__(
         self,
@@ -273,6 +276,8 @@ class S3DestinationOperator(BaseOperator):
         if not self._dry_run:
             self._outcome = Outcome(report, self._written_path or arguments.fields["path"])
             announce(context, self.outlets, self.asset, self._outcome)
+            self.links = links_of(report, hook.client_meta, hook.console_url)
+            store_links(context, self.links)
         return report.as_dict()
 
     def on_kill(self) -> None:

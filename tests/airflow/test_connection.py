@@ -69,7 +69,7 @@ class TestTheForm:
         self, form: versions.ConnectionForm
     ) -> None:
         assert {"bucket", "path", "format", "compression", "batch_size", "batch_size_bytes"} < {*form.fields}
-        assert {*form.fields} - {*DestinationSpec.model_fields} == {"aws_conn_id"}
+        assert {*form.fields} - {*DestinationSpec.model_fields} == {"aws_conn_id", "console_url"}
 
     def test_hides_what_does_not_apply_and_gives_examples(self) -> None:
         manager: Any = ProvidersManager()  # type: ignore[no-untyped-call]
