@@ -17,7 +17,7 @@ from airflow_provider_s3dest.arguments import LoadArguments, check_literal_recor
 from airflow_provider_s3dest.delivery.state import Attempt
 from airflow_provider_s3dest.errors import Fault, S3DestinationError, SpecError
 from airflow_provider_s3dest.links.s3_destination import S3ConsoleLink, S3ManifestLink, links_of, store_links
-from airflow_provider_s3dest.naming import LoadIdentity
+from airflow_provider_s3dest.naming import LoadIdentity, stable_prefix
 from airflow_provider_s3dest.not_given import NOT_GIVEN, NotGiven, is_given
 from airflow_provider_s3dest.operators.assets import announce, outlets_for
 from airflow_provider_s3dest.operators.held_records import (
@@ -38,6 +38,7 @@ from airflow_provider_s3dest.spec import DestinationSpec, merged, spec_fields_of
 if TYPE_CHECKING:
     import jinja2
     from airflow.providers.common.compat.sdk import AssetAlias, Context
+    from airflow.providers.openlineage.extractors import OperatorLineage
 
 _SPEC_FIELDS = (
     "bucket",
@@ -129,6 +130,7 @@ class S3DestinationOperator(BaseOperator):
     shallow_copy_attrs: Sequence[str] = ("_records", "_BaseOperator__init_kwargs")
     ui_color = "#e8f3ec"
     _stop: threading.Event | None = None
+    _begun: LoadArguments | None = None
     _outcome: Outcome | None = None
     links: Mapping[str, str] = {}
     operator_extra_links = (S3ConsoleLink(), S3ManifestLink())
@@ -258,6 +260,7 @@ class S3DestinationOperator(BaseOperator):
         try:
             hook = S3DestinationHook(self.s3_destination_conn_id, self.aws_conn_id)
             arguments = self._arguments_of_run(context, hook.connection_fields())
+            self._begun = arguments
             self._refuse_none()
             self._refuse_shared_key(ti, arguments)
             report = hook.deliver(
@@ -284,6 +287,25 @@ class S3DestinationOperator(BaseOperator):
         """Stop the load: no further request begins."""
         if self._stop is not None:
             self._stop.set()
+
+    def get_openlineage_facets_on_complete(self, task_instance: Any) -> OperatorLineage[Any, Any] | None:
+        """Tell OpenLineage what was read and written."""
+        from airflow_provider_s3dest.operators.lineage import lineage_of_outcome
+
+        return None if self._outcome is None else lineage_of_outcome(self._outcome, self.staging_path)
+
+    def get_openlineage_facets_on_failure(self, task_instance: Any) -> OperatorLineage[Any, Any] | None:
+        """Tell OpenLineage what was to be read, and where written."""
+        from airflow_provider_s3dest.operators.lineage import lineage_of_failure
+
+        if self._begun is None:
+            return None
+        bucket, path = self._begun.fields.get("bucket"), self._written_path or self._begun.fields.get("path")
+        if not isinstance(bucket, str) or not isinstance(path, str):
+            return None
+        tables = list(self.records) if type(self.records) is dict else [self.table] if self.table else []
+        prefixes = [stable_prefix(path, table) for table in tables] or [path_template.folder_of(path, {})]
+        return lineage_of_failure(bucket, prefixes, self.staging_path)
 
     def _arguments_of_run(self, context: Context, connection_fields: Mapping[str, Any]) -> LoadArguments:
         """Give the arguments as they are in a run."""

@@ -102,14 +102,10 @@ def test_a_task_leaves_its_link_where_the_web_server_finds_it(
 
 
 def test_a_task_without_its_link_at_hand_reads_it_from_xcom(monkeypatch: pytest.MonkeyPatch) -> None:
-    asked: list[Any] = []
-    monkeypatch.setattr(
-        "airflow_provider_s3dest.links.s3_destination.XCom",
-        SimpleNamespace(get_value=lambda **where: asked.append(where) or "https://x"),
-    )
+    stored = SimpleNamespace(get_value=lambda *, ti_key, key: f"https://{ti_key}/{key}")
+    monkeypatch.setattr("airflow_provider_s3dest.links.s3_destination.XCom", stored)
 
-    assert S3ConsoleLink().get_link(SimpleNamespace(), ti_key="key") == "https://x"
-    assert asked == [{"ti_key": "key", "key": S3ConsoleLink.key}]
+    assert S3ConsoleLink().get_link(SimpleNamespace(), ti_key="task") == f"https://task/{S3ConsoleLink.key}"
 
 
 def test_both_links_are_listed_in_the_providers_metadata() -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import importlib
+import importlib.util
 import json
 import os
 import re
@@ -184,3 +184,24 @@ class _PageForm:
             sent[f"{self._prefix}{name}"] = text
         answer = self._client.post("/connection/add", data={"conn_id": conn_id, "conn_type": "s3_destination", **sent})
         assert answer.status_code == 302, "the form was not taken"
+
+
+@contextmanager
+def openlineage_listening() -> Iterator[None]:
+    """Let OpenLineage's listener hear of the tasks that run in this process."""
+    from airflow.providers.openlineage.plugins.listener import OpenLineageListener
+
+    of_tasks = importlib.util.find_spec("airflow.sdk.listener") if AIRFLOW_3 else None
+    module: Any = importlib.import_module("airflow.sdk.listener" if of_tasks else "airflow.listeners.listener")
+    manager = module.get_listener_manager()
+
+    def listening() -> list[Any]:
+        return [one for one in manager.pm.get_plugins() if isinstance(one, OpenLineageListener)]
+
+    if not listening():  # it is there already if this process looked for plugins while OpenLineage was set up
+        manager.add_listener(OpenLineageListener())  # type: ignore[no-untyped-call]
+    try:
+        yield
+    finally:
+        for one in listening():
+            manager.pm.unregister(one)
