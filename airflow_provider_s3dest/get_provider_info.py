@@ -30,10 +30,116 @@ def get_provider_info() -> dict[str, Any]:
                 "python-modules": ["airflow_provider_s3dest.hooks.s3_destination"],
             }
         ],
+        "extra-links": [
+            "airflow_provider_s3dest.links.s3_destination.S3ConsoleLink",
+            "airflow_provider_s3dest.links.s3_destination.S3ManifestLink",
+        ],
+        "task-decorators": [
+            {
+                "class-name": "airflow_provider_s3dest.decorators.s3_destination.s3_destination_task",
+                "name": "s3_destination",
+            }
+        ],
         "connection-types": [
             {
                 "hook-class-name": "airflow_provider_s3dest.hooks.s3_destination.S3DestinationHook",
+                "hook-name": "S3 Destination",
                 "connection-type": "s3_destination",
+                "conn-fields": {
+                    "bucket": {
+                        "label": "Bucket",
+                        "description": "Name of the bucket, without s3:// and folders.",
+                        "schema": {"type": ["string", "null"]},
+                    },
+                    "path": {
+                        "label": "Path",
+                        "description": "Template of the objects' keys, such as raw/{{TABLE}}/{{UUID}}.{{FORMAT}}. "
+                        "Jinja works in the operator's argument only.",
+                        "schema": {"type": ["string", "null"]},
+                    },
+                    "format": {
+                        "label": "Format",
+                        "description": "csv, or json: one JSON object a line.",
+                        "schema": {"type": ["string", "null"], "enum": ["csv", "json"]},
+                    },
+                    "format_spec": {
+                        "label": "Options of the format",
+                        "description": 'JSON, of csv only, such as {"delimiter": ";", "skip_header": true}.',
+                        "schema": {"type": ["object", "null"]},
+                    },
+                    "compression": {
+                        "label": "Compression",
+                        "description": "gzip, or empty for none.",
+                        "schema": {"type": ["string", "null"], "enum": ["gzip"]},
+                    },
+                    "batch_size": {
+                        "label": "Records in an object",
+                        "description": "At most; empty: 10,000.",
+                        "schema": {"type": ["integer", "null"], "minimum": 1},
+                    },
+                    "batch_size_bytes": {
+                        "label": "Bytes of an object",
+                        "description": "Before compression, at most; empty: 5 MiB.",
+                        "schema": {"type": ["integer", "null"], "minimum": 1},
+                    },
+                    "no_rotate": {
+                        "label": "One object per table",
+                        "description": "No batches: one object per table and task instance.",
+                        "schema": {"type": ["boolean", "null"]},
+                    },
+                    "aws_conn_id": {
+                        "label": "AWS connection",
+                        "description": "Id of the connection that holds credentials, endpoint and region; "
+                        "empty: aws_default.",
+                        "schema": {"type": ["string", "null"]},
+                    },
+                    "console_url": {
+                        "label": "URL of the console",
+                        "description": "Of a store that is not AWS, for the links of tasks; "
+                        "{bucket} and {prefix} are filled in.",
+                        "schema": {"type": ["string", "null"]},
+                    },
+                    "region": {
+                        "label": "Region",
+                        "description": "Of the bucket; empty: that of the AWS connection.",
+                        "schema": {"type": ["string", "null"]},
+                    },
+                    "storage_class": {
+                        "label": "Storage class",
+                        "description": "Such as STANDARD_IA; empty: that of the bucket.",
+                        "schema": {"type": ["string", "null"]},
+                    },
+                    "server_side_encryption_configuration": {
+                        "label": "Encryption",
+                        "description": 'JSON, such as {"server_side_encryption": "aws:kms", "sse_kms_key_id": "..."}.',
+                        "schema": {"type": ["object", "null"]},
+                    },
+                    "tags": {
+                        "label": "Tags",
+                        "description": 'Of every object. JSON, such as {"team": "data"}.',
+                        "schema": {"type": ["object", "null"]},
+                    },
+                },
+                "ui-field-behaviour": {
+                    "hidden-fields": ["host", "schema", "login", "password", "port"],
+                    "relabeling": {"extra": "All fields of the destination spec, as JSON"},
+                    "placeholders": {
+                        "extra": '{"content_type": "text/csv; header=present"}',
+                        "bucket": "my-bucket",
+                        "path": "raw/{{TABLE}}/{{UUID}}.{{FORMAT}}",
+                        "format": "json",
+                        "format_spec": '{"delimiter": ";"}',
+                        "compression": "gzip",
+                        "batch_size": "10000",
+                        "batch_size_bytes": "5242880",
+                        "aws_conn_id": "aws_default",
+                        "console_url": "https://minio.example.com/browser/{bucket}/{prefix}",
+                        "region": "eu-central-1",
+                        "storage_class": "STANDARD_IA",
+                        "server_side_encryption_configuration": '{"server_side_encryption": "AES256"}',
+                        "tags": '{"team": "data"}',
+                    },
+                },
             }
         ],
     }

@@ -10,7 +10,7 @@ from typing import Any
 from uuid import UUID, uuid5
 
 from airflow_provider_s3dest.errors import Fault, SpecError, short
-from airflow_provider_s3dest.path_template import DATE_FORMATS, PathTemplate, escape, is_unicode
+from airflow_provider_s3dest.path_template import DATE_FORMATS, PathTemplate, escape, folder_of, is_unicode
 
 _NAMESPACE = UUID("6f1c2f0e-5a0b-5d3c-9a53-1f6f5a9d7c11")
 """The namespace of all our version 5 UUIDs; a change of it would make every retry a duplicate."""
@@ -107,7 +107,24 @@ class ObjectNames:
     def _of_table(self, table: Any) -> Mapping[str, str]:
         if not isinstance(table, str) or table in ("", ".", "..") or not is_unicode(table):
             raise SpecError([Fault("table", f"{short(table)} can't be part of a key.", "Name the table otherwise.")])
-        return {**self._values, "TABLE": escape(table), "TABLE_HYPHEN": escape(table.replace("_", "-"))}
+        return {**self._values, **_table_values(table)}
+
+
+def stable_prefix(path: str, table: str) -> str:
+    """Give the folder that the objects of a table share in all runs, with its slash; empty if they share none.
+
+    :param path: the template as it was written, Jinja in it not rendered.
+
+    Example::
+
+        >>> stable_prefix("raw/{{TABLE}}/{{ ds }}/{{UUID}}.csv", "planes")
+        'raw/planes/'
+    """
+    return folder_of(path, _table_values(table))
+
+
+def _table_values(table: str) -> dict[str, str]:
+    return {"TABLE": escape(table), "TABLE_HYPHEN": escape(table.replace("_", "-"))}
 
 
 def _date_values(moment: datetime | None) -> dict[str, str]:

@@ -20,6 +20,7 @@ PLACEHOLDERS = ("TABLE", "TABLE_HYPHEN", "UUID", "FORMAT", *DATE_FORMATS, "SYNC_
 _BRACES = re.compile(r"\{\{-?\s*(.*?)\s*-?\}\}", re.DOTALL)
 _JINJA_BLOCK = re.compile(r"\{%.*?%\}|\{#.*?#\}", re.DOTALL)
 _JINJA = re.compile(rf"{_BRACES.pattern}|\{{%.*?%\}}", re.DOTALL)
+_VARYING = re.compile(f"{_BRACES.pattern}|{_JINJA_BLOCK.pattern}", re.DOTALL)
 _FIELD = re.compile(r"""FIELD(?:\.(?P<name>\w+)|\[\s*(?P<quote>["'])(?P<odd>.+?)(?P=quote)\s*\])""")
 _MISUSED = re.compile(rf"({'|'.join(PLACEHOLDERS)})\b")
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
@@ -71,6 +72,25 @@ def placeholders(text: str) -> frozenset[str]:
 def prefix_of_text(text: str) -> str:
     """Give the folder, with its slash, that every key of a template begins with whatever is filled in."""
     return text.partition("{")[0].rpartition("/")[0] + "/" * ("/" in text.partition("{")[0])
+
+
+def folder_of(text: str, known: Mapping[str, str]) -> str:
+    """Give the folder, with its slash, of the keys of a template, up to what is not known.
+
+    :param text: the template, Jinja in it not rendered.
+    :param known: the values that are the same for all the keys in question, by placeholder.
+
+    Example::
+
+        >>> folder_of("raw/{{TABLE}}/{{ ds }}/{{UUID}}.csv", {"TABLE": "planes"})
+        'raw/planes/'
+    """
+    for found in _VARYING.finditer(text):
+        if found[1] not in known:
+            text = text[: found.start()]
+            break
+    folder = text[: text.rfind("/") + 1]
+    return _BRACES.sub(lambda found: known[found[1]], folder)
 
 
 def misuses(text: str, key: str = "path", environment: jinja2.Environment | None = None) -> Iterator[Fault]:
@@ -223,10 +243,4 @@ class PathTemplate:
 
     def prefix(self, values: Mapping[str, str]) -> str:
         """Give the folder that all objects of a table share: the path up to what differs between its objects."""
-        text = self.text
-        for found in _BRACES.finditer(text):
-            if found[1] in ("UUID", "BATCH") or found[1].startswith("FIELD"):
-                text = text[: found.start()]
-                break
-        folder = text[: text.rfind("/") + 1]
-        return _BRACES.sub(lambda found: values[found[1]], folder)
+        return folder_of(self.text, {name: value for name, value in values.items() if name not in ("UUID", "BATCH")})

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from datetime import datetime, timezone
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -20,6 +20,7 @@ from airflow_provider_s3dest.delivery.tries import Delivery
 from airflow_provider_s3dest.errors import Fault, S3DestinationError, SpecError, StoreError, short
 from airflow_provider_s3dest.formats.choice import passing_for
 from airflow_provider_s3dest.hooks.aws_client import aws_faults, client_of, extra_of, s3_hook
+from airflow_provider_s3dest.hooks.connection import AWS_CONN_ID, CONN_TYPE, CONSOLE_URL, read_extra, without_own
 from airflow_provider_s3dest.load import run_load
 from airflow_provider_s3dest.naming import LoadIdentity, ObjectNames
 from airflow_provider_s3dest.not_given import NOT_GIVEN, NotGiven, is_given
@@ -43,6 +44,11 @@ if TYPE_CHECKING:
 
 DEFAULT_AWS_CONN_ID = "aws_default"
 
+_TESTED_FROM = (
+    "Tested with the credentials and the network of the process that was asked (of the UI: the API server); "
+    "those of the workers may differ."
+)
+
 
 class S3DestinationHook(BaseHook):
     """Delivers records to S3.
@@ -64,8 +70,22 @@ class S3DestinationHook(BaseHook):
 
     conn_name_attr = "s3_destination_conn_id"
     default_conn_name = "s3_destination_default"
-    conn_type = "s3_destination"
+    conn_type = CONN_TYPE
     hook_name = "S3 Destination"
+
+    @classmethod
+    def get_connection_form_widgets(cls) -> dict[str, Any]:
+        """Give the fields of the connection's form; from Airflow 3.2 on, ``get_provider_info`` does."""
+        from airflow_provider_s3dest.hooks.connection_form import form_widgets
+
+        return form_widgets()
+
+    @classmethod
+    def get_ui_field_behaviour(cls) -> dict[str, Any]:
+        """Give what the connection's form hides and relabels; from Airflow 3.2 on, ``get_provider_info`` does."""
+        from airflow_provider_s3dest.hooks.connection_form import field_behaviour
+
+        return field_behaviour()
 
     def __init__(
         self, s3_destination_conn_id: str | None = None, aws_conn_id: str | NotGiven | None = NOT_GIVEN, **kwargs: Any
@@ -74,6 +94,7 @@ class S3DestinationHook(BaseHook):
         self.s3_destination_conn_id = s3_destination_conn_id
         self._aws_conn_id = aws_conn_id
         self._connection_fields: dict[str, Any] | None = None
+        self.client_meta: Any = None  # of the client that the last load went through: region, partition, endpoint
 
     def load(
         self,
@@ -186,14 +207,12 @@ class S3DestinationHook(BaseHook):
         :param state: keeps the record of what is written, unless ``state_path`` is given.
         :param stop: set from outside to end the load.
         """
-        faults = list(arguments.faults())
-        if faults or UNKNOWN in arguments.fields.values():
-            told = {fault.key for fault in faults}
-            raise SpecError([*faults, *(fault for fault in self._connection_faults() if fault.key not in told)])
+        self.check(arguments)
         spec = DestinationSpec(**arguments.fields)
         names = ObjectNames(PathTemplate.parse(spec.path), spec.file_format, identity, moment)
         wanted = check_columns(arguments.columns)
         client = client_of(self.s3_hook(spec))  # once, before threads share it: several would make one each
+        self.client_meta = client.meta
         stop = stop or StopFlag()
         stop.guard(client)
         delivery = Delivery(
@@ -245,6 +264,17 @@ class S3DestinationHook(BaseHook):
         progress.end(report, "Would store" if arguments.dry_run else "Stored")
         return report
 
+    def check(self, arguments: LoadArguments, unknown: Collection[str] = ()) -> None:
+        """See that a load can begin.
+
+        :param unknown: names of arguments whose value is not known yet.
+        :raises SpecError: with everything that is wrong with the arguments, and with the connections where they lack.
+        """
+        faults = list(arguments.faults(unknown))
+        if faults or UNKNOWN in arguments.fields.values():
+            told = {fault.key for fault in faults}
+            raise SpecError([*faults, *(fault for fault in self._connection_faults() if fault.key not in told)])
+
     def _finish_removal(self, delivery: Delivery, stores: _Stores) -> LoadReport:
         """Delete the rest of the staged files that an earlier try has loaded, and give its report."""
         delivery.remove_consumed(stores.remove)
@@ -255,9 +285,9 @@ class S3DestinationHook(BaseHook):
     def connection_fields(self) -> dict[str, Any]:
         """Give the fields of the spec that the connection holds; none without a connection.
 
-        :raises SpecError: if the connection does not exist.
+        :raises SpecError: if the connection does not exist, or its extra is wrong.
         """
-        return {key: value for key, value in self._extra().items() if key != "aws_conn_id"}
+        return without_own(self._extra())
 
     def known_fields(self) -> dict[str, Any]:
         """Give the fields that the connection holds; of one that does not exist, all of them as ``UNKNOWN``.
@@ -274,8 +304,12 @@ class S3DestinationHook(BaseHook):
         """The AWS connection that is used; None: boto3's own chain of credentials."""
         if is_given(self._aws_conn_id):
             return self._aws_conn_id  # type: ignore[return-value]
-        named = self._extra().get("aws_conn_id", "")
-        return DEFAULT_AWS_CONN_ID if named == "" else named  # as a form leaves it that was not filled in
+        return self._extra().get(AWS_CONN_ID) or DEFAULT_AWS_CONN_ID
+
+    @property
+    def console_url(self) -> str | None:
+        """The URL of the store's console, with ``{bucket}`` and ``{prefix}``, if the connection names one."""
+        return self._extra().get(CONSOLE_URL)
 
     def _connection_faults(self) -> Iterator[Fault]:
         """Find what is wrong with the connections themselves."""
@@ -311,6 +345,10 @@ class S3DestinationHook(BaseHook):
 
         :return: whether both went well, and what the user should know.
         """
+        succeeded, message = self._test_write()
+        return succeeded, f"{message} {_TESTED_FROM}"
+
+    def _test_write(self) -> tuple[bool, str]:
         try:
             fields = self.connection_fields()
             bucket, path = fields.get("bucket"), fields.get("path") or ""
@@ -331,7 +369,7 @@ class S3DestinationHook(BaseHook):
             else:
                 remedy = "Create it with the type s3_destination, or leave s3_destination_conn_id out."
                 connection = self._existing(self.s3_destination_conn_id, "s3_destination_conn_id", remedy)
-                self._connection_fields = extra_of(connection, "s3_destination_conn_id")
+                self._connection_fields = read_extra(self.s3_destination_conn_id, connection)
         return self._connection_fields
 
     def _check_aws(self, conn_id: Any) -> None:

@@ -30,12 +30,22 @@ class HeldRecords:
         return f"<records: {type(self.value).__name__}>"
 
 
+class FromFunction:
+    """Stands for the records that a decorated function will give."""
+
+    __slots__ = ()
+
+    def __repr__(self) -> str:
+        return "<what the function gives>"
+
+
 def is_reference(value: Any) -> bool:
-    """Say whether Airflow puts another value in the place of this when a task starts.
+    """Say whether another value comes into the place of this when a task runs.
 
     An XComArg is one, and so is the parameter of a mapped task group, which is no XComArg.
     """
-    return hasattr(type(value), "iter_references") and hasattr(type(value), "resolve")
+    kind = type(value)
+    return kind is FromFunction or (hasattr(kind, "iter_references") and hasattr(kind, "resolve"))
 
 
 def has_reference(value: Any) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime, timezone
 from importlib.metadata import version
@@ -14,9 +15,12 @@ from airflow_provider_s3dest import path_template
 from airflow_provider_s3dest.arguments import LoadArguments
 from airflow_provider_s3dest.delivery.state import Attempt
 from airflow_provider_s3dest.errors import Fault, S3DestinationError, SpecError, short
-from airflow_provider_s3dest.naming import LoadIdentity
+from airflow_provider_s3dest.links.s3_destination import S3ConsoleLink, S3ManifestLink, links_of, store_links
+from airflow_provider_s3dest.naming import LoadIdentity, stable_prefix
 from airflow_provider_s3dest.not_given import NOT_GIVEN, NotGiven, is_given
+from airflow_provider_s3dest.operators.assets import announce, outlets_for
 from airflow_provider_s3dest.operators.held_records import (
+    FromFunction,
     HeldRecords,
     has_reference,
     hold,
@@ -26,6 +30,7 @@ from airflow_provider_s3dest.operators.held_records import (
     rendered,
 )
 from airflow_provider_s3dest.operators.literals import literal_faults
+from airflow_provider_s3dest.operators.outcome import Outcome
 from airflow_provider_s3dest.operators.rendering import render_text
 from airflow_provider_s3dest.operators.task_state import TaskState
 from airflow_provider_s3dest.operators.upstream import Output, outputs_in, outputs_taken_whole, silent_instances
@@ -35,7 +40,10 @@ from airflow_provider_s3dest.stop import StopFlag
 
 if TYPE_CHECKING:
     import jinja2
-    from airflow.providers.common.compat.sdk import Context
+    from airflow.providers.common.compat.sdk import AssetAlias, Context
+    from airflow.providers.openlineage.extractors import OperatorLineage
+
+    from airflow_provider_s3dest.hooks.s3_destination import S3DestinationHook
 
 _SPEC_FIELDS = (
     "bucket",
@@ -51,6 +59,9 @@ _SPEC_FIELDS = (
 
 _KEEPS_STATE = Version(version("apache-airflow")) >= Version("3.3")
 """Whether Airflow keeps a state for each task instance."""
+
+_OF_INSTANCE = re.compile(r"map_index|op_args|op_kwargs")
+"""What Jinja can name that differs between the mapped instances of a task."""
 
 
 class S3DestinationOperator(BaseOperator):
@@ -84,6 +95,9 @@ class S3DestinationOperator(BaseOperator):
     :param delete_staging: delete the staged files once they are loaded; a later try then only gives the report again.
         Before Airflow 3.3 it needs ``state_path``.
     :param dry_run: read, encode and report names and counts, and write nothing.
+    :param asset: announce for each table an event of the asset ``s3://bucket/prefix``, where the prefix is the folder
+        that its objects share in all runs; True, or an AssetAlias of your own. Assets among ``outlets`` need no
+        ``asset``. The extra of each event is what the task returns.
     :param s3_destination_conn_id: connection with defaults of the spec; None: none is looked up. (templated)
     :param aws_conn_id: AWS connection; not given: that of the s3_destination connection, else ``aws_default``;
         None: boto3's own chain of credentials. (templated)
@@ -119,6 +133,10 @@ class S3DestinationOperator(BaseOperator):
     shallow_copy_attrs: Sequence[str] = ("_records", "_BaseOperator__init_kwargs")
     ui_color = "#e8f3ec"
     _stop: StopFlag | None = None
+    _begun: LoadArguments | None = None
+    _outcome: Outcome | None = None
+    links: Mapping[str, str] = {}
+    operator_extra_links = (S3ConsoleLink(), S3ManifestLink())
 
     def __init__(
         self,
@@ -140,11 +158,14 @@ class S3DestinationOperator(BaseOperator):
         state_path: str | None = None,
         delete_staging: bool = False,
         dry_run: bool = False,
+        asset: bool | AssetAlias = False,
         s3_destination_conn_id: str | None = None,
         aws_conn_id: str | NotGiven | None = NOT_GIVEN,
         **kwargs: Any,
     ) -> None:
-        super().__init__(**kwargs)
+        place = {"spec": spec, "bucket": bucket, "path": path, "table": table}
+        known = {**kwargs, **place, "asset": asset, "s3_destination_conn_id": s3_destination_conn_id}
+        super().__init__(**{**kwargs, **outlets_for(known)})
         self._records_from: dict[str | None, list[Output]] = {}
         self.records = records
         self.staging_path = staging_path
@@ -163,6 +184,7 @@ class S3DestinationOperator(BaseOperator):
         self.state_path = state_path
         self.delete_staging = delete_staging
         self._dry_run = dry_run  # BaseOperator has a method of that name
+        self.asset = asset
         self.s3_destination_conn_id = s3_destination_conn_id
         self.aws_conn_id = aws_conn_id
         self._gathered = {name: outputs_taken_whole(getattr(self, name)) for name in ("records", "staging_path")}
@@ -186,7 +208,7 @@ class S3DestinationOperator(BaseOperator):
         """Set arguments that all mapped instances share; literal records stay out of the serialized DAG."""
         if "records" in kwargs:
             kwargs["records"] = hold(kwargs["records"])
-        return holding(super().partial(**kwargs))
+        return holding(super().partial(**{**kwargs, **outlets_for(kwargs)}))
 
     @property
     def records(self) -> Any:
@@ -234,9 +256,9 @@ class S3DestinationOperator(BaseOperator):
         self._stop = StopFlag()
         try:
             hook = S3DestinationHook(self.s3_destination_conn_id, self.aws_conn_id)
-            fields, found = self._fields(hook.known_fields())
+            arguments = self._begun = self._arguments_of_run(context, hook)
             report = hook.deliver(
-                self._arguments(fields, [*found, *self._faults_of_run(ti, fields)], keeps_state=store is not None),
+                arguments,
                 LoadIdentity.of_task_instance(ti.dag_id, ti.run_id, ti.task_id, ti.map_index),
                 _moment(context),
                 attempt=Attempt(_run_began(context), ti.try_number),
@@ -247,12 +269,42 @@ class S3DestinationOperator(BaseOperator):
             if error.final:
                 raise AirflowFailException(str(error)) from error
             raise
+        if not self._dry_run:
+            self._outcome = Outcome(report, self._written_path or arguments.fields["path"])
+            announce(context, self.outlets, self.asset, self._outcome)
+            self.links = links_of(report, hook.client_meta, hook.console_url)
+            store_links(context, self.links)
         return report.as_dict()
 
     def on_kill(self) -> None:
         """Stop the load: no further request begins."""
         if self._stop is not None:
             self._stop.set()
+
+    def get_openlineage_facets_on_complete(self, task_instance: Any) -> OperatorLineage[Any, Any] | None:
+        """Tell OpenLineage what was read and written."""
+        from airflow_provider_s3dest.operators.lineage import lineage_of_outcome
+
+        return None if self._outcome is None else lineage_of_outcome(self._outcome, self.staging_path)
+
+    def get_openlineage_facets_on_failure(self, task_instance: Any) -> OperatorLineage[Any, Any] | None:
+        """Tell OpenLineage what was to be read, and where written."""
+        from airflow_provider_s3dest.operators.lineage import lineage_of_failure
+
+        if self._begun is None:
+            return None
+        bucket, path = self._begun.fields.get("bucket"), self._written_path or self._begun.fields.get("path")
+        if not isinstance(bucket, str) or not isinstance(path, str):
+            return None
+        tables = list(self.records) if type(self.records) is dict else [self.table] if self.table else []
+        prefixes = [stable_prefix(path, table) for table in tables] or [path_template.folder_of(path, {})]
+        return lineage_of_failure(bucket, prefixes, self.staging_path)
+
+    def _arguments_of_run(self, context: Context, hook: S3DestinationHook) -> LoadArguments:
+        """Give the arguments as they are in a run."""
+        fields, found = self._fields(hook.known_fields())
+        found += self._faults_of_run(context["ti"], fields)
+        return self._arguments(fields, found, keeps_state=context.get("task_state_store") is not None)
 
     def _fields(self, connection_fields: Mapping[str, Any]) -> tuple[dict[str, Any], list[Fault]]:
         """Give the fields of the spec, and what is wrong with the ``spec`` argument itself."""
@@ -305,7 +357,8 @@ class S3DestinationOperator(BaseOperator):
     def _faults_of_run(self, ti: Any, fields: Mapping[str, Any]) -> Iterator[Fault]:
         """Find what only the run can show to be wrong, beside the arguments themselves."""
         for argument, value in self._templated().items():
-            if is_reference(value):  # of a task group that is mapped over a list of outputs
+            # Of a task group that is mapped over a list of outputs.
+            if is_reference(value) and not isinstance(value, FromFunction):
                 remedy = "Map the task group over one output, such as that of a task that returns the list."
                 yield Fault(argument, f"is {short(value)}, which Airflow does not resolve.", remedy)
         for argument, outputs in self._gathered.items():
@@ -320,13 +373,15 @@ class S3DestinationOperator(BaseOperator):
         if not isinstance(written, str):
             return
         mapped = self.dag.task_dict.get(self.task_id) if self._dag is not None else None
-        # A task of a mapped task group is not expanded itself: what differs comes to it by reference.
-        shared = set(getattr(mapped, "partial_kwargs", None) or {*self.template_fields} - self._references)
+        to_all = getattr(mapped, "partial_kwargs", None)
+        if to_all is None:  # a task of a mapped task group is not expanded itself: what differs comes by reference
+            to_all = {name: getattr(mapped or self, name) for name in {*self.template_fields} - self._references}
+        shared = {name for name, value in to_all.items() if not _OF_INSTANCE.search(str(value))}
         varying = {"path", "bucket", "spec"}
         if {"TABLE", "TABLE_HYPHEN"} & path_template.placeholders(written):
             varying |= {"table"} if self.table is not None else {"records", "staging_path"}
         given = {name for name in varying if getattr(self, name) is not None and is_given(getattr(self, name))}
-        if "map_index" not in written and not given - shared:
+        if not given - shared:
             problem = "gives all mapped instances the same key with `no_rotate`."
             yield Fault("path", problem, "Put {{ ti.map_index }} in, or map over `table` or `path`.")
 
@@ -334,7 +389,11 @@ class S3DestinationOperator(BaseOperator):
 def _outputs_by_table(records: Any) -> dict[str | None, list[Output]]:
     """Find the outputs that the records are, by table; None stands for the only table."""
     tables = records if type(records) is dict else {None: records}
-    return {table: outputs_in(own) for table, own in tables.items() if has_reference(own)}
+    return {
+        table: outputs_in(own)
+        for table, own in tables.items()
+        if has_reference(own) and not isinstance(own, FromFunction)
+    }
 
 
 def _moment(context: Context) -> datetime | None:

@@ -45,6 +45,10 @@ class FinishedRun:
         fields: dict[str, Any] = row.rendered_fields
         return fields
 
+    def asset_events(self) -> list[tuple[str, str, dict[str, Any]]]:
+        """Read the asset events that the run's tasks gave: task, URI and extra, in the order of their coming."""
+        return versions.asset_events(self.dag_id, self.run_id)
+
     def _row(self, table: Any, task_id: str, map_index: int, *conditions: Any) -> Any:
         """Find the row that a table holds about a task instance."""
         from airflow.utils.session import create_session

@@ -190,14 +190,14 @@ class TestConnections:
         monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", seaweedfs_bucket.server.secret_key)
 
         load(S3DestinationHook(aws_conn_id=None), seaweedfs_bucket)
-        connect_destination(aws_conn_id=None)  # null in its extra
-        load(S3DestinationHook("lake"), seaweedfs_bucket)
 
-        assert list(seaweedfs_bucket.objects().values()) == [LINES, LINES]
-        assert S3DestinationHook("lake").aws_conn_id is None
+        assert list(seaweedfs_bucket.objects().values()) == [LINES]
 
-    def test_that_an_empty_field_of_a_form_names_are_the_default(self, connect_destination: ConnectDestination) -> None:
-        connect_destination(aws_conn_id="")
+    @pytest.mark.parametrize("empty", ["", None], ids=["of 2.11", "of 3"])
+    def test_that_an_empty_field_of_a_form_names_are_the_default(
+        self, connect_destination: ConnectDestination, empty: str | None
+    ) -> None:
+        connect_destination(aws_conn_id=empty)
         assert S3DestinationHook("lake").aws_conn_id == "aws_default"
 
     def test_that_are_missing_are_told_together_with_all_other_faults(
@@ -645,7 +645,8 @@ class TestTheConnectionTest:
         assert succeeded, message
         assert [request.operation for request in proxy.requests] == ["PutObject", "DeleteObject"]
         assert proxy.requests[0].key == proxy.requests[1].key
-        assert message == f"Wrote and removed s3://{bucket.name}/{proxy.requests[0].key}."
+        assert message.startswith(f"Wrote and removed s3://{bucket.name}/{proxy.requests[0].key}. Tested with the cred")
+        assert "of the UI: the API server" in message
         assert proxy.requests[0].key.startswith("raw/")
         assert bucket.keys() == []
 

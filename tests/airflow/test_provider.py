@@ -12,6 +12,7 @@ from typing import Any
 
 import jsonschema
 import pytest
+from airflow.providers.common.compat.sdk import task
 from airflow.providers_manager import ProvidersManager
 
 import airflow_provider_s3dest
@@ -50,7 +51,15 @@ def test_the_modules_that_the_metadata_names_can_be_imported() -> None:
                 __import__(module)
 
 
-@pytest.mark.parametrize("module", ["operators.s3_destination", "hooks.s3_destination", "spec"])
+def test_airflow_knows_the_decorator() -> None:
+    from airflow_provider_s3dest.decorators.s3_destination import s3_destination_task
+
+    assert task.s3_destination is s3_destination_task
+
+
+@pytest.mark.parametrize(
+    "module", ["operators.s3_destination", "decorators.s3_destination", "hooks.s3_destination", "spec"]
+)
 def test_importing_loads_no_heavy_library(module: str) -> None:
     """DAG parsing imports the operator of every DAG, every time."""
     program = (

@@ -7,7 +7,7 @@ from datetime import datetime, timedelta, timezone
 import pytest
 
 from airflow_provider_s3dest.errors import SpecError
-from airflow_provider_s3dest.naming import LoadIdentity, ObjectNames
+from airflow_provider_s3dest.naming import LoadIdentity, ObjectNames, stable_prefix
 from airflow_provider_s3dest.path_template import PathTemplate
 
 RUN = "scheduled__2026-01-31T00:00:00+00:00"
@@ -188,6 +188,22 @@ class TestKeys:
     def test_one_table_may_ask_for_its_key_again(self) -> None:
         names = _names("raw/{{TABLE}}.csv")
         assert names.key("a", 0) == names.key("a", 0)
+
+    @pytest.mark.parametrize(
+        ("path", "prefix"),
+        [
+            ("raw/{{TABLE}}/{{ ds }}/{{UUID}}", "raw/a%2Fb_c/"),
+            ("raw/{{ TABLE_HYPHEN }}/{{YEAR}}/{{UUID}}", "raw/a%2Fb-c/"),
+            ("raw/{{TABLE}}/{{SYNC_ID}}/x", "raw/a%2Fb_c/"),
+            ("raw/{{ ds }}/{{TABLE}}/{{UUID}}", "raw/"),
+            ("raw/{{TABLE}}-{{ ds }}/{{UUID}}", "raw/"),
+            ("raw/{% if a %}x{% endif %}/{{TABLE}}/{{UUID}}", "raw/"),
+            ("{{ ds }}/{{UUID}}", ""),
+            ("{{TABLE}}", ""),
+        ],
+    )
+    def test_the_stable_prefix_is_what_no_run_changes(self, path: str, prefix: str) -> None:
+        assert stable_prefix(path, "a/b_c") == prefix
 
     def test_the_prefix_is_that_of_the_keys(self) -> None:
         names = _names("raw/{{YEAR}}/{{TABLE}}/{{BATCH}}-{{UUID}}.csv", moment=datetime(2026, 1, 31))

@@ -1,0 +1,109 @@
+"""``@task.s3_destination``: the operator, with a function that gives the records."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Collection, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from airflow.providers.common.compat.sdk import (
+    DecoratedOperator,
+    context_merge,
+    determine_kwargs,
+    task_decorator_factory,
+)
+
+from airflow_provider_s3dest.arguments import LoadArguments
+from airflow_provider_s3dest.errors import Fault, SpecError
+from airflow_provider_s3dest.operators.assets import outlets_for
+from airflow_provider_s3dest.operators.held_records import FromFunction
+from airflow_provider_s3dest.operators.s3_destination import S3DestinationOperator
+
+if TYPE_CHECKING:
+    from airflow.providers.common.compat.sdk import Context, TaskDecorator
+
+    from airflow_provider_s3dest.hooks.s3_destination import S3DestinationHook
+
+
+class _S3DestinationDecoratedOperator(DecoratedOperator, S3DestinationOperator):
+    """Calls a function and delivers the records that it returns or yields.
+
+    :param python_callable: the function.
+    :param op_args: its positional arguments. (templated)
+    :param op_kwargs: its keyword arguments. (templated)
+    """
+
+    template_fields: Sequence[str] = (*DecoratedOperator.template_fields, *S3DestinationOperator.template_fields)
+    shallow_copy_attrs: Sequence[str] = (
+        *DecoratedOperator.shallow_copy_attrs,
+        *S3DestinationOperator.shallow_copy_attrs,
+    )
+    custom_operator_name = "@task.s3_destination"
+
+    def __init__(
+        self,
+        *,
+        python_callable: Callable[..., Any],
+        op_args: Collection[Any] | None = None,
+        op_kwargs: Mapping[str, Any] | None = None,
+        **kwargs: Any,
+    ) -> None:
+        if faults := list(_faults(python_callable, kwargs)):
+            raise SpecError(faults, f"task {kwargs.get('task_id')!r}")
+        super().__init__(
+            python_callable=python_callable, op_args=op_args, op_kwargs=op_kwargs, records=FromFunction(), **kwargs
+        )
+
+    def _arguments_of_run(self, context: Context, hook: S3DestinationHook) -> LoadArguments:
+        # The function may work for hours: what is wrong elsewhere is told first.
+        hook.check(super()._arguments_of_run(context, hook), {"records"})
+        context_merge(context, self.op_kwargs)
+        kwargs = determine_kwargs(self.python_callable, self.op_args, context)
+        self.records = self.python_callable(*self.op_args, **kwargs)
+        if self.records is None:
+            problem = f"is None: the function of task {self.task_id!r} gave nothing."
+            raise SpecError([Fault("records", problem, "Return a list, an empty one for no records.")])
+        return super()._arguments_of_run(context, hook)
+
+
+def _faults(function: Callable[..., Any], arguments: Mapping[str, Any]) -> list[Fault]:
+    faults = [
+        Fault(name, "is not taken here: the records are what the function gives.", "Leave it out.")
+        for name in ("records", "staging_path")
+        if name in arguments
+    ]
+    if inspect.iscoroutinefunction(function) or inspect.isasyncgenfunction(function):
+        faults.append(Fault("python_callable", "is async.", "Write `def`, and asyncio.run() around what must await."))
+    return faults
+
+
+def s3_destination_task(
+    python_callable: Callable[..., Any] | None = None, multiple_outputs: bool = False, **kwargs: Any
+) -> TaskDecorator:
+    """Make a task of a function whose records go to S3 as it gives them, with no XCom in between.
+
+    The function returns or yields what ``records`` of the operator takes: mappings, a mapping of table name to such,
+    or anything with ``__arrow_c_stream__``. The task returns what was written.
+
+    :param python_callable: the function.
+    :param multiple_outputs: push each entry of the report as an XCom of its own, too. What the function's annotation
+        says is about the records, and has no part in it.
+    :param kwargs: arguments of :class:`~airflow_provider_s3dest.operators.s3_destination.S3DestinationOperator`,
+        without ``records`` and ``staging_path``.
+
+    Example::
+
+        @task.s3_destination(table="orders", bucket="lake", path="raw/{{ ds }}/{{TABLE}}/{{UUID}}.csv", format="csv")
+        def orders():
+            for number in range(1_000_000):
+                yield {"id": number}
+
+
+        orders()
+    """
+    return task_decorator_factory(
+        python_callable=python_callable,
+        multiple_outputs=multiple_outputs,
+        decorated_operator_class=_S3DestinationDecoratedOperator,
+        **{**kwargs, **outlets_for(kwargs)},
+    )

@@ -1,0 +1,75 @@
+"""Tells OpenLineage what a task read and wrote: one dataset a table, however many objects."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
+
+from airflow_provider_s3dest.operators.outcome import Outcome
+from airflow_provider_s3dest.report import TableReport
+from airflow_provider_s3dest.sources.staging_pattern import captures_table, has_wildcard
+
+if TYPE_CHECKING:
+    from airflow.providers.openlineage.extractors import OperatorLineage
+
+
+def lineage_of_outcome(outcome: Outcome, staging_path: Any) -> OperatorLineage[Any, Any]:
+    """Give the lineage of a load that has come to its end: schema, records, bytes and objects of each table.
+
+    A dataset is called by the prefix that no run changes, so that all runs of a task write the same; tables which that
+    does not tell apart are called by the prefix of this load.
+    """
+    tables, stable = outcome.report.tables, outcome.stable_prefixes()
+    apart = len(set(stable.values())) == len(stable)
+    names = stable if apart else {name: table.prefix for name, table in tables.items()}
+    outputs = [_output(outcome.report.bucket, names[name], table) for name, table in tables.items()]
+    return _lineage(outputs, staging_path)
+
+
+def lineage_of_failure(bucket: str, prefixes: Iterable[str], staging_path: Any) -> OperatorLineage[Any, Any]:
+    """Give the lineage of a load that failed: where it was to write.
+
+    :param prefixes: those of the tables that no run changes.
+    """
+    return _lineage([_output(bucket, prefix) for prefix in dict.fromkeys(prefixes)], staging_path)
+
+
+def _lineage(outputs: list[Any], staging_path: Any) -> OperatorLineage[Any, Any]:
+    from airflow.providers.common.compat.openlineage.facet import Dataset
+    from airflow.providers.openlineage.extractors import OperatorLineage
+
+    paths = [staging_path] if isinstance(staging_path, str) else staging_path if isinstance(staging_path, list) else []
+    places = dict.fromkeys(_place(path) for path in paths)
+    return OperatorLineage(inputs=[Dataset(namespace=space, name=name) for space, name in places], outputs=outputs)
+
+
+def _output(bucket: str, prefix: str, table: TableReport | None = None) -> Any:
+    from airflow.providers.common.compat.openlineage.facet import (
+        OutputDataset,
+        OutputStatisticsOutputDatasetFacet,
+        SchemaDatasetFacet,
+        SchemaDatasetFacetFields,
+    )
+
+    dataset = OutputDataset(namespace=f"s3://{bucket}", name=prefix.rstrip("/") or "/")
+    if table is not None:
+        fields = [SchemaDatasetFacetFields(name=column) for column in table.columns]
+        dataset.facets = {"schema": SchemaDatasetFacet(fields=fields)}
+        statistics = OutputStatisticsOutputDatasetFacet(
+            rowCount=table.records, size=table.bytes, fileCount=table.objects
+        )
+        dataset.outputFacets = {"outputStatistics": statistics}
+    return dataset
+
+
+def _place(path: str) -> tuple[str, str]:
+    """Give namespace and name of a staging path; of a pattern, those of the folder that holds all it can match."""
+    if has_wildcard(path) or captures_table(path):
+        head = path[: min(path.find(mark) for mark in "*?[{" if mark in path)]
+        path = head[: head.rfind("/") + 1]
+    scheme, netloc, *_ = urlsplit(path)
+    if not netloc or scheme == "file":
+        return "file", path.removeprefix("file://")
+    name = path.partition(netloc)[2].strip("/")
+    return f"{scheme}://{netloc.rpartition('@')[2]}", name or "/"

@@ -1,0 +1,45 @@
+"""What a load did, and where in all runs: what asset events, lineage and links tell of it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from itertools import islice
+
+from airflow_provider_s3dest.naming import stable_prefix
+from airflow_provider_s3dest.report import LoadReport
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """A load that has come to its end.
+
+    :param report: what was written.
+    :param path: the path as it was written in the DAG file, before Jinja was rendered.
+    """
+
+    report: LoadReport
+    path: str
+
+    def stable_prefixes(self) -> Mapping[str, str]:
+        """Give for each table the folder that its objects share in all runs, with its slash."""
+        return {table: stable_prefix(self.path, table) for table in self.report.tables}
+
+    def part(self, tables: Sequence[str]) -> LoadReport:
+        """Give the report of some of the tables alone."""
+        own = {name: table for name, table in self.report.tables.items() if name in tables}
+        uris = None if self.report.uris is None else self._uris(self.report.uris, tables)
+        return LoadReport(
+            records=sum(table.records for table in own.values()),
+            objects=sum(table.objects for table in own.values()),
+            bytes=sum(table.bytes for table in own.values()),
+            bucket=self.report.bucket,
+            tables=own,
+            uris=uris,
+            manifest=self.report.manifest,
+        )
+
+    def _uris(self, uris: Sequence[str], tables: Sequence[str]) -> list[str]:
+        remaining = iter(uris)  # those of the first table come first
+        by_table = {name: list(islice(remaining, table.objects)) for name, table in self.report.tables.items()}
+        return [uri for name in by_table if name in tables for uri in by_table[name]]
