@@ -93,7 +93,8 @@ _MAX_STRUCT_COLUMNS = 1_000
 @lru_cache(maxsize=1)
 def _lines_of(columns: tuple[str, ...]) -> msgspec.json.Decoder[Any] | None:
     """Give a decoder of objects that have just these columns, whose values are left as they are."""
-    as_written = all(msgspec.json.encode(name) == orjson.dumps(name) for name in columns)
+    # A struct takes no name that JSON escapes.
+    as_written = all(msgspec.json.encode(name) == orjson.dumps(name) == f'"{name}"'.encode() for name in columns)
     if not 0 < len(columns) <= _MAX_STRUCT_COLUMNS or not as_written:
         return None
     names = {f"column_{position}": name for position, name in enumerate(columns)}

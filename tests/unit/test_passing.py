@@ -192,6 +192,11 @@ class TestJson:
         with pytest.raises(RecordError, match="has the key 'a' twice"):
             delivered(path, JSON)
 
+    @pytest.mark.parametrize("name", ['"', "\\", "\n", "\x00", "\x7f", "\u2028", ""])
+    def test_of_any_name_of_a_column_is_written_whole(self, tmp_path: Path, name: str) -> None:
+        lines = (json.dumps({name: 1}, separators=(",", ":"), ensure_ascii=False) + "\n").encode() * 3
+        assert delivered(staged(tmp_path / "a.ndjson", lines), JSON)[0] == lines
+
     def test_of_thousands_of_columns_is_written_whole(self, tmp_path: Path) -> None:
         line = json.dumps({f"c{n}": n for n in range(5_000)}, separators=(",", ":")).encode() + b"\n"
         assert delivered(staged(tmp_path / "a.ndjson", line * 3), JSON)[0] == line * 3
