@@ -208,7 +208,7 @@ def table_faults(path: str, tables: Collection[str]) -> Iterator[Fault]:
         yield Fault("path", f"has no {{{{TABLE}}}}, and the load has {len(tables)} tables.", "Put {{TABLE}} in.")
 
 
-def literal_record_faults(records: Any, table: Any, columns: Sequence[str] | None) -> Iterator[Fault]:
+def literal_record_faults(records: Any, table: Any, columns: Sequence[str] | None = None) -> Iterator[Fault]:
     """Encode literal records to find what can't be written: in each table, the first fault.
 
     :param columns: the columns that are written; None: all.
