@@ -78,7 +78,8 @@ def json_lines(data: bytes, columns: tuple[str, ...]) -> Passed | None:
 def _is_same(data: bytes, written: bytes, records: int) -> bool:
     """Say whether lines hold what was written of them: an object each, with no key twice."""
     # A line that begins with a brace and ends with one holds whole objects; as many as there are lines, one each.
-    whole = data.startswith(b"{") and data.count(b"\n{") == records - 1 and data.count(b"}\n") == records
+    begun, ended = data.startswith(b"{") + data.count(b"\n{"), data.count(b"}\n")
+    whole = begun == ended == data.count(b"\n") == records
     # Of a key that is there twice one was written.
     return whole and data.count(b'":') == written.count(b'":') and not any(blank in data for blank in _BEFORE_COLON)
 

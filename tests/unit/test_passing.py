@@ -222,6 +222,8 @@ class TestJson:
             b'{"id":1}{"id":\n2}\n',
             b'{"id":1}{"id":1}\n\n',
             b'{"id":{"a":1}\n}{"id":2}\n',
+            b'{"id":\n1}\n',
+            b'{"id"\n:{}\n}\n',
             b'{"id":1,"id":2}\n',
             b'{"id":NaN}\n{"id":1}\n',
             b'{"id":01}\n',
