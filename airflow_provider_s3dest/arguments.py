@@ -10,8 +10,10 @@ from typing import Any
 
 from airflow_provider_s3dest import path_template, state_path, variables
 from airflow_provider_s3dest.errors import Fault, RecordError, SpecError, short
+from airflow_provider_s3dest.formats.json import JsonEncoder
 from airflow_provider_s3dest.not_given import NOT_GIVEN, is_given
 from airflow_provider_s3dest.sources.arrow import is_arrow
+from airflow_provider_s3dest.sources.passing import Passed
 from airflow_provider_s3dest.sources.records import is_records
 from airflow_provider_s3dest.sources.staging import check_staging_path, staging_path_faults
 from airflow_provider_s3dest.sources.table import check_columns, table_of_list
@@ -206,13 +208,21 @@ def table_faults(path: str, tables: Collection[str]) -> Iterator[Fault]:
         yield Fault("path", f"has no {{{{TABLE}}}}, and the load has {len(tables)} tables.", "Put {{TABLE}} in.")
 
 
-def literal_record_faults(records: Any, table: Any) -> Iterator[Fault]:
-    """Look literal records through for what can be seen without writing them: in each table, the first fault."""
+def literal_record_faults(records: Any, table: Any, columns: Sequence[str] | None = None) -> Iterator[Fault]:
+    """Encode literal records to find what can't be written: in each table, the first fault.
+
+    :param columns: the columns that are written; None: all.
+    """
     if isinstance(records, Mapping) and not is_arrow(records):
         for name, own in records.items():
-            yield from literal_record_faults(own, name)
+            yield from literal_record_faults(own, name, columns)
     elif isinstance(records, (list, tuple)):
         try:
-            table_of_list(str(table), records, None)
+            opened = table_of_list(str(table), records, None)
+            # What JSON has a form for, CSV has one for.
+            encoder = JsonEncoder(opened.name, opened.columns if columns is None else tuple(columns))
+            for chunk in opened.chunks:
+                if not isinstance(chunk, Passed):
+                    encoder.encode(chunk)
         except RecordError as error:
             yield Fault("records", str(error), "")

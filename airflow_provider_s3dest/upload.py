@@ -348,7 +348,8 @@ class ObjectUpload:
     def _put(self) -> None:
         compressed = self._compressor.compress(b"".join(self._pieces))
         self._pieces.clear()
-        content = b"".join((compressed, self._compressor.flush()))
+        # Neither copies bytes that nothing follows, which uncompressed ones are.
+        content = bytes(compressed) + self._compressor.flush()
         if self._uploader.delivery.atomic:
             multipart = self._multipart = self._uploader.begin_multipart(self._key)
             multipart.begun, multipart.closed = 1, True

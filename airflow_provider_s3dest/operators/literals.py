@@ -57,7 +57,8 @@ def literal_faults(
         faults += path_template.faults(path, jinja=True)
     faults += replace(arguments, found=()).faults(unknown)
     if "records" not in unknown:
-        faults += literal_record_faults(tables, arguments.table)
+        columns_known = "columns" not in unknown and all(fault.key != "columns" for fault in faults)
+        faults += literal_record_faults(tables, arguments.table, arguments.columns if columns_known else ())
     return list(dict.fromkeys(faults))
 
 

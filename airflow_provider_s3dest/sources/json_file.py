@@ -6,7 +6,6 @@ import json
 import re
 from collections.abc import Iterator, Sequence
 from functools import cached_property
-from sys import getrecursionlimit
 from typing import IO
 
 import msgspec
@@ -113,7 +112,7 @@ def _decode(text: bytes, table: str, path: str, line: int) -> Record:
 
 
 def _too_deep(table: str, path: str, line: int) -> RecordError:
-    problem = f"is nested too deeply: Python reads about {getrecursionlimit():,} levels at most."
+    problem = "is nested too deeply: Python reads about 1,000 levels, from 3.12 on a few thousand."
     return RecordError(problem, "Stage it flatter.", table=table, place=Place(file=path, line=line))
 
 

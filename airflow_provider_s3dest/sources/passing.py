@@ -78,7 +78,8 @@ def json_lines(data: bytes, columns: tuple[str, ...]) -> Passed | None:
 def _is_same(data: bytes, written: bytes, records: int) -> bool:
     """Say whether lines hold what was written of them: an object each, with no key twice."""
     # A line that begins with a brace and ends with one holds whole objects; as many as there are lines, one each.
-    whole = data.startswith(b"{") and data.count(b"\n{") == records - 1 and data.count(b"}\n") == records
+    begun, ended = data.startswith(b"{") + data.count(b"\n{"), data.count(b"}\n")
+    whole = begun == ended == data.count(b"\n") == records
     # Of a key that is there twice one was written.
     return whole and data.count(b'":') == written.count(b'":') and not any(blank in data for blank in _BEFORE_COLON)
 
@@ -93,7 +94,8 @@ _MAX_STRUCT_COLUMNS = 1_000
 @lru_cache(maxsize=1)
 def _lines_of(columns: tuple[str, ...]) -> msgspec.json.Decoder[Any] | None:
     """Give a decoder of objects that have just these columns, whose values are left as they are."""
-    as_written = all(msgspec.json.encode(name) == orjson.dumps(name) for name in columns)
+    # A struct takes no name that JSON escapes.
+    as_written = all(msgspec.json.encode(name) == orjson.dumps(name) == f'"{name}"'.encode() for name in columns)
     if not 0 < len(columns) <= _MAX_STRUCT_COLUMNS or not as_written:
         return None
     names = {f"column_{position}": name for position, name in enumerate(columns)}

@@ -195,6 +195,14 @@ def test_a_literal_record_that_is_no_mapping_is_named_by_its_index() -> None:
         operator(records=[{5: 1}])
 
 
+def test_a_literal_value_that_has_no_rule_is_named_by_its_place_if_it_is_written() -> None:
+    records = [{"id": 1, "x": 1}, {"id": 2, "x": object()}]
+    with pytest.raises(SpecError, match="table 't', record 1, column 'x': there is no rule for object"):
+        operator(records=records)
+    operator(records=records, columns=["id"])
+    operator(records=records, columns=["{{ params.column }}"])
+
+
 @pytest.mark.parametrize(
     "arguments",
     [

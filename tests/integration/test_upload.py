@@ -327,10 +327,15 @@ def test_parts_of_one_object_count_as_bytes_under_way_too(moto_bucket: Bucket, m
 def test_after_the_first_failure_no_request_begins(bucket: Bucket, proxy: FaultProxy) -> None:
     watched = Watched(proxy.client())
     watched.hold(after=1)
-    proxy.on("PutObject", refused(403, "AccessDenied"))
+
+    def refuse(request: Request, send: Send) -> Answer:
+        watched.wait_for(begun=WORKERS)
+        return refused(403, "AccessDenied")(request, send)
+
+    proxy.on("PutObject", refuse)
 
     loading = InBackground(lambda: load(bucket, [{"n": n} for n in range(100)], client=watched.client, batch_size=1))
-    watched.wait_for(begun=WORKERS, answered=1)
+    watched.wait_for(answered=1)
     # The load waits for those that have begun, and no other begins.
     assert not loading.ends_within(0.5)
     watched.release()

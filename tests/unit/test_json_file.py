@@ -218,7 +218,7 @@ class TestArrays:
 @pytest.mark.parametrize("array", [False, True], ids=["lines", "array"])
 def test_too_deeply_nested_record_is_refused_with_its_file_and_line(array: bool, repeats: str) -> None:
     limit = getrecursionlimit()
-    # The levels that are left depend on the calls that lead here, and not every reader has the same.
+    # The levels that are left depend on the version and on the calls that lead here, and not every reader has the same.
     refused = []
     for levels in (*range(limit - 200, limit + 10), 100_000):
         line = f'{{{repeats}"a":{"[" * levels}{"]" * levels}}}'
@@ -226,9 +226,9 @@ def test_too_deeply_nested_record_is_refused_with_its_file_and_line(array: bool,
             read(f'[{{"a":1}},\n{line}]' if array else f'{{"a":1}}\n{line}\n', array)
         except RecordError as error:
             refused.append(error)
-    assert 11 < len(refused) < 200
+    assert 0 < len(refused) < 200
     assert {(error.table, error.file, error.line) for error in refused} == {("t", "x.json", 2)}
-    assert all(f"nested too deeply: Python reads about {limit:,} levels" in str(error) for error in refused)
+    assert all("nested too deeply: Python reads about 1,000 levels" in str(error) for error in refused)
 
 
 def test_lines_with_a_carriage_return_between_tokens_are_not_let_through() -> None:

@@ -192,6 +192,17 @@ class TestJson:
         with pytest.raises(RecordError, match="has the key 'a' twice"):
             delivered(path, JSON)
 
+    @pytest.mark.parametrize("name", ['"', "\\", "\n", "\x00", "\x7f", "\u2028", ""])
+    def test_of_any_name_of_a_column_is_written_whole(self, tmp_path: Path, name: str) -> None:
+        lines = (json.dumps({name: 1}, separators=(",", ":"), ensure_ascii=False) + "\n").encode() * 3
+        assert delivered(staged(tmp_path / "a.ndjson", lines), JSON)[0] == lines
+
+    @pytest.mark.parametrize("lines", [b'{"a":\n1}\n', b'{"a"\n:{}\n}\n'])
+    def test_of_which_a_record_spans_lines_is_refused(self, tmp_path: Path, lines: bytes) -> None:
+        path = staged(tmp_path / "a.ndjson", b'{"a":1}\n' * BLOCK_BYTES + lines)
+        with pytest.raises(RecordError, match=f"line {BLOCK_BYTES + 1:d}: is no JSON object"):
+            delivered(path, JSON)
+
     def test_of_thousands_of_columns_is_written_whole(self, tmp_path: Path) -> None:
         line = json.dumps({f"c{n}": n for n in range(5_000)}, separators=(",", ":")).encode() + b"\n"
         assert delivered(staged(tmp_path / "a.ndjson", line * 3), JSON)[0] == line * 3
