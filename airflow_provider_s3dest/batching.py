@@ -69,8 +69,13 @@ class BatchLine:
             if self._is_full():
                 self._close()
 
-    def close(self) -> None:
-        """End the last batch."""
+    def close(self, *, empty: bool = False) -> None:
+        """End the last batch.
+
+        :param empty: whether a line without records is one batch of no records, instead of none.
+        """
+        if empty and not self.batches:
+            self._open()
         if self._sink is not None:
             self._close()
 

@@ -52,7 +52,7 @@ def run_load(
             line.add(of_passed(chunk) if isinstance(chunk, Passed) else encoder.encode(chunk))
             progress.encoded(len(chunk))
             store.tick()
-        line.close()
+        line.close(empty=spec.write_empty_objects_for_empty_tables)
     objects = store.finish()
     delivery.publish(objects, store.complete)
     report = _report(spec.bucket, columns, objects, names)

@@ -143,7 +143,7 @@ class SpecFields(BaseModel):
     no_rotate: Annotated[bool, Field(description="One object per table and task instance.")] = False
     athena: Annotated[bool, Field(description="Make keys of records safe for Athena.")] = False
     write_empty_objects_for_empty_tables: Annotated[
-        bool, Field(description="Write an object for a table of no records.")
+        bool, Field(description="Write an object for a table of no records: a csv header, or nothing.")
     ] = False
     content_type: Annotated[
         str,

@@ -105,9 +105,8 @@ def _fault(location: Iterable[str | int], kind: str, message: str, value: Any) -
 def _not_yet(known: Mapping[str, Any]) -> Iterator[Fault]:
     if known.get("format") == "parquet":
         yield Fault("format", "parquet is not supported yet.", "Use csv or json.")
-    for key in ("athena", "write_empty_objects_for_empty_tables"):
-        if known.get(key):
-            yield Fault(key, "is not supported yet.", "Leave it out.")
+    if known.get("athena"):
+        yield Fault("athena", "is not supported yet.", "Leave it out.")
 
 
 def _single_rules(known: Mapping[str, Any]) -> Iterator[Fault]:

@@ -263,7 +263,6 @@ class TestJointRules:
         [
             ({"format": "parquet"}, "format"),
             ({"athena": True}, "athena"),
-            ({"write_empty_objects_for_empty_tables": True}, "write_empty_objects_for_empty_tables"),
             ({"path": "{{FIELD.region}}/{{UUID}}"}, "path"),
         ],
     )
@@ -272,7 +271,7 @@ class TestJointRules:
         assert found == key
         assert "not supported yet" in problem
 
-    @pytest.mark.parametrize("key", ["athena", "write_empty_objects_for_empty_tables"])
+    @pytest.mark.parametrize("key", ["athena"])
     def test_what_is_still_to_come_may_be_off(self, key: str) -> None:
         DestinationSpec(**BASE, **{key: False})
 
