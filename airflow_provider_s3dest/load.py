@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from airflow_provider_s3dest.batching import BatchLine, Limits, ObjectSink
 from airflow_provider_s3dest.delivery.record import Consumed
 from airflow_provider_s3dest.delivery.tries import Delivery
+from airflow_provider_s3dest.formats.athena import with_safe_keys
 from airflow_provider_s3dest.formats.choice import encoder_for
 from airflow_provider_s3dest.formats.encoding import of_passed
 from airflow_provider_s3dest.naming import ObjectNames
@@ -39,6 +40,8 @@ def run_load(
     """
     columns: dict[str, Sequence[str]] = {}
     for table in tables:
+        if spec.athena:
+            table = with_safe_keys(table)
         columns[table.name] = table.columns
         encoder = encoder_for(spec, table.name, table.columns)
 

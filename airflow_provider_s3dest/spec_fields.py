@@ -141,7 +141,10 @@ class SpecFields(BaseModel):
         int, Field(ge=1, description="Bytes of an object before compression, header included, at least 1.")
     ] = 5 * 2**20
     no_rotate: Annotated[bool, Field(description="One object per table and task instance.")] = False
-    athena: Annotated[bool, Field(description="Make keys of records safe for Athena.")] = False
+    athena: Annotated[
+        bool,
+        Field(description="Make the keys of records and of nested objects safe for Athena: letters, digits and _."),
+    ] = False
     write_empty_objects_for_empty_tables: Annotated[
         bool, Field(description="Write an object for a table of no records: a csv header, or nothing.")
     ] = False

@@ -105,8 +105,6 @@ def _fault(location: Iterable[str | int], kind: str, message: str, value: Any) -
 def _not_yet(known: Mapping[str, Any]) -> Iterator[Fault]:
     if known.get("format") == "parquet":
         yield Fault("format", "parquet is not supported yet.", "Use csv or json.")
-    if known.get("athena"):
-        yield Fault("athena", "is not supported yet.", "Leave it out.")
 
 
 def _single_rules(known: Mapping[str, Any]) -> Iterator[Fault]:

@@ -85,7 +85,6 @@ def test_all_faults_are_listed_at_once_with_the_task() -> None:
         ({"atomic": "yes"}, "`atomic`: is 'yes'"),
         ({"format": "parquet"}, "`format`: parquet is not supported yet"),
         ({"path": "{{FIELD.x}}/{{UUID}}"}, "{{FIELD.x}} is not supported yet"),
-        ({"spec": {"athena": True}}, "`athena`: is not supported yet"),
         ({"spec": {"bukket": "x"}}, "Did you mean `bucket`?"),
         ({"spec": 7}, "`spec`: is int"),
         ({"path": "raw/{{ ds }}//{{TABLE|lower}}/{{UUID}}"}, "contains `//`"),

@@ -262,7 +262,6 @@ class TestJointRules:
         ("fields", "key"),
         [
             ({"format": "parquet"}, "format"),
-            ({"athena": True}, "athena"),
             ({"path": "{{FIELD.region}}/{{UUID}}"}, "path"),
         ],
     )
@@ -270,10 +269,6 @@ class TestJointRules:
         ((found, problem),) = _faults(**{**BASE, **fields})
         assert found == key
         assert "not supported yet" in problem
-
-    @pytest.mark.parametrize("key", ["athena"])
-    def test_what_is_still_to_come_may_be_off(self, key: str) -> None:
-        DestinationSpec(**BASE, **{key: False})
 
 
 class TestUnused:
