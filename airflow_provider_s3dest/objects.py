@@ -10,7 +10,7 @@ class BatchId(NamedTuple):
     """One batch of a load, and so one object.
 
     :param table: name of the table.
-    :param partition: the folder of the partition; empty without.
+    :param partition: name of the partition; empty without.
     :param number: number of the batch within its table and partition, from 0.
     """
 

@@ -68,6 +68,17 @@ def placeholders(text: str) -> frozenset[str]:
     return frozenset(_BRACES.findall(text))
 
 
+def fields_in(text: str) -> tuple[str, ...]:
+    """Give the columns whose values a path holds, in order: those of ``{{FIELD.name}}``, each once."""
+    return tuple(dict.fromkeys(filter(None, map(field_of, _BRACES.findall(text)))))
+
+
+def field_of(expression: str) -> str | None:
+    """Give the column that an expression such as ``FIELD.region`` names; None if it is of another kind."""
+    found = _FIELD.fullmatch(expression)
+    return (found["name"] or found["odd"]) if found else None
+
+
 def prefix_of_text(text: str) -> str:
     """Give the folder, with its slash, that every key of a template begins with whatever is filled in."""
     return text.partition("{")[0].rpartition("/")[0] + "/" * ("/" in text.partition("{")[0])
@@ -146,10 +157,6 @@ def faults(text: str, *, jinja: bool = False) -> Iterator[Fault]:
         expression = found[1]
         if not is_placeholder(expression) and found[0] not in misused and not jinja:
             yield unknown_name(expression)
-        elif _FIELD.fullmatch(expression):
-            yield Fault(
-                "path", f"{{{{{expression}}}}} is not supported yet.", "Write one load per partition value for now."
-            )
     if not jinja and _JINJA_BLOCK.search(text):
         yield Fault("path", "Jinja is not rendered here.", "Pass `path` to the operator, which renders it.")
     shape = _JINJA_BLOCK.sub("", _BRACES.sub("X", text))
@@ -174,7 +181,7 @@ def faults(text: str, *, jinja: bool = False) -> Iterator[Fault]:
 
 
 def escape(text: str) -> str:
-    """Percent-encode ``%``, ``/`` and control characters of a table name or field value in a key.
+    """Percent-encode ``%``, ``/`` and control characters of a table name in a key.
 
     Example::
 
@@ -196,6 +203,11 @@ class PathTemplate:
 
     text: str
     names: frozenset[str]
+
+    @property
+    def fields(self) -> tuple[str, ...]:
+        """The columns whose values are part of the keys, in order."""
+        return fields_in(self.text)
 
     @classmethod
     def parse(cls, text: str) -> PathTemplate:

@@ -141,6 +141,10 @@ class SpecFields(BaseModel):
         int, Field(ge=1, description="Bytes of an object before compression, header included, at least 1.")
     ] = 5 * 2**20
     no_rotate: Annotated[bool, Field(description="One object per table and task instance.")] = False
+    partition_columns: Annotated[
+        Literal["keep", "drop"],
+        Field(description="Whether the columns of {{FIELD.name}} in the path stay in the objects: keep or drop."),
+    ] = "keep"
     athena: Annotated[
         bool,
         Field(description="Make the keys of records and of nested objects safe for Athena: letters, digits and _."),

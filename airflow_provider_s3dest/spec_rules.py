@@ -177,6 +177,9 @@ def _joint_rules(known: Mapping[str, Any], unknown: Collection[str]) -> Iterator
         return
     path = known["path"]
     yield from path_template.faults(path)
+    if path_template.fields_in(path) and known.get("write_empty_objects_for_empty_tables"):
+        problem = "is set, and a table without records has no value for {{FIELD}} in `path`."
+        yield Fault("write_empty_objects_for_empty_tables", problem, "Leave one of the two out.")
     rotates = "UUID" in path_template.placeholders(path)
     if no_rotate and rotates:
         yield Fault("path", "has {{UUID}} beside `no_rotate`, which makes one object of a table.", "Take {{UUID}} out.")

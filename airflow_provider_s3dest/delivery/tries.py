@@ -155,24 +155,24 @@ class Delivery:
             self._committed = True
             self._clean()
 
-    def reserve(self, batch: BatchId) -> None:
-        """Note that the object of a batch may exist from now on; called before anything of it is sent.
+    def reserve(self, *batches: BatchId) -> None:
+        """Note that the objects of batches may exist from now on; called before anything of them is sent.
 
         Few names more than are used are noted, as the next try takes them for surplus if it does not use them.
 
         :raises SupersededError: if a newer try owns the load.
         """
-        self._begun[batch[:2]] = batch.number + 1
-        self._batches += 1
+        self._begun.update((batch[:2], batch.number + 1) for batch in batches)
+        self._batches += len(batches)
         if self.atomic:
             return
-        known = self._record.pending + self._record.live
-        if any(batch in names for names in known if names.naming == self._naming):
+        known = [names for names in self._record.pending + self._record.live if names.naming == self._naming]
+        unknown = [batch for batch in batches if not any(batch in names for names in known)]
+        if not unknown:
             return
         pace = self._batches / max(time.monotonic() - self._reserved, 0.001)
-        count = max(1, int(min(pace * RESERVED_SECONDS, max(RESERVED, batch.number))))
-        last = batch._replace(number=batch.number + count - 1)
-        self._record.pending = _with(self._record.pending, self._naming, [last])
+        last = [batch._replace(number=batch.number + _ahead(batch, pace)) for batch in unknown]
+        self._record.pending = _with(self._record.pending, self._naming, last)
         self._write()
         self._reserved, self._batches = time.monotonic(), 0
 
@@ -332,6 +332,15 @@ class Delivery:
 
     def _keys(self, several: Iterable[Names]) -> set[tuple[str, str]]:
         return {key for names in several for key in names.keys(self._identity)}
+
+
+def _ahead(batch: BatchId, pace: float) -> int:
+    """Say how many batches to reserve beyond one: of partitions there may be many, and most of them small.
+
+    :param pace: batches of the last second.
+    """
+    most = batch.number if batch.partition else max(RESERVED, batch.number)
+    return max(1, int(min(pace * RESERVED_SECONDS, most))) - 1
 
 
 def _with(several: Sequence[Names], naming: Naming, batches: Iterable[BatchId]) -> list[Names]:

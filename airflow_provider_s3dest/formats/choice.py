@@ -80,7 +80,7 @@ def encoder_for(spec: DestinationSpec, table: str, columns: tuple[str, ...]) -> 
 
 def passing_for(spec: DestinationSpec) -> Wanted | None:
     """Say what staged text may be let through as it stands; None if nothing may."""
-    if spec.athena and spec.format == "json":
+    if spec.partition_fields or (spec.athena and spec.format == "json"):
         return None
     return Wanted(spec.format, spec.csv.delimiter if spec.format == "csv" else ",")
 

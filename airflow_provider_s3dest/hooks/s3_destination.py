@@ -236,7 +236,7 @@ class S3DestinationHook(BaseHook):
                 report = run_load(tables, spec, names, delivery, DryRun(spec, progress), progress)
             else:
                 with delivery:
-                    delivery.claim(openers)
+                    delivery.claim([] if names.fields else openers)
                     if delivery.consumed is not None:  # an earlier try that still lived has ended meanwhile
                         return self._finish_removal(delivery, stores)
                     with Uploader(client, spec, delivery, progress, stop) as uploader:

@@ -69,8 +69,8 @@ class S3DestinationOperator(BaseOperator):
         YAML text, for all fields that have no argument of their own. (templated)
     :param bucket: name of the bucket. (templated)
     :param path: template of the keys: Jinja, and the placeholders ``{{TABLE}}``, ``{{TABLE_HYPHEN}}``, ``{{UUID}}``,
-        ``{{FORMAT}}``, ``{{YEAR}}``, ``{{MONTH}}``, ``{{DAY}}``, ``{{HOUR}}``, ``{{MINUTE}}``, ``{{SYNC_ID}}`` and
-        ``{{BATCH}}``. (templated)
+        ``{{FORMAT}}``, ``{{YEAR}}``, ``{{MONTH}}``, ``{{DAY}}``, ``{{HOUR}}``, ``{{MINUTE}}``, ``{{SYNC_ID}}``,
+        ``{{BATCH}}`` and ``{{FIELD.name}}``. (templated)
     :param format: ``csv`` or ``json``.
     :param format_spec: of csv: ``delimiter`` (``,``) and ``skip_header`` (False).
     :param compression: empty, or ``gzip``.

@@ -84,7 +84,7 @@ def test_all_faults_are_listed_at_once_with_the_task() -> None:
         ({"delete_staging": True}, "`delete_staging`: is given without `staging_path`"),
         ({"atomic": "yes"}, "`atomic`: is 'yes'"),
         ({"format": "parquet"}, "`format`: parquet is not supported yet"),
-        ({"path": "{{FIELD.x}}/{{UUID}}"}, "{{FIELD.x}} is not supported yet"),
+        ({"path": "{{FIELD}}/{{UUID}}"}, "Write {{FIELD.name}}"),
         ({"spec": {"bukket": "x"}}, "Did you mean `bucket`?"),
         ({"spec": 7}, "`spec`: is int"),
         ({"path": "raw/{{ ds }}//{{TABLE|lower}}/{{UUID}}"}, "contains `//`"),

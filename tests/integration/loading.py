@@ -113,7 +113,7 @@ def run(
     if dry_run:
         return run_load(tables, spec, names, delivery, DryRun(spec, progress), progress)
     with delivery:
-        delivery.claim(table_names)
+        delivery.claim([] if names.fields else table_names)
         with Uploader(client, spec, delivery, progress, stop) as uploader:
             return run_load(tables, spec, names, delivery, uploader, progress)
 

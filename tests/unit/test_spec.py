@@ -262,7 +262,6 @@ class TestJointRules:
         ("fields", "key"),
         [
             ({"format": "parquet"}, "format"),
-            ({"path": "{{FIELD.region}}/{{UUID}}"}, "path"),
         ],
     )
     def test_what_is_still_to_come_is_refused_as_not_supported_yet(self, fields: dict[str, Any], key: str) -> None:
