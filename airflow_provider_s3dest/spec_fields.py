@@ -68,6 +68,9 @@ HEADER_NAME = r"^[!#$%&'*+.^_`|~0-9A-Za-z-]+$(?!\n)"
 HEADER_TEXT = r"^[\x20-\x7e]*$(?!\n)"
 """What a header of HTTP can carry: printable ASCII."""
 
+NULL_TEXT = r'^[^"\r\n\x00]*$'
+"""What can stand for null in CSV without quotes; to pydantic `$` lets nothing follow."""
+
 BUCKET_NAME = r"^(arn:|[^/{}]*$)"
 """No URL, folder or template, but for the ARN of an access point; the store checks the rest."""
 
@@ -81,6 +84,33 @@ class CsvOptions(BaseModel):
         str, Field(min_length=1, max_length=1, pattern=r'[^"\r\n\x00]', description="One character between fields.")
     ] = ","
     skip_header: Annotated[bool, Field(description="Whether to leave the line of column names out.")] = False
+    null_value: Annotated[
+        str,
+        Field(
+            pattern=NULL_TEXT,
+            json_schema_extra={"pattern": f"{NULL_TEXT}(?!\\n)"},
+            description="What stands for null, without quotes.",
+        ),
+    ] = ""
+    quoting: Annotated[
+        Literal["minimal", "all", "nonnumeric"],
+        Field(description="What is quoted: what must be, all but nulls, or all but nulls and numbers."),
+    ] = "minimal"
+    line_terminator: Annotated[Literal["\n", "\r\n"], Field(description="What a line ends with.")] = "\n"
+    escape: Annotated[
+        str,
+        Field(
+            min_length=1,
+            max_length=1,
+            pattern=r"[^\r\n\x00]",
+            description="One character, which stands before a quote in a quoted field, and before itself.",
+        ),
+    ] = '"'
+
+    @property
+    def is_plain(self) -> bool:
+        """Whether the dialect is that of RFC 4180, with nulls empty and ``\\n`` line ends, whatever the delimiter."""
+        return (self.null_value, self.quoting, self.line_terminator, self.escape) == ("", "minimal", "\n", '"')
 
 
 class JsonOptions(BaseModel):
@@ -129,7 +159,7 @@ class SpecFields(BaseModel):
     format_spec: Annotated[
         dict[str, Any],
         AfterValidator(FrozenDict),
-        Field(validate_default=True, description="Options of the format; csv: delimiter, skip_header."),
+        Field(validate_default=True, description="Options of the format; csv: delimiter, skip_header, and its dialect."),
     ] = {}
     compression: Annotated[Literal["", "gzip"], Field(description="Empty or gzip.")] = ""
     compression_level: Annotated[

@@ -152,12 +152,26 @@ def _metadata_rules(metadata: Mapping[str, str]) -> Iterator[Fault]:
         yield Fault("metadata", f"{size} bytes; S3 takes {MAX_METADATA_BYTES}.", "Shorten it.")
 
 
+def _dialect_rules(options: BaseModel) -> Iterator[Fault]:
+    if not isinstance(options, CsvOptions):
+        return
+    if options.escape == options.delimiter:
+        yield Fault(
+            "format_spec.escape", f"{options.escape!r} is the delimiter too.", "Choose another for one of them."
+        )
+    special = options.delimiter + options.escape.replace('"', "")
+    if held := sorted({*special} & {*options.null_value}):
+        # Unquoted, it would be two fields, or another text.
+        problem = f"{options.null_value!r} holds the delimiter or the escape character {held[0]!r}."
+        yield Fault("format_spec.null_value", problem, "Choose another text, or another character.")
+
+
 def _joint_rules(known: Mapping[str, Any], unknown: Collection[str]) -> Iterator[Fault]:
     """Check the rules that look at several fields; a rule is silent about what is not known yet."""
     options = OPTIONS.get(known.get("format", ""))
     if options and "format_spec" in known:
         try:
-            options(**known["format_spec"])
+            yield from _dialect_rules(options(**known["format_spec"]))
         except ValidationError as error:
             for item in error.errors(include_url=False):
                 name = f"format_spec.{'.'.join(str(part) for part in item['loc'])}"

@@ -72,7 +72,8 @@ class S3DestinationOperator(BaseOperator):
         ``{{FORMAT}}``, ``{{YEAR}}``, ``{{MONTH}}``, ``{{DAY}}``, ``{{HOUR}}``, ``{{MINUTE}}``, ``{{SYNC_ID}}``,
         ``{{BATCH}}`` and ``{{FIELD.name}}``. (templated)
     :param format: ``csv`` or ``json``.
-    :param format_spec: of csv: ``delimiter`` (``,``) and ``skip_header`` (False).
+    :param format_spec: of csv: ``delimiter`` (``,``), ``skip_header`` (False), and for picky readers ``null_value``
+        (empty), ``quoting`` (``minimal``), ``line_terminator`` (``\\n``) and ``escape`` (``"``).
     :param compression: empty, or ``gzip``.
     :param batch_size: records in an object, at most (10,000).
     :param batch_size_bytes: bytes of an object before compression, at most (5 MiB).

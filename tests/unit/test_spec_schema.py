@@ -84,6 +84,10 @@ VALUES: dict[str, list[Any]] = {
     "format_spec": [
         {"delimiter": ";"},
         *({"delimiter": char} for char in ("", ",,", "\t", " ", '"', "\n", "\r", "\0", "ü", "😀", 1, None)),
+        *({"null_value": value} for value in ("\\N", "", "NULL", "n\n", '"', "\0", None)),
+        *({"quoting": value} for value in ("all", "nonnumeric", "none")),
+        *({"line_terminator": value} for value in ("\n", "\r\n", "\r", "")),
+        *({"escape": value} for value in ("\\", '"', "", "\\\\", "\n", None)),
         *({"skip_header": value} for value in (True, False, None, 0, "no")),
         {"delimiter": ";", "skip_header": True, "quote": "'"},
     ],
