@@ -10,6 +10,9 @@ from typing import Any
 
 from isal import isal_zlib
 
+CHECKSUM = "s3dest-checksum"
+"""Name of the metadata of an object that tells a later try whether it would send the same again."""
+
 
 def crc32_header(content: bytes) -> str:
     """Give the CRC32 of a content as S3 takes it in ``x-amz-checksum-crc32``.

@@ -26,6 +26,9 @@ _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 _SURROGATE = re.compile(r"[\ud800-\udfff]")
 _ESCAPED = re.compile(r"[%/\x00-\x1f\x7f]")
 
+_SHORTEST: Mapping[str, int] = {"UUID": 36, "SYNC_ID": 36, "BATCH": 6, "FORMAT": 3, **dict.fromkeys(DATE_FORMATS, 2)}
+"""Characters that a placeholder is filled in with at least; others have one."""
+
 MAX_KEY_BYTES = 1024
 """The longest key that S3 takes, in bytes of UTF-8 (Amazon S3 User Guide, "Naming Amazon S3 objects")."""
 
@@ -176,6 +179,10 @@ def faults(text: str, *, jinja: bool = False) -> Iterator[Fault]:
         )
     if _CONTROL.search(shape):
         yield Fault("path", f"contains a line end or another control character: {text!r}.", "Take it out.")
+    shortest = len(_BRACES.sub(lambda found: "x" * _SHORTEST.get(found[1], 1), text).encode(errors="replace"))
+    if not jinja and shortest > MAX_KEY_BYTES:
+        problem = f"gives keys of {shortest:,} bytes and more, S3 takes {MAX_KEY_BYTES:,}: {text[:80]}…"
+        yield Fault("path", problem, "Shorten it.")
     if not is_unicode(text):
         yield Fault("path", f"is no valid Unicode: {text!r}.", "Take the lone surrogates out.")
 

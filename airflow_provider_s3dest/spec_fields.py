@@ -9,6 +9,7 @@ from typing import Annotated, Any, Final, Literal
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 from airflow_provider_s3dest.frozen_dict import FrozenDict
+from airflow_provider_s3dest.parts import MAX_PART_SIZE, MIN_PART_SIZE
 
 
 class Unknown(Enum):
@@ -57,8 +58,8 @@ MAX_TAGS, MAX_TAG_KEY, MAX_TAG_VALUE = 10, 128, 256
 MAX_METADATA_BYTES = 2048
 """User metadata of an object, keys and values together (Amazon S3 User Guide, "Working with object metadata")."""
 
-MIN_PART_SIZE, MAX_PART_SIZE = 5 * 2**20, 5 * 2**30
-"""Bytes of a part of a multipart upload (Amazon S3 User Guide, "Amazon S3 multipart upload limits")."""
+OWN_METADATA_BYTES = 40
+"""What a checksum takes of that in every object."""
 
 
 # The patterns are in the schema too, and to some of its readers `$` alone lets a line end follow.
@@ -201,7 +202,7 @@ class SpecFields(BaseModel):
     metadata: Annotated[
         dict[str, str],
         AfterValidator(FrozenDict),
-        Field(validate_default=True, description="User metadata of every object, at most 2 KB, ASCII."),
+        Field(validate_default=True, description="User metadata of every object, ASCII, at most 2,008 bytes."),
     ] = {}
     storage_class: Annotated[
         str,
@@ -217,7 +218,11 @@ class SpecFields(BaseModel):
     max_retries: Annotated[int | None, Field(ge=0, description="Retries of a request, at least 0.")] = None
     part_size: Annotated[
         int,
-        Field(ge=MIN_PART_SIZE, le=MAX_PART_SIZE, description="Bytes of a part of a multipart upload, 5 MiB to 5 GiB."),
+        Field(
+            ge=MIN_PART_SIZE,
+            le=MAX_PART_SIZE,
+            description="Bytes of the first 5,000 parts of a multipart upload, 5 MiB to 5 GiB.",
+        ),
     ] = 16 * 2**20
     batch_timeout: Annotated[str | int | None, Field(description="Accepted and not used.")] = None
     max_backoff: Annotated[str | int | None, Field(description="Accepted and not used.")] = None

@@ -10,6 +10,7 @@ from typing import Any
 from pydantic import BaseModel, ValidationError
 
 from airflow_provider_s3dest import path_template, variables
+from airflow_provider_s3dest.checksum import CHECKSUM
 from airflow_provider_s3dest.errors import Fault, short
 from airflow_provider_s3dest.nested_texts import nested_texts
 from airflow_provider_s3dest.path_template import is_unicode
@@ -24,6 +25,7 @@ from airflow_provider_s3dest.spec_fields import (
     MAX_TAG_VALUE,
     MAX_TAGS,
     NULLABLE,
+    OWN_METADATA_BYTES,
     REFUSED,
     UNKNOWN,
     UNUSED,
@@ -147,9 +149,12 @@ def _metadata_rules(metadata: Mapping[str, str]) -> Iterator[Fault]:
             yield Fault("metadata", f"{short(key)}: {short(value)} can't travel in a header.", "Use printable ASCII.")
     if len({key.lower() for key in metadata}) < len(metadata):
         yield Fault("metadata", "has keys that differ only in case, which S3 takes for one.", "Take one out.")
-    size = sum(len(key) + len(value) for key, value in metadata.items())
-    if size > MAX_METADATA_BYTES:
-        yield Fault("metadata", f"{size} bytes; S3 takes {MAX_METADATA_BYTES}.", "Shorten it.")
+    if held := [key for key in metadata if key.lower() == CHECKSUM]:
+        yield Fault("metadata", f"{held[0]!r} is the name of a checksum of our own.", "Choose another.")
+    size, most = sum(len(key) + len(value) for key, value in metadata.items()), MAX_METADATA_BYTES - OWN_METADATA_BYTES
+    if size > most:
+        problem = f"{size:,} bytes; S3 takes {MAX_METADATA_BYTES:,}, of which a checksum needs {OWN_METADATA_BYTES}."
+        yield Fault("metadata", problem, "Shorten it.")
 
 
 def _dialect_rules(options: BaseModel) -> Iterator[Fault]:

@@ -12,11 +12,12 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, Protocol
 
 from airflow_provider_s3dest.batching import ObjectSink
-from airflow_provider_s3dest.checksum import crc32_header, fingerprint, multipart_etag
+from airflow_provider_s3dest.checksum import CHECKSUM, crc32_header, fingerprint, multipart_etag
 from airflow_provider_s3dest.delivery.tries import Delivery
 from airflow_provider_s3dest.errors import StoreError
 from airflow_provider_s3dest.formats.choice import compressor_for
 from airflow_provider_s3dest.objects import BatchId, StoredObject
+from airflow_provider_s3dest.parts import MAX_PARTS, size_of_part
 from airflow_provider_s3dest.patience import Patience
 from airflow_provider_s3dest.progress import Progress
 from airflow_provider_s3dest.s3_errors import explained
@@ -36,12 +37,6 @@ IN_FLIGHT_BYTES = 64 * 2**20
 
 PUT_BYTES = 32 * 2**20
 """Objects up to this size, before compression, are sent by one PutObject, which costs less than a multipart upload."""
-
-MAX_PARTS = 10_000
-"""Parts of a multipart upload (Amazon S3 User Guide, "Amazon S3 multipart upload limits")."""
-
-CHECKSUM = "s3dest-checksum"
-"""Name of the metadata of an object that tells a later try whether it would send the same again."""
 
 _WAIT_SECONDS = 0.5
 
@@ -364,14 +359,18 @@ class ObjectUpload:
 
     def _take_compressed(self, data: bytes | memoryview) -> None:
         left = memoryview(data)
-        # All parts but the last have the same size, as some stores demand.
-        while (missing := self._uploader.spec.part_size - self._size) <= len(left):
+        while (missing := self._part_size() - self._size) <= len(left):
             part = b"".join((*self._pieces, left[:missing]))
             self._pieces, self._size, left = [], 0, left[missing:]
             self._send_part(part)
         if left:
             self._pieces.append(left)
             self._size += len(left)
+
+    def _part_size(self) -> int:
+        """Give the bytes of the part that is sent next."""
+        assert self._multipart is not None
+        return size_of_part(self._multipart.begun + 1, self._uploader.spec.part_size)
 
     def _send_part(self, content: bytes) -> None:
         multipart = self._multipart
