@@ -12,6 +12,7 @@ from airflow_provider_s3dest.errors import Fault, SpecError
 from airflow_provider_s3dest.formats.athena import with_safe_keys
 from airflow_provider_s3dest.formats.choice import encoder_for
 from airflow_provider_s3dest.formats.encoding import Encoded, of_passed
+from airflow_provider_s3dest.manifest import Manifest
 from airflow_provider_s3dest.naming import ObjectNames
 from airflow_provider_s3dest.objects import BatchId, StoredObject
 from airflow_provider_s3dest.partitioning import PartitionLines
@@ -31,12 +32,14 @@ def run_load(
     store: ObjectStore,
     progress: Progress,
     consumes: Sequence[tuple[str, str]] | None = None,
+    manifest: Manifest | None = None,
 ) -> LoadReport:
     """Deliver the records of all tables.
 
     :param tables: read one after the other, each to its end before the next.
     :param delivery: has claimed the load.
     :param consumes: path and version of the staged files to delete after the load.
+    :param manifest: written once all objects are there.
     :raises RecordError: at a record that can't be delivered; no object holds a part of its batch.
     :raises StoreError: if S3 refuses or can't be reached.
     :raises SupersededError: if a newer try owns the load.
@@ -54,9 +57,11 @@ def run_load(
             store.tick()
         lines.close()
     objects = store.finish()
+    write_manifest = store.prepare(manifest.key, manifest.content(spec, columns, objects)) if manifest else None
     delivery.publish(objects, store.complete)
-    report = _report(spec.bucket, columns, objects, names)
-    delivery.commit(objects, None if consumes is None else Consumed(list(consumes), report.as_dict()))
+    report = _report(spec.bucket, columns, objects, names, manifest.key if manifest and write_manifest else None)
+    consumed = None if consumes is None else Consumed(list(consumes), report.as_dict())
+    delivery.commit(objects, consumed, write_manifest)
     return report
 
 
@@ -131,7 +136,11 @@ def _limits(spec: DestinationSpec) -> Limits:
 
 
 def _report(
-    bucket: str, columns: Mapping[str, Sequence[str]], objects: Sequence[StoredObject], names: ObjectNames
+    bucket: str,
+    columns: Mapping[str, Sequence[str]],
+    objects: Sequence[StoredObject],
+    names: ObjectNames,
+    manifest: str | None,
 ) -> LoadReport:
     of_table: dict[str, list[StoredObject]] = {table: [] for table in columns}
     for one in objects:
@@ -153,4 +162,5 @@ def _report(
         bucket=bucket,
         tables=tables,
         uris=[f"s3://{bucket}/{one.key}" for one in objects] if len(objects) <= MAX_URIS else None,
+        manifest=None if manifest is None else f"s3://{bucket}/{manifest}",
     )

@@ -74,6 +74,7 @@ class ObjectNames:
             problem = f"has {{{{{min(needed)}}}}}, and the run has neither a logical date nor a run_after."
             raise SpecError([Fault("path", problem, "Use {{SYNC_ID}}, or trigger the run with a date.")])
         self.fields = template.fields
+        self._kept_free: str | None = None
         self._keys: dict[str, tuple[str, str]] = {}
 
     def key(self, table: str, batch: int, *, partition: str = "", generation: int = 0) -> str:
@@ -90,6 +91,8 @@ class ObjectNames:
             parts = (*self._identity.load, generation, table, partition, batch)
             return self._template.render({**values, "BATCH": f"{batch:06d}", "UUID": _uuid(*parts)})
         key = self._template.render({**values, "BATCH": f"{batch:06d}"})
+        if key == self._kept_free:
+            raise SpecError([Fault("manifest_path", f"gives the key of an object: {key!r}.", "Give another.")])
         other, part = self._keys.setdefault(key, (table, partition))
         if other != table:
             problem = f"gives the tables {other!r} and {table!r} the same key {key!r}."
@@ -98,6 +101,10 @@ class ObjectNames:
             problem = f"gives the partitions {part!r} and {partition!r} the same key {key!r}."
             raise SpecError([Fault("path", problem, "Put something between the fields.")])
         return key
+
+    def keep_free(self, key: str) -> None:
+        """Let no object have the key of the manifest."""
+        self._kept_free = key
 
     def check(self, tables: Iterable[str]) -> None:
         """See, before anything is written, that every table can be part of a key, and that none shares another's.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import NamedTuple
 
 
@@ -21,9 +21,13 @@ class BatchId(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class StoredObject:
-    """One object of a load: its key, its batch, the number of its records, and its bytes as stored."""
+    """One object of a load: its key, its batch, the number of its records, and its bytes as stored.
+
+    :param crc32: of the bytes as stored, in base64, as S3 tells it.
+    """
 
     key: str
     batch: BatchId
     records: int
     bytes: int
+    crc32: str = field(default="", compare=False)

@@ -72,6 +72,9 @@ HEADER_TEXT = r"^[\x20-\x7e]*$(?!\n)"
 NULL_TEXT = r'^[^"\r\n\x00]*$'
 """What can stand for null in CSV without quotes; to pydantic `$` lets nothing follow."""
 
+NO_KEY = r"^/|\./|//|/$|(^|/)\.\.?$|[\x00-\x1f\x7f]"
+"""What is no template of a key."""
+
 BUCKET_NAME = r"^(arn:|[^/{}]*$)"
 """No URL, folder or template, but for the ARN of an access point; the store checks the rest."""
 
@@ -160,7 +163,9 @@ class SpecFields(BaseModel):
     format_spec: Annotated[
         dict[str, Any],
         AfterValidator(FrozenDict),
-        Field(validate_default=True, description="Options of the format; csv: delimiter, skip_header, and its dialect."),
+        Field(
+            validate_default=True, description="Options of the format; csv: delimiter, skip_header, and its dialect."
+        ),
     ] = {}
     compression: Annotated[Literal["", "gzip"], Field(description="Empty or gzip.")] = ""
     compression_level: Annotated[
@@ -176,6 +181,13 @@ class SpecFields(BaseModel):
         Literal["keep", "drop"],
         Field(description="Whether the columns of {{FIELD.name}} in the path stay in the objects: keep or drop."),
     ] = "keep"
+    manifest_path: Annotated[
+        str,
+        Field(
+            json_schema_extra={"not": {"pattern": NO_KEY}},
+            description="Template of the manifest's key; empty: _manifest/{{UUID}}.json in the path's first folder.",
+        ),
+    ] = ""
     athena: Annotated[
         bool,
         Field(description="Make the keys of records and of nested objects safe for Athena: letters, digits and _."),

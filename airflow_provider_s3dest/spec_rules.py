@@ -5,6 +5,7 @@ from __future__ import annotations
 import difflib
 import re
 from collections.abc import Collection, Iterable, Iterator, Mapping
+from dataclasses import replace
 from typing import Any
 
 from pydantic import BaseModel, ValidationError
@@ -126,8 +127,12 @@ def _single_rules(known: Mapping[str, Any]) -> Iterator[Fault]:
         )
         if kind != "AES256" and not key_id:
             yield Fault("server_side_encryption_configuration", f"{kind} needs a key.", "Give `sse_kms_key_id`.")
-    for key, text in nested_texts({key: known[key] for key in known if key not in ("bucket", "path")}):
+    for key, text in nested_texts({key: known[key] for key in known if key not in ("bucket", "path", "manifest_path")}):
         yield from path_template.refused_placeholders(text, key)
+    if template := known.get("manifest_path"):
+        yield from (replace(fault, key="manifest_path") for fault in path_template.faults(template))
+        if path_template.fields_in(template) or "BATCH" in path_template.placeholders(template):
+            yield Fault("manifest_path", "has {{BATCH}} or {{FIELD}}, of which a manifest has none.", "Take it out.")
     yield from _tag_rules(known.get("tags", {}))
     yield from _metadata_rules(known.get("metadata", {}))
 

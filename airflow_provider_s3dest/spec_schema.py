@@ -17,6 +17,7 @@ from airflow_provider_s3dest.spec_fields import (
     MAX_TAG_KEY,
     MAX_TAG_VALUE,
     MAX_TAGS,
+    NO_KEY,
     NULLABLE,
 )
 from airflow_provider_s3dest.spec_rules import OPTIONS
@@ -64,7 +65,7 @@ def json_schema() -> dict[str, Any]:
     schema["allOf"] = [
         {
             "not": {
-                "properties": {"path": {"pattern": r"\./|//|/$|(^|/)\.\.?$|[\x00-\x1f\x7f]"}},
+                "properties": {"path": {"pattern": NO_KEY}},
                 "required": ["path"],
             }
         },

@@ -85,6 +85,8 @@ class S3DestinationOperator(BaseOperator):
     :param delete_staging: delete the staged files once they are loaded; a later try then only gives the report again.
         Before Airflow 3.3 it needs ``state_path``.
     :param dry_run: read, encode and report names and counts, and write nothing.
+    :param manifest: write an object that lists all others, once they are there: ``redshift`` for COPY, or ``s3dest``
+        with columns, records, bytes and checksums; its key is ``manifest_path`` of the spec.
     :param s3_destination_conn_id: connection with defaults of the spec; None: none is looked up. (templated)
     :param aws_conn_id: AWS connection; not given: that of the s3_destination connection, else ``aws_default``;
         None: boto3's own chain of credentials. (templated)
@@ -141,6 +143,7 @@ class S3DestinationOperator(BaseOperator):
         state_path: str | None = None,
         delete_staging: bool = False,
         dry_run: bool = False,
+        manifest: str | None = None,
         s3_destination_conn_id: str | None = None,
         aws_conn_id: str | NotGiven | None = NOT_GIVEN,
         **kwargs: Any,
@@ -163,6 +166,7 @@ class S3DestinationOperator(BaseOperator):
         self.atomic = atomic
         self.state_path = state_path
         self.delete_staging = delete_staging
+        self.manifest = manifest
         self._dry_run = dry_run  # BaseOperator has a method of that name
         self.s3_destination_conn_id = s3_destination_conn_id
         self.aws_conn_id = aws_conn_id
@@ -279,6 +283,7 @@ class S3DestinationOperator(BaseOperator):
             s3_destination_conn_id=self.s3_destination_conn_id,
             aws_conn_id=self.aws_conn_id,
             keeps_state=keeps_state,
+            manifest=self.manifest,
             written_path=self._written_path,
             sources={table: [one.task_id for one in outputs] for table, outputs in self._records_from.items()},
             found=found,
