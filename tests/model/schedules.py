@@ -10,6 +10,7 @@ from math import inf
 from random import Random
 from unittest.mock import patch
 
+from airflow_provider_s3dest.checksum import crc32_header
 from airflow_provider_s3dest.delivery import sweep, tries
 from airflow_provider_s3dest.delivery.record import LoadRecord
 from airflow_provider_s3dest.operators import task_state
@@ -182,16 +183,18 @@ class Schedule:
 
 
 def check_manifests(world: World) -> None:
-    """See that all objects are there that a manifest lists, whatever is under way."""
+    """See that all objects are there, and the same, that a manifest lists, whatever is under way."""
     visible = world.visible()
     for listed in world.listed():
-        missing = [place for place, size in listed.items() if size != len(visible.get(place, b""))]
-        assert not missing, f"A manifest lists {missing}."
+        wrong = [
+            place for place, crc32 in listed.items() if place not in visible or crc32_header(visible[place]) != crc32
+        ]
+        assert not wrong, f"A manifest lists {wrong}."
 
 
 def check_listed(world: World, newest: Actor) -> None:
     """See that the manifest of a success lists just its objects, and that no other is left."""
-    own = [{place: len(body) for place, body in newest.expected.items()}]
+    own = [{place: crc32_header(body) for place, body in newest.expected.items()}]
     assert world.listed() == (own if newest.plan.manifest else []), world.listed()
     assert world.record().manifest == ((BUCKET, newest.plan.manifest) if newest.plan.manifest else None)
     assert not world.record().old_manifests

@@ -14,7 +14,7 @@ from typing import Any
 
 from botocore.exceptions import ConnectionClosedError
 
-from airflow_provider_s3dest.checksum import multipart_etag
+from airflow_provider_s3dest.checksum import crc32_header, multipart_etag
 from airflow_provider_s3dest.delivery.record import Consumed, LoadRecord, Naming
 from airflow_provider_s3dest.delivery.s3_state import S3State
 from airflow_provider_s3dest.delivery.state import Attempt, StateStore
@@ -270,13 +270,13 @@ class _Load:
                 key = self._names.key(table, number, generation=self._delivery.generation)
                 self._send(batch, key, content)
                 self.contents[BUCKET, key] = content
-                objects.append(StoredObject(key, batch, 1, len(content)))
+                objects.append(StoredObject(key, batch, 1, len(content), crc32_header(content)))
                 self._delivery.tick()
         return objects
 
     def prepare_manifest(self, key: str, objects: Sequence[StoredObject]) -> Effect:
         """Do what the uploader does with an object that is no batch."""
-        content = Manifest("redshift", key).content(SPEC, {}, objects)
+        content = Manifest("s3dest", key).content(SPEC, dict.fromkeys(self._plan.tables, ("n",)), objects)
         if not self._plan.atomic:
             return partial(self._request, "put_object", key, Body=content)
         upload_id = self._request("create_multipart_upload", key)["UploadId"]
@@ -402,12 +402,16 @@ class World:
         others = (STATE, *FOREIGN, *MANIFESTS)
         return {place: stored.body for place, stored in self.s3.objects.items() if place not in others}
 
-    def listed(self) -> list[dict[tuple[str, str], int]]:
-        """Give the objects that each manifest lists, with their sizes."""
+    def listed(self) -> list[dict[tuple[str, str], str]]:
+        """Give the objects that each manifest lists, with their checksums."""
         manifests = [json.loads(self.s3.objects[place].body) for place in MANIFESTS if place in self.s3.objects]
         return [
-            {(BUCKET, one["url"].removeprefix(f"s3://{BUCKET}/")): one["meta"]["content_length"] for one in entries}
-            for entries in (manifest["entries"] for manifest in manifests)
+            {
+                (BUCKET, one["uri"].removeprefix(f"s3://{BUCKET}/")): one["crc32"]
+                for table in manifest["tables"].values()
+                for one in table["objects"]
+            }
+            for manifest in manifests
         ]
 
     def record(self) -> LoadRecord:
