@@ -179,7 +179,7 @@ _OF_ONE_SPELLING = frozenset({int, bool, date})
 
 def _by_partition(partitions: Sequence[str], encoded: Encoded) -> dict[str, Encoded]:
     """Sort encoded records by partition, in their order."""
-    parts: dict[str, list[bytes]] = {partition: [] for partition in partitions}
+    parts: dict[str, list[bytes | memoryview]] = {partition: [] for partition in partitions}
     if len(parts) == 1:
         return dict.fromkeys(parts, encoded)
     for partition, record in zip(partitions, _records_of(encoded), strict=True):
@@ -187,11 +187,11 @@ def _by_partition(partitions: Sequence[str], encoded: Encoded) -> dict[str, Enco
     return {partition: _joined(records) for partition, records in parts.items()}
 
 
-def _joined(records: Sequence[bytes]) -> Encoded:
+def _joined(records: Sequence[bytes | memoryview]) -> Encoded:
     return Encoded(b"".join(records), len(records), lambda: map(len, records))
 
 
-def _records_of(encoded: Encoded) -> Iterator[bytes]:
+def _records_of(encoded: Encoded) -> Iterator[bytes | memoryview]:
     begin = 0
     for end in encoded.ends:
         yield encoded.data[begin:end]

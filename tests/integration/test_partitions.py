@@ -78,6 +78,24 @@ class TestEveryLane:
         load(moto_bucket, pyarrow.Table.from_pylist(records(10)), path=PATH, batch_size=2)
         assert by_folder(moto_bucket) == BY_TWO
 
+    @pytest.mark.parametrize("columns", ["keep", "drop"])
+    @pytest.mark.parametrize("format_", ["csv", "json"])
+    def test_of_arrow_as_of_a_list_byte_by_byte(self, moto_bucket: Bucket, format_: str, columns: str) -> None:
+        rows = [{**one, "day": date(2026, 2, one["n"] % 5 + 1), "text": "x" * (one["n"] % 9)} for one in records(1_000)]
+        options: dict[str, Any] = {
+            "path": "out/{{FIELD.region}}/{{FIELD.day}}/{{BATCH}}-{{UUID}}",
+            "format": format_,
+            "partition_columns": columns,
+            "batch_size": 30,
+        }
+        load(moto_bucket, rows, **options)
+        of_a_list = moto_bucket.objects()
+
+        load(moto_bucket, pyarrow.Table.from_pylist(rows), **options)
+
+        assert len(of_a_list) == 45
+        assert moto_bucket.objects() == of_a_list
+
     @pytest.mark.parametrize("name", ["a.csv", "a.ndjson"])
     def test_of_staged_files(self, moto_bucket: Bucket, name: str) -> None:
         lines = {
