@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from itertools import islice
 from typing import Any
 
-from airflow_provider_s3dest import path_template, state_path, variables
+from airflow_provider_s3dest import manifest, path_template, state_path, variables
 from airflow_provider_s3dest.errors import Fault, RecordError, SpecError, short
 from airflow_provider_s3dest.formats.json import JsonEncoder
 from airflow_provider_s3dest.not_given import NOT_GIVEN, is_given
@@ -34,6 +34,7 @@ class LoadArguments:
     :param fields: fields of the destination spec, already laid over one another; ``UNKNOWN`` where the value of one is
         not known.
     :param keeps_state: whether a record of what is written is kept even without ``state_path``.
+    :param manifest: kind of the manifest, or None.
     :param written_path: the path before Jinja was rendered in it, if that differs from the one in ``fields``.
     :param sources: ids of the tasks that the records come from, by table; None stands for the only table.
     :param found: what was found wrong already, while the arguments were collected.
@@ -51,6 +52,7 @@ class LoadArguments:
     s3_destination_conn_id: Any = None
     aws_conn_id: Any = NOT_GIVEN
     keeps_state: bool = True
+    manifest: Any = None
     written_path: str | None = None
     sources: Mapping[str | None, Sequence[str]] = field(default_factory=dict)
     found: Sequence[Fault] = ()
@@ -82,6 +84,7 @@ class LoadArguments:
         if self.state_path is not None and "state_path" not in unknown:
             yield from self._state_faults()
         yield from self._connection_faults(unknown)
+        yield from manifest.faults(self.manifest)
         yield from self._input_faults(unknown)
         if "columns" not in unknown:
             yield from columns_faults(self.columns)
@@ -166,6 +169,8 @@ class LoadArguments:
         path = self.fields.get("path")
         if isinstance(path, str) and "path" not in unknown:
             yield from table_faults(path, records)
+        template = self.fields.get("manifest_path")
+        yield from manifest.table_faults(self.manifest, template if isinstance(template, str) else "", records)
 
     def _holds_none(self, records: Any, table: str | None) -> bool:
         """Say whether the records of a table are None, or those of one of the tasks that make a list of them."""

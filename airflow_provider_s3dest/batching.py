@@ -30,7 +30,7 @@ class Limits:
 
 
 class BatchLine:
-    """Cuts the records of one table, in their order, into batches as full as the limits allow.
+    """Cuts the records of one table, or of a partition of it, in their order, into batches as full as the limits allow.
 
     A batch ends when the next record would not fit. A record that alone is over the limit of bytes is a batch of its
     own. The cuts depend on the records and the limits alone, so that a retry makes the same.
@@ -45,6 +45,16 @@ class BatchLine:
         self._sink: ObjectSink | None = None
         self._records = self._bytes = 0
         self.batches = 0
+
+    @property
+    def is_open(self) -> bool:
+        """Whether a batch has begun and not ended."""
+        return self._sink is not None
+
+    @property
+    def open_bytes(self) -> int:
+        """Bytes of the records in the open batch; 0 if none is open."""
+        return self._bytes - len(self._header) if self.is_open else 0
 
     def add(self, encoded: Encoded) -> None:
         """Add the records of a chunk."""
@@ -69,8 +79,13 @@ class BatchLine:
             if self._is_full():
                 self._close()
 
-    def close(self) -> None:
-        """End the last batch."""
+    def close(self, *, empty: bool = False) -> None:
+        """End the open batch, if there is one; records that are added later begin another.
+
+        :param empty: whether a line without records is one batch of no records, instead of none.
+        """
+        if empty and not self.batches:
+            self._open()
         if self._sink is not None:
             self._close()
 

@@ -10,6 +10,9 @@ from typing import Any
 
 from isal import isal_zlib
 
+CHECKSUM = "s3dest-checksum"
+"""Name of the metadata of an object that tells a later try whether it would send the same again."""
+
 
 def crc32_header(content: bytes) -> str:
     """Give the CRC32 of a content as S3 takes it in ``x-amz-checksum-crc32``.
@@ -19,7 +22,12 @@ def crc32_header(content: bytes) -> str:
         >>> crc32_header(b"a,b")
         'p9bQoA=='
     """
-    return b64encode(isal_zlib.crc32(content).to_bytes(4, "big")).decode()
+    return crc32_text(isal_zlib.crc32(content))
+
+
+def crc32_text(crc32: int) -> str:
+    """Spell a CRC32 as S3 does, in base64."""
+    return b64encode(crc32.to_bytes(4, "big")).decode()
 
 
 def fingerprint(content: bytes, arguments: Mapping[str, Any]) -> str:

@@ -3,20 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from functools import partial
 
 from airflow_provider_s3dest.batching import BatchLine, Limits, ObjectSink
 from airflow_provider_s3dest.delivery.record import Consumed
 from airflow_provider_s3dest.delivery.tries import Delivery
+from airflow_provider_s3dest.errors import Fault, SpecError
+from airflow_provider_s3dest.formats.athena import with_safe_keys
 from airflow_provider_s3dest.formats.choice import encoder_for
-from airflow_provider_s3dest.formats.encoding import of_passed
+from airflow_provider_s3dest.formats.encoding import Encoded, of_passed
+from airflow_provider_s3dest.manifest import Manifest
 from airflow_provider_s3dest.naming import ObjectNames
 from airflow_provider_s3dest.objects import BatchId, StoredObject
+from airflow_provider_s3dest.partitioning import PartitionLines
 from airflow_provider_s3dest.progress import Progress
 from airflow_provider_s3dest.report import MAX_URIS, LoadReport, TableReport
 from airflow_provider_s3dest.sources.passing import Passed
-from airflow_provider_s3dest.sources.table import Table
+from airflow_provider_s3dest.sources.table import Chunk, Table
 from airflow_provider_s3dest.spec import DestinationSpec
-from airflow_provider_s3dest.upload import ObjectStore
+from airflow_provider_s3dest.upload import PUT_BYTES, ObjectStore
 
 
 def run_load(
@@ -27,37 +32,103 @@ def run_load(
     store: ObjectStore,
     progress: Progress,
     consumes: Sequence[tuple[str, str]] | None = None,
+    manifest: Manifest | None = None,
 ) -> LoadReport:
     """Deliver the records of all tables.
 
     :param tables: read one after the other, each to its end before the next.
     :param delivery: has claimed the load.
     :param consumes: path and version of the staged files to delete after the load.
+    :param manifest: written once all objects are there.
     :raises RecordError: at a record that can't be delivered; no object holds a part of its batch.
     :raises StoreError: if S3 refuses or can't be reached.
     :raises SupersededError: if a newer try owns the load.
     """
-    columns: dict[str, Sequence[str]] = {}
+    columns: dict[str, tuple[str, ...]] = {}
     for table in tables:
-        columns[table.name] = table.columns
-        encoder = encoder_for(spec, table.name, table.columns)
-
-        def open_object(number: int, table: str = table.name) -> ObjectSink:
-            batch = BatchId(table, "", number)
-            delivery.reserve(batch)
-            return store.open(names.key(table, number, generation=delivery.generation), batch)
-
-        line = BatchLine(_limits(spec), encoder.header, open_object)
+        if spec.athena:
+            table = with_safe_keys(table)
+        columns[table.name] = _written_columns(table, spec)
+        encoder = encoder_for(spec, table.name, columns[table.name])
+        lines = _Lines(table.name, spec, names, delivery, store, encoder.header)
         for chunk in table.chunks:
-            line.add(of_passed(chunk) if isinstance(chunk, Passed) else encoder.encode(chunk))
+            lines.add(chunk, of_passed(chunk) if isinstance(chunk, Passed) else encoder.encode(chunk))
             progress.encoded(len(chunk))
             store.tick()
-        line.close()
+        lines.close()
     objects = store.finish()
+    write_manifest = store.prepare(manifest.key, manifest.content(spec, columns, objects)) if manifest else None
     delivery.publish(objects, store.complete)
-    report = _report(spec.bucket, columns, objects, names)
-    delivery.commit(objects, None if consumes is None else Consumed(list(consumes), report.as_dict()))
+    report = _report(spec.bucket, columns, objects, names, manifest.key if manifest and write_manifest else None)
+    consumed = None if consumes is None else Consumed(list(consumes), report.as_dict())
+    delivery.commit(objects, consumed, write_manifest)
     return report
+
+
+def _written_columns(table: Table, spec: DestinationSpec) -> tuple[str, ...]:
+    """Give the columns of the objects, having seen that those of the path are there."""
+    missing = [field for field in spec.partition_fields if field not in table.columns]
+    if missing and table.columns:
+        problem = f"has {{{{FIELD}}}} of {missing}, and table {table.name!r} has no such column."
+        raise SpecError([Fault("path", problem, f"Its columns are {', '.join(table.columns)}.")])
+    if spec.partition_columns == "keep":
+        return table.columns
+    return tuple(column for column in table.columns if column not in spec.partition_fields)
+
+
+class _Lines:
+    """The batches of one table, of each partition if its path names some, on their way to the store."""
+
+    def __init__(
+        self,
+        table: str,
+        spec: DestinationSpec,
+        names: ObjectNames,
+        delivery: Delivery,
+        store: ObjectStore,
+        header: bytes,
+    ) -> None:
+        self._table, self._names, self._delivery, self._store = table, names, delivery, store
+        self._limits, self._header = _limits(spec), header
+        self._writes_empty = spec.write_empty_objects_for_empty_tables
+        self._lines: BatchLine | PartitionLines = self._partitions(spec) if spec.partition_fields else self._line_of("")
+
+    def add(self, chunk: Chunk | Passed, encoded: Encoded) -> None:
+        if isinstance(self._lines, BatchLine):
+            self._lines.add(encoded)
+        else:
+            assert not isinstance(chunk, Passed)
+            self._lines.add(chunk, encoded)
+
+    def close(self) -> None:
+        if isinstance(self._lines, BatchLine):
+            self._lines.close(empty=self._writes_empty)
+        else:
+            self._lines.close()
+
+    def _partitions(self, spec: DestinationSpec) -> PartitionLines:
+        return PartitionLines(
+            self._table,
+            spec.partition_fields,
+            drops=spec.partition_columns == "drop",
+            whole=spec.no_rotate,
+            line_of=self._line_of,
+            begin=self._reserve,
+            held=PUT_BYTES,
+        )
+
+    def _line_of(self, partition: str) -> BatchLine:
+        self._names.key(self._table, 0, partition=partition)
+        return BatchLine(self._limits, self._header, partial(self._open, partition))
+
+    def _open(self, partition: str, number: int) -> ObjectSink:
+        batch = BatchId(self._table, partition, number)
+        self._delivery.reserve(batch)
+        key = self._names.key(self._table, number, partition=partition, generation=self._delivery.generation)
+        return self._store.open(key, batch)
+
+    def _reserve(self, batches: Iterable[tuple[str, int]]) -> None:
+        self._delivery.reserve(*(BatchId(self._table, partition, number) for partition, number in batches))
 
 
 def _limits(spec: DestinationSpec) -> Limits:
@@ -65,7 +136,11 @@ def _limits(spec: DestinationSpec) -> Limits:
 
 
 def _report(
-    bucket: str, columns: Mapping[str, Sequence[str]], objects: Sequence[StoredObject], names: ObjectNames
+    bucket: str,
+    columns: Mapping[str, Sequence[str]],
+    objects: Sequence[StoredObject],
+    names: ObjectNames,
+    manifest: str | None,
 ) -> LoadReport:
     of_table: dict[str, list[StoredObject]] = {table: [] for table in columns}
     for one in objects:
@@ -87,4 +162,5 @@ def _report(
         bucket=bucket,
         tables=tables,
         uris=[f"s3://{bucket}/{one.key}" for one in objects] if len(objects) <= MAX_URIS else None,
+        manifest=None if manifest is None else f"s3://{bucket}/{manifest}",
     )

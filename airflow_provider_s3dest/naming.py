@@ -10,7 +10,8 @@ from typing import Any
 from uuid import UUID, uuid5
 
 from airflow_provider_s3dest.errors import Fault, SpecError, short
-from airflow_provider_s3dest.path_template import DATE_FORMATS, PathTemplate, escape, folder_of, is_unicode
+from airflow_provider_s3dest.partition import partition_of, values_in
+from airflow_provider_s3dest.path_template import DATE_FORMATS, PathTemplate, escape, field_of, folder_of, is_unicode
 
 _NAMESPACE = UUID("6f1c2f0e-5a0b-5d3c-9a53-1f6f5a9d7c11")
 """The namespace of all our version 5 UUIDs; a change of it would make every retry a duplicate."""
@@ -55,6 +56,8 @@ class ObjectNames:
     :param file_format: the text of ``{{FORMAT}}``.
     :param identity: what the load is.
     :param moment: the run's logical date, or when it was due; None if it has neither.
+
+    ``fields`` are the columns whose values are part of the keys, and so name partitions.
     """
 
     def __init__(
@@ -70,27 +73,38 @@ class ObjectNames:
         if needed and moment is None:
             problem = f"has {{{{{min(needed)}}}}}, and the run has neither a logical date nor a run_after."
             raise SpecError([Fault("path", problem, "Use {{SYNC_ID}}, or trigger the run with a date.")])
-        self._keys: dict[str, str] = {}
+        self.fields = template.fields
+        self._kept_free: str | None = None
+        self._keys: dict[str, tuple[str, str]] = {}
 
     def key(self, table: str, batch: int, *, partition: str = "", generation: int = 0) -> str:
         """Give the key of the object of one batch.
 
         :param table: name of the table.
         :param batch: number of the batch within its table and partition, from 0.
-        :param partition: the folder of the partition; empty without.
+        :param partition: name of the partition; empty without.
         :param generation: what the delivery claimed; grows when names of earlier tries must not be used again.
-        :raises SpecError: if two tables would share a key, or a name can't be part of one.
+        :raises SpecError: if two tables or partitions would share a key, or a name can't be part of one.
         """
-        values = self._of_table(table)
+        values = {**self._of_table(table), **self._of_partition(partition)}
         if "UUID" in self._template.names:
             parts = (*self._identity.load, generation, table, partition, batch)
             return self._template.render({**values, "BATCH": f"{batch:06d}", "UUID": _uuid(*parts)})
         key = self._template.render({**values, "BATCH": f"{batch:06d}"})
-        other = self._keys.setdefault(key, table)
+        if key == self._kept_free:
+            raise SpecError([Fault("manifest_path", f"gives the key of an object: {key!r}.", "Give another.")])
+        other, part = self._keys.setdefault(key, (table, partition))
         if other != table:
             problem = f"gives the tables {other!r} and {table!r} the same key {key!r}."
             raise SpecError([Fault("path", problem, "Put {{TABLE}} in.")])
+        if part != partition:
+            problem = f"gives the partitions {part!r} and {partition!r} the same key {key!r}."
+            raise SpecError([Fault("path", problem, "Put something between the fields.")])
         return key
+
+    def keep_free(self, key: str) -> None:
+        """Let no object have the key of the manifest."""
+        self._kept_free = key
 
     def check(self, tables: Iterable[str]) -> None:
         """See, before anything is written, that every table can be part of a key, and that none shares another's.
@@ -98,7 +112,7 @@ class ObjectNames:
         :raises SpecError: if not.
         """
         for table in tables:
-            self.key(table, 0)
+            self.key(table, 0, partition=partition_of(self.fields, [None] * len(self.fields)))
 
     def prefix(self, table: str) -> str:
         """Give the folder that all objects of a table share, with its slash; empty if they share none."""
@@ -108,6 +122,12 @@ class ObjectNames:
         if not isinstance(table, str) or table in ("", ".", "..") or not is_unicode(table):
             raise SpecError([Fault("table", f"{short(table)} can't be part of a key.", "Name the table otherwise.")])
         return {**self._values, **_table_values(table)}
+
+    def _of_partition(self, partition: str) -> Mapping[str, str]:
+        if not self.fields:
+            return {}
+        values = values_in(partition, self.fields)
+        return {name: values[field] for name in self._template.names if (field := field_of(name)) is not None}
 
 
 def stable_prefix(path: str, table: str) -> str:

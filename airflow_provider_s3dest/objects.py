@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import NamedTuple
 
 
@@ -10,7 +10,7 @@ class BatchId(NamedTuple):
     """One batch of a load, and so one object.
 
     :param table: name of the table.
-    :param partition: the folder of the partition; empty without.
+    :param partition: name of the partition; empty without.
     :param number: number of the batch within its table and partition, from 0.
     """
 
@@ -21,9 +21,13 @@ class BatchId(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class StoredObject:
-    """One object of a load: its key, its batch, the number of its records, and its bytes as stored."""
+    """One object of a load: its key, its batch, the number of its records, and its bytes as stored.
+
+    :param crc32: of the bytes as stored, in base64, as S3 tells it.
+    """
 
     key: str
     batch: BatchId
     records: int
     bytes: int
+    crc32: str = field(default="", compare=False)

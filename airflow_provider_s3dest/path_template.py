@@ -27,6 +27,9 @@ _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 _SURROGATE = re.compile(r"[\ud800-\udfff]")
 _ESCAPED = re.compile(r"[%/\x00-\x1f\x7f]")
 
+_SHORTEST: Mapping[str, int] = {"UUID": 36, "SYNC_ID": 36, "BATCH": 6, "FORMAT": 3, **dict.fromkeys(DATE_FORMATS, 2)}
+"""Characters that a placeholder is filled in with at least; others have one."""
+
 MAX_KEY_BYTES = 1024
 """The longest key that S3 takes, in bytes of UTF-8 (Amazon S3 User Guide, "Naming Amazon S3 objects")."""
 
@@ -67,6 +70,17 @@ def jinja_globals() -> dict[str, object]:
 def placeholders(text: str) -> frozenset[str]:
     """Give the expressions between braces in a text, such as ``UUID`` or ``FIELD.region``."""
     return frozenset(_BRACES.findall(text))
+
+
+def fields_in(text: str) -> tuple[str, ...]:
+    """Give the columns whose values a path holds, in order: those of ``{{FIELD.name}}``, each once."""
+    return tuple(dict.fromkeys(filter(None, map(field_of, _BRACES.findall(text)))))
+
+
+def field_of(expression: str) -> str | None:
+    """Give the column that an expression such as ``FIELD.region`` names; None if it is of another kind."""
+    found = _FIELD.fullmatch(expression)
+    return (found["name"] or found["odd"]) if found else None
 
 
 def prefix_of_text(text: str) -> str:
@@ -166,10 +180,6 @@ def faults(text: str, *, jinja: bool = False) -> Iterator[Fault]:
         expression = found[1]
         if not is_placeholder(expression) and found[0] not in misused and not jinja:
             yield unknown_name(expression)
-        elif _FIELD.fullmatch(expression):
-            yield Fault(
-                "path", f"{{{{{expression}}}}} is not supported yet.", "Write one load per partition value for now."
-            )
     if not jinja and _JINJA_BLOCK.search(text):
         yield Fault("path", "Jinja is not rendered here.", "Pass `path` to the operator, which renders it.")
     shape = _JINJA_BLOCK.sub("", _BRACES.sub("X", text))
@@ -189,12 +199,16 @@ def faults(text: str, *, jinja: bool = False) -> Iterator[Fault]:
         )
     if _CONTROL.search(shape):
         yield Fault("path", f"contains a line end or another control character: {text!r}.", "Take it out.")
+    shortest = len(_BRACES.sub(lambda found: "x" * _SHORTEST.get(found[1], 1), text).encode(errors="replace"))
+    if not jinja and shortest > MAX_KEY_BYTES:
+        problem = f"gives keys of {shortest:,} bytes and more, S3 takes {MAX_KEY_BYTES:,}: {text[:80]}…"
+        yield Fault("path", problem, "Shorten it.")
     if not is_unicode(text):
         yield Fault("path", f"is no valid Unicode: {text!r}.", "Take the lone surrogates out.")
 
 
 def escape(text: str) -> str:
-    """Percent-encode ``%``, ``/`` and control characters of a table name or field value in a key.
+    """Percent-encode ``%``, ``/`` and control characters of a table name in a key.
 
     Example::
 
@@ -216,6 +230,11 @@ class PathTemplate:
 
     text: str
     names: frozenset[str]
+
+    @property
+    def fields(self) -> tuple[str, ...]:
+        """The columns whose values are part of the keys, in order."""
+        return fields_in(self.text)
 
     @classmethod
     def parse(cls, text: str) -> PathTemplate:

@@ -10,7 +10,7 @@ from urllib.parse import quote
 
 from pydantic import ConfigDict
 
-from airflow_provider_s3dest import cloudquery
+from airflow_provider_s3dest import cloudquery, path_template
 from airflow_provider_s3dest.errors import Fault, SpecError
 from airflow_provider_s3dest.spec_fields import BATCH_LIMITS, NULLABLE, UNKNOWN, UNUSED, CsvOptions, SpecFields
 from airflow_provider_s3dest.spec_rules import faults
@@ -75,6 +75,11 @@ class DestinationSpec(SpecFields):
     def file_format(self) -> str:
         """The text of ``{{FORMAT}}``: ``csv``, ``json``, ``csv.gz``, ``json.gz``."""
         return self.format + (".gz" if self.compression == "gzip" else "")
+
+    @property
+    def partition_fields(self) -> tuple[str, ...]:
+        """The columns whose values are part of the keys, in order."""
+        return path_template.fields_in(self.path)
 
     @property
     def csv(self) -> CsvOptions:

@@ -9,6 +9,7 @@ from typing import Annotated, Any, Final, Literal
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 from airflow_provider_s3dest.frozen_dict import FrozenDict
+from airflow_provider_s3dest.parts import MAX_PART_SIZE, MIN_PART_SIZE
 
 
 class Unknown(Enum):
@@ -57,8 +58,8 @@ MAX_TAGS, MAX_TAG_KEY, MAX_TAG_VALUE = 10, 128, 256
 MAX_METADATA_BYTES = 2048
 """User metadata of an object, keys and values together (Amazon S3 User Guide, "Working with object metadata")."""
 
-MIN_PART_SIZE, MAX_PART_SIZE = 5 * 2**20, 5 * 2**30
-"""Bytes of a part of a multipart upload (Amazon S3 User Guide, "Amazon S3 multipart upload limits")."""
+OWN_METADATA_BYTES = 40
+"""What a checksum takes of that in every object."""
 
 
 # The patterns are in the schema too, and to some of its readers `$` alone lets a line end follow.
@@ -67,6 +68,12 @@ HEADER_NAME = r"^[!#$%&'*+.^_`|~0-9A-Za-z-]+$(?!\n)"
 
 HEADER_TEXT = r"^[\x20-\x7e]*$(?!\n)"
 """What a header of HTTP can carry: printable ASCII."""
+
+NULL_TEXT = r'^[^"\r\n\x00]*$'
+"""What can stand for null in CSV without quotes; to pydantic `$` lets nothing follow."""
+
+NO_KEY = r"^/|\./|//|/$|(^|/)\.\.?$|[\x00-\x1f\x7f]"
+"""What is no template of a key."""
 
 BUCKET_NAME = r"^(arn:|[^/{}]*$)"
 """No URL, folder or template, but for the ARN of an access point; the store checks the rest."""
@@ -81,6 +88,33 @@ class CsvOptions(BaseModel):
         str, Field(min_length=1, max_length=1, pattern=r'[^"\r\n\x00]', description="One character between fields.")
     ] = ","
     skip_header: Annotated[bool, Field(description="Whether to leave the line of column names out.")] = False
+    null_value: Annotated[
+        str,
+        Field(
+            pattern=NULL_TEXT,
+            json_schema_extra={"pattern": f"{NULL_TEXT}(?!\\n)"},
+            description="What stands for null, without quotes.",
+        ),
+    ] = ""
+    quoting: Annotated[
+        Literal["minimal", "all", "nonnumeric"],
+        Field(description="What is quoted: what must be, all but nulls, or all but nulls and numbers."),
+    ] = "minimal"
+    line_terminator: Annotated[Literal["\n", "\r\n"], Field(description="What a line ends with.")] = "\n"
+    escape: Annotated[
+        str,
+        Field(
+            min_length=1,
+            max_length=1,
+            pattern=r"[^\r\n\x00]",
+            description="One character, which stands before a quote in a quoted field, and before itself.",
+        ),
+    ] = '"'
+
+    @property
+    def is_plain(self) -> bool:
+        """Whether the dialect is that of RFC 4180, with nulls empty and ``\\n`` line ends, whatever the delimiter."""
+        return (self.null_value, self.quoting, self.line_terminator, self.escape) == ("", "minimal", "\n", '"')
 
 
 class JsonOptions(BaseModel):
@@ -129,7 +163,9 @@ class SpecFields(BaseModel):
     format_spec: Annotated[
         dict[str, Any],
         AfterValidator(FrozenDict),
-        Field(validate_default=True, description="Options of the format; csv: delimiter, skip_header."),
+        Field(
+            validate_default=True, description="Options of the format; csv: delimiter, skip_header, and its dialect."
+        ),
     ] = {}
     compression: Annotated[Literal["", "gzip"], Field(description="Empty or gzip.")] = ""
     compression_level: Annotated[
@@ -141,9 +177,23 @@ class SpecFields(BaseModel):
         int, Field(ge=1, description="Bytes of an object before compression, header included, at least 1.")
     ] = 5 * 2**20
     no_rotate: Annotated[bool, Field(description="One object per table and task instance.")] = False
-    athena: Annotated[bool, Field(description="Make keys of records safe for Athena.")] = False
+    partition_columns: Annotated[
+        Literal["keep", "drop"],
+        Field(description="Whether the columns of {{FIELD.name}} in the path stay in the objects: keep or drop."),
+    ] = "keep"
+    manifest_path: Annotated[
+        str,
+        Field(
+            json_schema_extra={"not": {"pattern": NO_KEY}},
+            description="Template of the manifest's key; empty: _manifest/{{UUID}}.json in the path's first folder.",
+        ),
+    ] = ""
+    athena: Annotated[
+        bool,
+        Field(description="Make the keys of records and of nested objects safe for Athena: letters, digits and _."),
+    ] = False
     write_empty_objects_for_empty_tables: Annotated[
-        bool, Field(description="Write an object for a table of no records.")
+        bool, Field(description="Write an object for a table of no records: a csv header, or nothing.")
     ] = False
     content_type: Annotated[
         str,
@@ -164,7 +214,7 @@ class SpecFields(BaseModel):
     metadata: Annotated[
         dict[str, str],
         AfterValidator(FrozenDict),
-        Field(validate_default=True, description="User metadata of every object, at most 2 KB, ASCII."),
+        Field(validate_default=True, description="User metadata of every object, ASCII, at most 2,008 bytes."),
     ] = {}
     storage_class: Annotated[
         str,
@@ -180,7 +230,11 @@ class SpecFields(BaseModel):
     max_retries: Annotated[int | None, Field(ge=0, description="Retries of a request, at least 0.")] = None
     part_size: Annotated[
         int,
-        Field(ge=MIN_PART_SIZE, le=MAX_PART_SIZE, description="Bytes of a part of a multipart upload, 5 MiB to 5 GiB."),
+        Field(
+            ge=MIN_PART_SIZE,
+            le=MAX_PART_SIZE,
+            description="Bytes of the first 5,000 parts of a multipart upload, 5 MiB to 5 GiB.",
+        ),
     ] = 16 * 2**20
     batch_timeout: Annotated[str | int | None, Field(description="Accepted and not used.")] = None
     max_backoff: Annotated[str | int | None, Field(description="Accepted and not used.")] = None

@@ -5,11 +5,13 @@ from __future__ import annotations
 import difflib
 import re
 from collections.abc import Collection, Iterable, Iterator, Mapping
+from dataclasses import replace
 from typing import Any
 
 from pydantic import BaseModel, ValidationError
 
 from airflow_provider_s3dest import path_template, variables
+from airflow_provider_s3dest.checksum import CHECKSUM
 from airflow_provider_s3dest.errors import Fault, short
 from airflow_provider_s3dest.nested_texts import nested_texts
 from airflow_provider_s3dest.path_template import is_unicode
@@ -24,6 +26,7 @@ from airflow_provider_s3dest.spec_fields import (
     MAX_TAG_VALUE,
     MAX_TAGS,
     NULLABLE,
+    OWN_METADATA_BYTES,
     REFUSED,
     UNKNOWN,
     UNUSED,
@@ -105,9 +108,6 @@ def _fault(location: Iterable[str | int], kind: str, message: str, value: Any) -
 def _not_yet(known: Mapping[str, Any]) -> Iterator[Fault]:
     if known.get("format") == "parquet":
         yield Fault("format", "parquet is not supported yet.", "Use csv or json.")
-    for key in ("athena", "write_empty_objects_for_empty_tables"):
-        if known.get(key):
-            yield Fault(key, "is not supported yet.", "Leave it out.")
 
 
 def _single_rules(known: Mapping[str, Any]) -> Iterator[Fault]:
@@ -127,8 +127,12 @@ def _single_rules(known: Mapping[str, Any]) -> Iterator[Fault]:
         )
         if kind != "AES256" and not key_id:
             yield Fault("server_side_encryption_configuration", f"{kind} needs a key.", "Give `sse_kms_key_id`.")
-    for key, text in nested_texts({key: known[key] for key in known if key not in ("bucket", "path")}):
+    for key, text in nested_texts({key: known[key] for key in known if key not in ("bucket", "path", "manifest_path")}):
         yield from path_template.refused_placeholders(text, key)
+    if template := known.get("manifest_path"):
+        yield from (replace(fault, key="manifest_path") for fault in path_template.faults(template))
+        if path_template.fields_in(template) or "BATCH" in path_template.placeholders(template):
+            yield Fault("manifest_path", "has {{BATCH}} or {{FIELD}}, of which a manifest has none.", "Take it out.")
     yield from _tag_rules(known.get("tags", {}))
     yield from _metadata_rules(known.get("metadata", {}))
 
@@ -150,9 +154,26 @@ def _metadata_rules(metadata: Mapping[str, str]) -> Iterator[Fault]:
             yield Fault("metadata", f"{short(key)}: {short(value)} can't travel in a header.", "Use printable ASCII.")
     if len({key.lower() for key in metadata}) < len(metadata):
         yield Fault("metadata", "has keys that differ only in case, which S3 takes for one.", "Take one out.")
-    size = sum(len(key) + len(value) for key, value in metadata.items())
-    if size > MAX_METADATA_BYTES:
-        yield Fault("metadata", f"{size} bytes; S3 takes {MAX_METADATA_BYTES}.", "Shorten it.")
+    if held := [key for key in metadata if key.lower() == CHECKSUM]:
+        yield Fault("metadata", f"{held[0]!r} is the name of a checksum of our own.", "Choose another.")
+    size, most = sum(len(key) + len(value) for key, value in metadata.items()), MAX_METADATA_BYTES - OWN_METADATA_BYTES
+    if size > most:
+        problem = f"{size:,} bytes; S3 takes {MAX_METADATA_BYTES:,}, of which a checksum needs {OWN_METADATA_BYTES}."
+        yield Fault("metadata", problem, "Shorten it.")
+
+
+def _dialect_rules(options: BaseModel) -> Iterator[Fault]:
+    if not isinstance(options, CsvOptions):
+        return
+    if options.escape == options.delimiter:
+        yield Fault(
+            "format_spec.escape", f"{options.escape!r} is the delimiter too.", "Choose another for one of them."
+        )
+    special = options.delimiter + options.escape.replace('"', "")
+    if held := sorted({*special} & {*options.null_value}):
+        # Unquoted, it would be two fields, or another text.
+        problem = f"{options.null_value!r} holds the delimiter or the escape character {held[0]!r}."
+        yield Fault("format_spec.null_value", problem, "Choose another text, or another character.")
 
 
 def _joint_rules(known: Mapping[str, Any], unknown: Collection[str]) -> Iterator[Fault]:
@@ -160,7 +181,7 @@ def _joint_rules(known: Mapping[str, Any], unknown: Collection[str]) -> Iterator
     options = OPTIONS.get(known.get("format", ""))
     if options and "format_spec" in known:
         try:
-            options(**known["format_spec"])
+            yield from _dialect_rules(options(**known["format_spec"]))
         except ValidationError as error:
             for item in error.errors(include_url=False):
                 name = f"format_spec.{'.'.join(str(part) for part in item['loc'])}"
@@ -180,6 +201,9 @@ def _joint_rules(known: Mapping[str, Any], unknown: Collection[str]) -> Iterator
         return
     path = known["path"]
     yield from path_template.faults(path)
+    if path_template.fields_in(path) and known.get("write_empty_objects_for_empty_tables"):
+        problem = "is set, and a table without records has no value for {{FIELD}} in `path`."
+        yield Fault("write_empty_objects_for_empty_tables", problem, "Leave one of the two out.")
     rotates = "UUID" in path_template.placeholders(path)
     if no_rotate and rotates:
         yield Fault("path", "has {{UUID}} beside `no_rotate`, which makes one object of a table.", "Take {{UUID}} out.")

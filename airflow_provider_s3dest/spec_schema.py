@@ -17,6 +17,7 @@ from airflow_provider_s3dest.spec_fields import (
     MAX_TAG_KEY,
     MAX_TAG_VALUE,
     MAX_TAGS,
+    NO_KEY,
     NULLABLE,
 )
 from airflow_provider_s3dest.spec_rules import OPTIONS
@@ -25,9 +26,9 @@ from airflow_provider_s3dest.spec_rules import OPTIONS
 def json_schema() -> dict[str, Any]:
     """Give the JSON Schema (draft 2020-12) of the innermost part of a document.
 
-    It holds each field's own rules and the rules between ``no_rotate``, ``path`` and the batch limits. What a
-    placeholder is it leaves open, since the operator renders Jinja beside them; and it describes the fields that a
-    version refuses as not supported yet.
+    It holds each field's own rules, those between ``no_rotate``, ``path`` and the batch limits, and that a path of
+    partitions excludes empty objects. What a placeholder is it leaves open, since the operator renders Jinja beside
+    them; and it describes the fields that a version refuses as not supported yet.
     """
     schema = DestinationSpec.model_json_schema()
     schema["$schema"] = "https://json-schema.org/draft/2020-12/schema"
@@ -46,6 +47,7 @@ def json_schema() -> dict[str, Any]:
             del field["default"]
     one_object = {"properties": {"no_rotate": {"const": True}}, "required": ["no_rotate"]}
     uuid = r"\{\{-?\s*UUID\s*-?\}\}"
+    field = r"\{\{-?\s*FIELD[.\[]"
     schema["properties"]["acl"]["enum"] = ["", *CANNED_ACLS]
     schema["properties"]["tags"] |= {
         "maxProperties": MAX_TAGS,
@@ -63,8 +65,14 @@ def json_schema() -> dict[str, Any]:
     schema["allOf"] = [
         {
             "not": {
-                "properties": {"path": {"pattern": r"\./|//|/$|(^|/)\.\.?$|[\x00-\x1f\x7f]"}},
+                "properties": {"path": {"pattern": NO_KEY}},
                 "required": ["path"],
+            }
+        },
+        {
+            "not": {
+                "properties": {"path": {"pattern": field}, "write_empty_objects_for_empty_tables": {"const": True}},
+                "required": ["path", "write_empty_objects_for_empty_tables"],
             }
         },
         {

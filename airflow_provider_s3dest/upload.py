@@ -11,12 +11,15 @@ from dataclasses import dataclass, field
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Protocol
 
+from isal import isal_zlib
+
 from airflow_provider_s3dest.batching import ObjectSink
-from airflow_provider_s3dest.checksum import crc32_header, fingerprint, multipart_etag
+from airflow_provider_s3dest.checksum import CHECKSUM, crc32_header, crc32_text, fingerprint, multipart_etag
 from airflow_provider_s3dest.delivery.tries import Delivery
 from airflow_provider_s3dest.errors import StoreError
 from airflow_provider_s3dest.formats.choice import compressor_for
 from airflow_provider_s3dest.objects import BatchId, StoredObject
+from airflow_provider_s3dest.parts import MAX_PARTS, size_of_part
 from airflow_provider_s3dest.patience import Patience
 from airflow_provider_s3dest.progress import Progress
 from airflow_provider_s3dest.s3_errors import explained
@@ -36,12 +39,6 @@ IN_FLIGHT_BYTES = 64 * 2**20
 
 PUT_BYTES = 32 * 2**20
 """Objects up to this size, before compression, are sent by one PutObject, which costs less than a multipart upload."""
-
-MAX_PARTS = 10_000
-"""Parts of a multipart upload (Amazon S3 User Guide, "Amazon S3 multipart upload limits")."""
-
-CHECKSUM = "s3dest-checksum"
-"""Name of the metadata of an object that tells a later try whether it would send the same again."""
 
 _WAIT_SECONDS = 0.5
 
@@ -68,6 +65,13 @@ class ObjectStore(Protocol):
 
     def complete(self) -> None:
         """Complete the objects that were held back."""
+        ...
+
+    def prepare(self, key: str, content: bytes) -> Callable[[], None] | None:
+        """Give what stores an object that is no batch; None if nothing is stored.
+
+        With ``atomic`` its bytes are sent at once, so that no other try can be taken by surprise.
+        """
         ...
 
     def tick(self) -> None:
@@ -144,6 +148,14 @@ class Uploader:
             self.submit(0, job)
         self._wait_for_jobs()
 
+    def prepare(self, key: str, content: bytes) -> Callable[[], None]:
+        arguments = {**self.put_arguments, "ContentType": "application/json"}
+        if not self.delivery.atomic:
+            return lambda: self.request("PutObject", key, **self.checked(content), **arguments)
+        upload_id = self.begin_multipart(key, arguments).upload_id
+        part = self.upload_part(key, upload_id, 1, content)
+        return lambda: self.complete_multipart(key, upload_id, [part])
+
     def tick(self) -> None:
         self._stop.check()
 
@@ -190,13 +202,43 @@ class Uploader:
         """Keep a job back until the load completes its objects."""
         self._held.append(complete)
 
-    def begin_multipart(self, key: str) -> _Multipart:
-        """Create a multipart upload."""
+    def begin_multipart(self, key: str, arguments: Mapping[str, Any]) -> _Multipart:
+        """Create a multipart upload.
+
+        :param arguments: headers, metadata and tags, by boto3's names.
+        """
         # S3 refuses parts with a checksum unless the upload announced its kind.
         announced = {"ChecksumAlgorithm": "CRC32"} if self._sends_checksums else {}
-        answer = self.request("CreateMultipartUpload", key, **self.put_arguments, **announced)
+        answer = self.request("CreateMultipartUpload", key, **arguments, **announced)
         self.delivery.opened(key, answer["UploadId"])
         return _Multipart(answer["UploadId"])
+
+    def upload_part(self, key: str, upload_id: str, number: int, content: bytes) -> dict[str, Any]:
+        """Send a part, and give what S3 wants to hear of it at the end."""
+        body = self.checked(content)
+        answer = self.request("UploadPart", key, UploadId=upload_id, PartNumber=number, **body)
+        # S3 wants the checksum of each part again, if it was given one.
+        checksums = {
+            name: value for name, value in answer.items() if name.startswith("Checksum") and name != "ChecksumType"
+        }
+        return {"PartNumber": number, "ETag": answer["ETag"], **checksums}
+
+    def complete_multipart(self, key: str, upload_id: str, parts: list[dict[str, Any]]) -> None:
+        """Let an object appear whose parts are sent."""
+        try:
+            self.request("CompleteMultipartUpload", key, UploadId=upload_id, MultipartUpload={"Parts": parts})
+        except StoreError as error:
+            # Some stores forget an upload once it is complete: so it may be that only the answer was lost.
+            if error.code != "NoSuchUpload" or not self._is_complete(key, parts):
+                raise
+        self.delivery.completed(upload_id)
+
+    def _is_complete(self, key: str, parts: list[dict[str, Any]]) -> bool:
+        try:
+            found = self.request("HeadObject", key)
+        except StoreError:
+            return False
+        return bool(found["ETag"] == multipart_etag(parts))
 
     def checked(self, content: bytes) -> dict[str, Any]:
         """Give the arguments that send a content with its checksum, which botocore then need not compute."""
@@ -312,7 +354,7 @@ class ObjectUpload:
     def __init__(self, uploader: Uploader, key: str, batch: BatchId, position: int) -> None:
         self._uploader, self._key, self._batch, self._position = uploader, key, batch, position
         self._pieces: list[bytes | memoryview] = []
-        self._size = self._records = 0
+        self._size = self._records = self._crc32 = 0
         self._compressor = compressor_for(uploader.spec)
         self._multipart: _Multipart | None = None
 
@@ -324,7 +366,7 @@ class ObjectUpload:
         self._pieces.append(data)
         self._size += len(data)
         if self._size > PUT_BYTES:
-            self._multipart = self._uploader.begin_multipart(self._key)
+            self._multipart = self._begin_multipart()
             pieces, self._pieces, self._size = deque(self._pieces), [], 0
             while pieces:  # each is let go as soon as it is in a part
                 self._take_compressed(self._compressor.compress(pieces.popleft()))
@@ -345,13 +387,17 @@ class ObjectUpload:
         if whole:
             self._uploader.submit(0, lambda: self._sent(multipart))
 
+    def _begin_multipart(self) -> _Multipart:
+        return self._uploader.begin_multipart(self._key, self._uploader.put_arguments)
+
     def _put(self) -> None:
         compressed = self._compressor.compress(b"".join(self._pieces))
         self._pieces.clear()
         # Neither copies bytes that nothing follows, which uncompressed ones are.
         content = bytes(compressed) + self._compressor.flush()
+        self._crc32 = isal_zlib.crc32(content)
         if self._uploader.delivery.atomic:
-            multipart = self._multipart = self._uploader.begin_multipart(self._key)
+            multipart = self._multipart = self._begin_multipart()
             multipart.begun, multipart.closed = 1, True
             self._upload_part(1, content)
             return
@@ -365,14 +411,18 @@ class ObjectUpload:
 
     def _take_compressed(self, data: bytes | memoryview) -> None:
         left = memoryview(data)
-        # All parts but the last have the same size, as some stores demand.
-        while (missing := self._uploader.spec.part_size - self._size) <= len(left):
+        while (missing := self._part_size() - self._size) <= len(left):
             part = b"".join((*self._pieces, left[:missing]))
             self._pieces, self._size, left = [], 0, left[missing:]
             self._send_part(part)
         if left:
             self._pieces.append(left)
             self._size += len(left)
+
+    def _part_size(self) -> int:
+        """Give the bytes of the part that is sent next."""
+        assert self._multipart is not None
+        return size_of_part(self._multipart.begun + 1, self._uploader.spec.part_size)
 
     def _send_part(self, content: bytes) -> None:
         multipart = self._multipart
@@ -384,24 +434,15 @@ class ObjectUpload:
             )
         multipart.begun += 1
         number = multipart.begun
+        self._crc32 = isal_zlib.crc32(content, self._crc32)
         self._uploader.submit(len(content), lambda: self._upload_part(number, content))
 
     def _upload_part(self, number: int, content: bytes) -> None:
         multipart = self._multipart
         assert multipart is not None
-        answer = self._uploader.request(
-            "UploadPart",
-            self._key,
-            UploadId=multipart.upload_id,
-            PartNumber=number,
-            **self._uploader.checked(content),
-        )
-        # S3 wants the checksum of each part again, if it was given one.
-        checksums = {
-            name: value for name, value in answer.items() if name.startswith("Checksum") and name != "ChecksumType"
-        }
+        part = self._uploader.upload_part(self._key, multipart.upload_id, number, content)
         with multipart.lock:
-            multipart.parts[number] = {"PartNumber": number, "ETag": answer["ETag"], **checksums}
+            multipart.parts[number] = part
             multipart.size += len(content)
             last = multipart.closed and len(multipart.parts) == multipart.begun
         if last:
@@ -417,25 +458,10 @@ class ObjectUpload:
 
     def _complete(self, multipart: _Multipart) -> None:
         parts = [multipart.parts[number] for number in sorted(multipart.parts)]
-        try:
-            self._uploader.request(
-                "CompleteMultipartUpload", self._key, UploadId=multipart.upload_id, MultipartUpload={"Parts": parts}
-            )
-        except StoreError as error:
-            # Some stores forget an upload once it is complete: so it may be that only the answer was lost.
-            if error.code != "NoSuchUpload" or not self._is_complete(parts):
-                raise
-        self._uploader.delivery.completed(multipart.upload_id)
-
-    def _is_complete(self, parts: list[dict[str, Any]]) -> bool:
-        try:
-            found = self._uploader.request("HeadObject", self._key)
-        except StoreError:
-            return False
-        return bool(found["ETag"] == multipart_etag(parts))
+        self._uploader.complete_multipart(self._key, multipart.upload_id, parts)
 
     def _stored(self, size: int) -> StoredObject:
-        return StoredObject(self._key, self._batch, self._records, size)
+        return StoredObject(self._key, self._batch, self._records, size, crc32_text(self._crc32))
 
 
 class DryRun:
@@ -455,6 +481,9 @@ class DryRun:
 
     def complete(self) -> None:
         """Nothing is held back."""
+
+    def prepare(self, key: str, content: bytes) -> None:
+        """Nothing is stored."""
 
     def tick(self) -> None:
         """Nothing is open."""

@@ -69,6 +69,7 @@ class Delivery:
         self.atomic, self._staged = atomic, staged
         self._naming, self._identity, self._state, self._sweeper = naming, identity, state, sweeper
         self._retried = retried
+        self._manifest: tuple[str, str] | None = None
         self._record = LoadRecord()
         self._earlier: list[Names] = []
         self._begun: dict[tuple[str, str], int] = {}
@@ -125,10 +126,11 @@ class Delivery:
         """Say whether an earlier try was to delete the staged files that it had loaded."""
         return LoadRecord.from_text(self._state.peek()).consumed is not None
 
-    def claim(self, tables: Iterable[str] = ()) -> None:
+    def claim(self, tables: Iterable[str] = (), manifest: str | None = None) -> None:
         """Take the load over from earlier tries.
 
         :param tables: names of the tables, as far as they are known.
+        :param manifest: key of the manifest that this try is to write, if any.
         :raises SupersededError: if a newer try owns the load.
         """
         if self._retried and not self._state.durable:
@@ -137,6 +139,7 @@ class Delivery:
                 "the input is the same; if it gave fewer batches this time, surplus objects of theirs remain. "
                 "Give `state_path` to have them removed."
             )
+        self._manifest = None if manifest is None else (self._naming.bucket, manifest)
         reserved = [BatchId(table, "", FIRST_RESERVED - 1) for table in ([] if self.atomic else tables)]
 
         def take_over(text: str | None) -> str:
@@ -147,32 +150,35 @@ class Delivery:
         self._open = {upload.upload_id: upload for upload in self._record.uploads}
         self._claimed = True
         self._written = self._verified = self._reserved = time.monotonic()
-        if not self.atomic and any(not names.committed for names in self._earlier):
+        unsure = self._record.old_manifests or any(not names.committed for names in self._earlier)
+        if not self.atomic and unsure:
             self._quiet_until = self._written + QUIET_SECONDS
         if self.consumed is None:
             self._fence_off()
+            if not self.atomic:
+                self._remove_manifests()
         else:
             self._committed = True
             self._clean()
 
-    def reserve(self, batch: BatchId) -> None:
-        """Note that the object of a batch may exist from now on; called before anything of it is sent.
+    def reserve(self, *batches: BatchId) -> None:
+        """Note that the objects of batches may exist from now on; called before anything of them is sent.
 
         Few names more than are used are noted, as the next try takes them for surplus if it does not use them.
 
         :raises SupersededError: if a newer try owns the load.
         """
-        self._begun[batch[:2]] = batch.number + 1
-        self._batches += 1
+        self._begun.update((batch[:2], batch.number + 1) for batch in batches)
+        self._batches += len(batches)
         if self.atomic:
             return
-        known = self._record.pending + self._record.live
-        if any(batch in names for names in known if names.naming == self._naming):
+        known = [names for names in self._record.pending + self._record.live if names.naming == self._naming]
+        unknown = [batch for batch in batches if not any(batch in names for names in known)]
+        if not unknown:
             return
         pace = self._batches / max(time.monotonic() - self._reserved, 0.001)
-        count = max(1, int(min(pace * RESERVED_SECONDS, max(RESERVED, batch.number))))
-        last = batch._replace(number=batch.number + count - 1)
-        self._record.pending = _with(self._record.pending, self._naming, [last])
+        last = [batch._replace(number=batch.number + _ahead(batch, pace)) for batch in unknown]
+        self._record.pending = _with(self._record.pending, self._naming, last)
         self._write()
         self._reserved, self._batches = time.monotonic(), 0
 
@@ -236,10 +242,16 @@ class Delivery:
         self._write()
         complete()
 
-    def commit(self, objects: Sequence[StoredObject], consumed: Consumed | None = None) -> None:
+    def commit(
+        self,
+        objects: Sequence[StoredObject],
+        consumed: Consumed | None = None,
+        write_manifest: Callable[[], None] | None = None,
+    ) -> None:
         """Note that the load is whole, and remove what earlier tries left beside it.
 
         :param consumed: staged files to delete once this is noted.
+        :param write_manifest: lets the manifest appear, which is done between the two.
         :raises SupersededError: if a newer try owns the load.
         :raises StoreError: if what earlier tries left can't be removed.
         """
@@ -247,10 +259,18 @@ class Delivery:
         mine = Names.of(self._naming, (one.batch for one in objects), committed=True)
         surplus = [left for left in (names.minus(mine) for names in self._earlier) if left]
         live = [mine] if mine else []
+        committed = replace(record, live=live, pending=[], doomed=record.doomed + surplus)
         self._committing = True
-        self._write(replace(record, live=live, pending=[], doomed=record.doomed + surplus, consumed=consumed))
+        if write_manifest is None:
+            self._write(replace(committed, consumed=consumed))
+        else:
+            # Only a load whose manifest is there is not loaded again.
+            self._write(replace(committed, manifest=self._manifest))
         self._committed = True
-        self._clean()
+        if write_manifest is not None:
+            write_manifest()
+            self._record.consumed = consumed
+        self._clean(changed=write_manifest is not None)
 
     def remove_consumed(self, remove: Callable[[Sequence[tuple[str, str]]], None]) -> None:
         """Delete the staged files that the last success noted, and note that.
@@ -275,6 +295,8 @@ class Delivery:
             record.generation = earlier.generation + 1
         self._naming = replace(self._naming, generation=record.generation)
         self._earlier = record.live + record.pending
+        record.old_manifests = [*earlier.old_manifests, *([earlier.manifest] if earlier.manifest else [])]
+        record.manifest = None
         if reserved:
             record.pending = _with(record.pending, self._naming, reserved)
         return record
@@ -291,12 +313,28 @@ class Delivery:
             self._sweeper.delete(self._keys(failed) - self._keys(record.live))
             record.doomed = [names for names in record.doomed if names.committed]
 
-    def _clean(self) -> None:
-        """Delete what is surplus beside the last success."""
+    def _remove_manifests(self) -> None:
+        """Remove what manifests there may be, before anything is written under a name that they list."""
+        unknown = [self._manifest] if self._manifest and not self._state.durable else []
+        self._delete_manifests({*self._record.old_manifests, *unknown})
+        self._record.old_manifests = []
+
+    def _delete_manifests(self, manifests: set[tuple[str, str]]) -> None:
+        if manifests:
+            # Their keys are used again, other than those of objects, so that a newer try may need them.
+            self.fence()
+            self._sweeper.delete(manifests)
+
+    def _clean(self, *, changed: bool = False) -> None:
+        """Delete what is surplus beside the last success.
+
+        :param changed: whether the record is to be written in any case.
+        """
         record = self._record
-        if record.doomed:
-            self._sweeper.delete(self._keys(record.doomed) - self._keys(record.live))
-            record.doomed = []
+        self._delete_manifests({*record.old_manifests} - {record.manifest})
+        self._sweeper.delete(self._keys(record.doomed) - self._keys(record.live))
+        if changed or record.old_manifests or record.doomed:
+            record.old_manifests, record.doomed = [], []
             self._write()
 
     def _give_up(self) -> None:
@@ -332,6 +370,15 @@ class Delivery:
 
     def _keys(self, several: Iterable[Names]) -> set[tuple[str, str]]:
         return {key for names in several for key in names.keys(self._identity)}
+
+
+def _ahead(batch: BatchId, pace: float) -> int:
+    """Say how many batches to reserve beyond one: of partitions there may be many, and most of them small.
+
+    :param pace: batches of the last second.
+    """
+    most = batch.number if batch.partition else max(RESERVED, batch.number)
+    return max(1, int(min(pace * RESERVED_SECONDS, most))) - 1
 
 
 def _with(several: Sequence[Names], naming: Naming, batches: Iterable[BatchId]) -> list[Names]:

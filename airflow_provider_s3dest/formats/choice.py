@@ -9,6 +9,7 @@ from isal import isal_zlib
 
 from airflow_provider_s3dest.formats.arrow_lane import ArrowLane
 from airflow_provider_s3dest.formats.csv import CsvEncoder
+from airflow_provider_s3dest.formats.csv_dialect import CsvDialectEncoder
 from airflow_provider_s3dest.formats.encoding import Encoder
 from airflow_provider_s3dest.formats.json import JsonEncoder
 from airflow_provider_s3dest.sources.passing import Wanted
@@ -74,13 +75,19 @@ def encoder_for(spec: DestinationSpec, table: str, columns: tuple[str, ...]) -> 
     """Give the encoder of one table."""
     if spec.format == "csv":
         csv = spec.csv
+        if not csv.is_plain:
+            return CsvDialectEncoder(table, columns, csv)
         return ArrowLane(CsvEncoder(table, columns, csv.delimiter, csv.skip_header), "csv", columns, csv.delimiter)
     return ArrowLane(JsonEncoder(table, columns), "json", columns)
 
 
-def passing_for(spec: DestinationSpec) -> Wanted:
-    """Say what staged text may be let through as it stands."""
-    return Wanted(spec.format, spec.csv.delimiter if spec.format == "csv" else ",")
+def passing_for(spec: DestinationSpec) -> Wanted | None:
+    """Say what staged text may be let through as it stands; None if nothing may."""
+    if spec.partition_fields:
+        return None
+    if spec.format == "csv":
+        return Wanted("csv", spec.csv.delimiter) if spec.csv.is_plain else None
+    return None if spec.athena else Wanted("json")
 
 
 def compressor_for(spec: DestinationSpec) -> Compressor:

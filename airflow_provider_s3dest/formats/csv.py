@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, NoReturn
 
 import orjson
 
@@ -41,19 +41,14 @@ class CsvEncoder:
         if not len(chunk):
             return NOTHING
         if not self._columns:
-            raise RecordError(
-                "the records have no columns, and CSV can't hold records without any.",
-                "Give them a column, or use the format json.",
-                table=self._table,
-                place=chunk.places[0],
-            )
+            refuse_no_columns(self._table, chunk)
         try:
             if self._at_once and isinstance(chunk, Rows) and (encoded := self._at_once.encode(chunk)):
                 return encoded
             lines = self._lines(chunk)
             data = ("\n".join(lines) + "\n").encode()
         except Exception as error:
-            refused = refusal(self._table, self._columns, chunk, _checked_text, error)
+            refused = refusal(self._table, self._columns, chunk, checked_text, error)
             raise refused or error from error
         return Encoded(data, len(lines), lambda: (len(line.encode()) + 1 for line in lines))
 
@@ -119,5 +114,19 @@ def _numbers(values: Sequence[Any], kinds: set[type]) -> list[str] | None:
     return text.split(",")
 
 
-def _checked_text(value: Any) -> None:
+def refuse_no_columns(table: str, chunk: Chunk) -> NoReturn:
+    """Refuse records that no line of CSV can hold."""
+    raise RecordError(
+        "the records have no columns, and CSV can't hold records without any.",
+        "Give them a column, or use the format json.",
+        table=table,
+        place=chunk.places[0],
+    )
+
+
+def checked_text(value: Any) -> None:
+    """See that a value can be a CSV field.
+
+    :raises Exception: if not.
+    """
     (csv_text(value) or "").encode()

@@ -22,6 +22,7 @@ from airflow_provider_s3dest.formats.choice import passing_for
 from airflow_provider_s3dest.hooks.aws_client import aws_faults, client_of, extra_of, s3_hook
 from airflow_provider_s3dest.hooks.connection import AWS_CONN_ID, CONN_TYPE, CONSOLE_URL, read_extra, without_own
 from airflow_provider_s3dest.load import run_load
+from airflow_provider_s3dest.manifest import Manifest
 from airflow_provider_s3dest.naming import LoadIdentity, ObjectNames
 from airflow_provider_s3dest.not_given import NOT_GIVEN, NotGiven, is_given
 from airflow_provider_s3dest.path_template import PathTemplate, prefix_of_text
@@ -108,6 +109,7 @@ class S3DestinationHook(BaseHook):
         atomic: bool = False,
         state_path: str | None = None,
         dry_run: bool = False,
+        manifest: str | None = None,
         **spec_fields: Any,
     ) -> LoadReport:
         """Deliver records, or the records of staged files, to S3.
@@ -123,6 +125,8 @@ class S3DestinationHook(BaseHook):
         :param state_path: folder of S3, ``s3://bucket/folder`` or one of the destination's bucket, for a record of what
             the load writes: with it, what an earlier load of the same ``load_id`` left is removed.
         :param dry_run: read, encode and report names and counts, and write nothing.
+        :param manifest: write an object that lists all others, once they are there: ``redshift`` for COPY, or
+            ``s3dest`` with columns, records, bytes and checksums; its key is ``manifest_path`` of the spec.
         :param spec_fields: fields of the spec by name, over those of ``spec`` and of the connection.
         :return: what was written. Dates in the path are those of the moment of the call, in UTC.
         :raises SpecError: with everything that is wrong with the arguments.
@@ -150,6 +154,7 @@ class S3DestinationHook(BaseHook):
             aws_conn_id=self._aws_conn_id,
             keeps_state=load_id is None,
             found=found,
+            manifest=manifest,
         )
         identity = LoadIdentity.of_load_id(load_id or str(uuid4()))
         return self.deliver(arguments, identity, datetime.now(timezone.utc))
@@ -246,20 +251,24 @@ class S3DestinationHook(BaseHook):
             faults = list(table_faults(spec.path, list(openers)))
             if faults:
                 raise SpecError(faults)
+            manifest = None
+            if arguments.manifest is not None:
+                manifest = Manifest.of(arguments.manifest, spec, identity, moment, openers)
+                names.keep_free(manifest.key)
             names.check(openers)
             if faults := list(arguments.state_faults(map(names.prefix, openers))):
                 raise SpecError(faults)
             arguments.warn()
             tables = _opened(openers, progress)
             if arguments.dry_run:
-                report = run_load(tables, spec, names, delivery, DryRun(spec, progress), progress)
+                report = run_load(tables, spec, names, delivery, DryRun(spec, progress), progress, manifest=manifest)
             else:
                 with delivery:
-                    delivery.claim(openers)
+                    delivery.claim([] if names.fields else openers, manifest.key if manifest else None)
                     if delivery.consumed is not None:  # an earlier try that still lived has ended meanwhile
                         return self._finish_removal(delivery, stores)
                     with Uploader(client, spec, delivery, progress, stop) as uploader:
-                        report = run_load(tables, spec, names, delivery, uploader, progress, consumes)
+                        report = run_load(tables, spec, names, delivery, uploader, progress, consumes, manifest)
                     delivery.remove_consumed(stores.remove)
         progress.end(report, "Would store" if arguments.dry_run else "Stored")
         return report

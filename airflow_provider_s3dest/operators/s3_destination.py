@@ -80,10 +80,11 @@ class S3DestinationOperator(BaseOperator):
         YAML text, for all fields that have no argument of their own. (templated)
     :param bucket: name of the bucket. (templated)
     :param path: template of the keys: Jinja, and the placeholders ``{{TABLE}}``, ``{{TABLE_HYPHEN}}``, ``{{UUID}}``,
-        ``{{FORMAT}}``, ``{{YEAR}}``, ``{{MONTH}}``, ``{{DAY}}``, ``{{HOUR}}``, ``{{MINUTE}}``, ``{{SYNC_ID}}`` and
-        ``{{BATCH}}``. (templated)
+        ``{{FORMAT}}``, ``{{YEAR}}``, ``{{MONTH}}``, ``{{DAY}}``, ``{{HOUR}}``, ``{{MINUTE}}``, ``{{SYNC_ID}}``,
+        ``{{BATCH}}`` and ``{{FIELD.name}}``. (templated)
     :param format: ``csv`` or ``json``.
-    :param format_spec: of csv: ``delimiter`` (``,``) and ``skip_header`` (False).
+    :param format_spec: of csv: ``delimiter`` (``,``), ``skip_header`` (False), and for picky readers ``null_value``
+        (empty), ``quoting`` (``minimal``), ``line_terminator`` (``\\n``) and ``escape`` (``"``).
     :param compression: empty, or ``gzip``.
     :param batch_size: records in an object, at most (10,000).
     :param batch_size_bytes: bytes of an object before compression, at most (5 MiB).
@@ -98,6 +99,8 @@ class S3DestinationOperator(BaseOperator):
     :param asset: announce for each table an event of the asset ``s3://bucket/prefix``, where the prefix is the folder
         that its objects share in all runs; True, or an AssetAlias of your own. Assets among ``outlets`` need no
         ``asset``. The extra of each event is what the task returns.
+    :param manifest: write an object that lists all others, once they are there: ``redshift`` for COPY, or ``s3dest``
+        with columns, records, bytes and checksums; its key is ``manifest_path`` of the spec.
     :param s3_destination_conn_id: connection with defaults of the spec; None: none is looked up. (templated)
     :param aws_conn_id: AWS connection; not given: that of the s3_destination connection, else ``aws_default``;
         None: boto3's own chain of credentials. (templated)
@@ -159,6 +162,7 @@ class S3DestinationOperator(BaseOperator):
         delete_staging: bool = False,
         dry_run: bool = False,
         asset: bool | AssetAlias = False,
+        manifest: str | None = None,
         s3_destination_conn_id: str | None = None,
         aws_conn_id: str | NotGiven | None = NOT_GIVEN,
         **kwargs: Any,
@@ -183,6 +187,7 @@ class S3DestinationOperator(BaseOperator):
         self.atomic = atomic
         self.state_path = state_path
         self.delete_staging = delete_staging
+        self.manifest = manifest
         self._dry_run = dry_run  # BaseOperator has a method of that name
         self.asset = asset
         self.s3_destination_conn_id = s3_destination_conn_id
@@ -330,6 +335,7 @@ class S3DestinationOperator(BaseOperator):
             s3_destination_conn_id=self.s3_destination_conn_id,
             aws_conn_id=self.aws_conn_id,
             keeps_state=keeps_state,
+            manifest=self.manifest,
             written_path=self._written_path,
             sources={table: [one.task_id for one in outputs] for table, outputs in self._records_from.items()},
             found=found,

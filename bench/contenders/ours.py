@@ -115,6 +115,9 @@ class _Discarding:
     def complete(self) -> None:
         """Nothing is held back."""
 
+    def prepare(self, key: str, content: bytes) -> None:
+        """Nothing is stored."""
+
     def tick(self) -> None:
         """Nobody looks on."""
 

@@ -469,6 +469,36 @@ def test_staged_files_on_s3_are_read_with_the_same_connection(run_dag: RunDag, l
     assert list(lake.objects("loaded/").values()) == [b'{"id":18446744073709551621}\n{"id":1.10}\n']
 
 
+def test_partitions_athena_s_names_and_a_manifest_through_jinja(run_dag: RunDag, lake: Bucket) -> None:
+    with dag_of("op_warehouse") as dag:
+        S3DestinationOperator(
+            task_id="load",
+            records=[{"id": n, "the region": ("eu", None)[n % 2]} for n in range(4)],
+            table="orders",
+            bucket=lake.name,
+            path="raw/{{TABLE}}/day={{ ds }}/region={{ FIELD.the_region }}/{{UUID}}.{{FORMAT}}",
+            format="csv",
+            manifest="redshift",
+            spec={
+                "athena": True,
+                "partition_columns": "drop",
+                "manifest_path": "lists/{{ ds }}/{{ TABLE }}.manifest",
+            },
+        )
+    run = run_dag(dag)
+
+    assert run.state == "success", run.log
+    report = run.xcom("load")
+    assert report["manifest"] == f"s3://{lake.name}/lists/2026-02-03/orders.manifest"
+    assert [entry["url"] for entry in json.loads(lake.read("lists/2026-02-03/orders.manifest"))["entries"]] == (
+        report["uris"]
+    )
+    assert {key.rpartition("/")[0]: body for key, body in lake.objects("raw/").items()} == {
+        "raw/orders/day=2026-02-03/region=eu": b"id\n0\n2\n",
+        "raw/orders/day=2026-02-03/region=__HIVE_DEFAULT_PARTITION__": b"id\n1\n3\n",
+    }
+
+
 def test_dry_run_writes_nothing_and_reports_all(run_dag: RunDag, lake: Bucket) -> None:
     with dag_of("op_dry_run") as dag:
         for dry_run in (True, False):

@@ -16,6 +16,7 @@ from airflow_provider_s3dest.delivery.state import UNCOUNTED, Attempt, NoState, 
 from airflow_provider_s3dest.delivery.sweep import Sweeper
 from airflow_provider_s3dest.delivery.tries import Delivery
 from airflow_provider_s3dest.load import run_load
+from airflow_provider_s3dest.manifest import Manifest
 from airflow_provider_s3dest.naming import LoadIdentity, ObjectNames
 from airflow_provider_s3dest.path_template import PathTemplate
 from airflow_provider_s3dest.progress import Progress
@@ -101,6 +102,7 @@ def run(
     atomic: bool = False,
     stop: StopFlag | None = None,
     dry_run: bool = False,
+    manifest: str | None = None,
     **fields: Any,
 ) -> LoadReport:
     """Run one try of a load as the hook does; the fields are those of the spec."""
@@ -110,12 +112,16 @@ def run(
     names = ObjectNames(PathTemplate.parse(spec.path), spec.file_format, LoadIdentity.of_load_id(load_id), MOMENT)
     delivery = delivery_of(spec, client, load_id=load_id, state=state, stop=stop, atomic=atomic)
     progress = Progress()
+    listed = Manifest.of(manifest, spec, LoadIdentity.of_load_id(load_id), MOMENT, table_names) if manifest else None
+    if listed:
+        names.keep_free(listed.key)
+    names.check(table_names)
     if dry_run:
-        return run_load(tables, spec, names, delivery, DryRun(spec, progress), progress)
+        return run_load(tables, spec, names, delivery, DryRun(spec, progress), progress, manifest=listed)
     with delivery:
-        delivery.claim(table_names)
+        delivery.claim([] if names.fields else table_names, listed.key if listed else None)
         with Uploader(client, spec, delivery, progress, stop) as uploader:
-            return run_load(tables, spec, names, delivery, uploader, progress)
+            return run_load(tables, spec, names, delivery, uploader, progress, manifest=listed)
 
 
 @contextmanager

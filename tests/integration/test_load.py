@@ -72,6 +72,12 @@ class TestWritesWhatItReports:
         assert body.decode().splitlines() == ["n,text", *(f"{n},{'é' * 512}" for n in range(12_000))]
         assert report.bytes == len(body)
 
+    def test_names_that_are_safe_for_athena(self, moto_bucket: Bucket) -> None:
+        report = load(moto_bucket, [{"a-b": {"c.d": 1}}], athena=True)
+
+        assert records_in(moto_bucket) == [{"a_b": {"c_d": 1}}]
+        assert report.tables["t"].columns == ("a_b",)
+
     def test_uris_of_a_thousand_objects_and_none_of_more(self, moto_bucket: Bucket) -> None:
         thousand = load(moto_bucket, [{"n": n} for n in range(1_000)], batch_size=1, dry_run=True)
         more = load(moto_bucket, [{"n": n} for n in range(1_001)], batch_size=1, dry_run=True)

@@ -8,14 +8,16 @@ import threading
 import time
 from collections.abc import Iterator
 from hashlib import md5
+from itertools import pairwise
 from typing import Any
 
 import pytest
 
+from airflow_provider_s3dest.checksum import CHECKSUM
 from airflow_provider_s3dest.errors import LoadStoppedError, StoreError
 from airflow_provider_s3dest.objects import BatchId, StoredObject
 from airflow_provider_s3dest.stop import StopFlag
-from airflow_provider_s3dest.upload import CHECKSUM, IN_FLIGHT_BYTES, PUT_BYTES, WORKERS
+from airflow_provider_s3dest.upload import IN_FLIGHT_BYTES, PUT_BYTES, WORKERS
 from tests.integration.loading import MIB, Watched, load, records_in, spec_of, uploading, wait_for_uploads_to_end
 from tests.servers import Bucket
 from tests.servers.fault_proxy import (
@@ -90,6 +92,19 @@ def test_all_parts_but_the_last_have_the_part_size_and_none_is_empty(moto_bucket
     upload(moto_bucket, content, part_size=5 * MIB)
 
     assert moto_bucket.head("object")["ETag"] == etag(content, 5 * MIB)
+
+
+def test_parts_grow_where_there_would_be_too_many(moto_bucket: Bucket, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("airflow_provider_s3dest.parts.EQUAL_PARTS", 2)
+    monkeypatch.setattr("airflow_provider_s3dest.parts.PARTS_OF_A_STEP", 1)
+    content = RANDOM_BYTES[: 33 * MIB]
+
+    upload(moto_bucket, content, part_size=5 * MIB)
+
+    ends = [0, 5 * MIB, 10 * MIB, 20 * MIB, 33 * MIB]
+    parts = [md5(content[begin:end]) for begin, end in pairwise(ends)]
+    assert moto_bucket.read("object") == content
+    assert moto_bucket.head("object")["ETag"] == f'"{md5(b"".join(one.digest() for one in parts)).hexdigest()}-4"'
 
 
 @pytest.mark.usefixtures("small_puts")

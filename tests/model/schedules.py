@@ -10,11 +10,12 @@ from math import inf
 from random import Random
 from unittest.mock import patch
 
+from airflow_provider_s3dest.checksum import crc32_header
 from airflow_provider_s3dest.delivery import sweep, tries
 from airflow_provider_s3dest.delivery.record import LoadRecord
 from airflow_provider_s3dest.operators import task_state
 from tests.model.memory_s3 import MemoryS3
-from tests.model.world import FOREIGN, IDENTITY, Actor, Befalls, Plan, World
+from tests.model.world import BUCKET, FOREIGN, IDENTITY, MANIFESTS, Actor, Befalls, Plan, World
 
 DATA = ("put_object", "complete_multipart_upload")
 """The requests that make something visible."""
@@ -80,6 +81,8 @@ class Schedule:
         self.world = World(keeps_task_state, s3)
         self.what = f"seed {seed}, {keeps_task_state=}, {settings}, {plans}"
         self.met: Counter[str] = Counter()
+        # What S3 can't fence may land under the key of a manifest, and under a key that one lists.
+        self._fenced = all("UUID" in plan.path and (plan.atomic or not settings.in_flight) for plan in plans)
 
     def run(self) -> None:
         """Run it, and check at every step and at the end."""
@@ -143,6 +146,8 @@ class Schedule:
         world = self.world
         for place in FOREIGN:
             assert world.s3.objects[place].body == b"foreign", f"{place} was touched."
+        if self._fenced:
+            check_manifests(world)
         owners = [actor for actor in world.actors if actor.filling]
         if not owners or not all(plan.atomic and "UUID" in plan.path for plan in self._plans):
             return
@@ -164,6 +169,8 @@ class Schedule:
             self.met["LATE"] += bool(late)
             for place in late:
                 del visible[place]
+        if self._fenced:
+            check_listed(world, newest)
         assert visible == newest.expected, f"{describe(visible)}\ninstead of\n{describe(newest.expected)}"
         for actor in world.actors:
             if not actor.succeeded:
@@ -175,10 +182,32 @@ class Schedule:
         assert not record.uploads
 
 
+def check_manifests(world: World) -> None:
+    """See that all objects are there, and the same, that a manifest lists, whatever is under way."""
+    visible = world.visible()
+    for listed in world.listed():
+        wrong = [
+            place for place, crc32 in listed.items() if place not in visible or crc32_header(visible[place]) != crc32
+        ]
+        assert not wrong, f"A manifest lists {wrong}."
+
+
+def check_listed(world: World, newest: Actor) -> None:
+    """See that the manifest of a success lists just its objects, and that no other is left."""
+    own = [{place: crc32_header(body) for place, body in newest.expected.items()}]
+    assert world.listed() == (own if newest.plan.manifest else []), world.listed()
+    assert world.record().manifest == ((BUCKET, newest.plan.manifest) if newest.plan.manifest else None)
+    assert not world.record().old_manifests
+
+
 def _makes_visible(actor: Actor) -> bool:
-    """Say whether a plain try is about to send what no abort can call back."""
+    """Say whether a try is about to send what no abort can call back, under a name that is used again."""
     request = actor.parked
-    return not actor.plan.atomic and request is not None and request.operation in DATA
+    if request is None:
+        return False
+    if request.operation == "delete_objects":
+        return {*request.about.split(",")} <= {key for _, key in MANIFESTS}
+    return not actor.plan.atomic and request.operation in DATA
 
 
 def keys_of(record: LoadRecord, *, live: bool) -> set[tuple[str, str]]:

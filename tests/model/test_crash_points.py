@@ -10,8 +10,8 @@ import pytest
 
 from airflow_provider_s3dest.delivery import tries
 from tests.model import CHAOS
-from tests.model.schedules import INPUTS, describe, one_step_at_a_time
-from tests.model.world import Actor, Befalls, Plan, World
+from tests.model.schedules import INPUTS, check_listed, check_manifests, describe, one_step_at_a_time
+from tests.model.world import MANIFESTS, Actor, Befalls, Plan, World
 
 CRASHES = (Befalls.CRASH_BEFORE, Befalls.CRASH_AFTER)
 MODES = {"plain": (False, False, False), "atomic": (True, True, True)}
@@ -40,7 +40,10 @@ def test_a_third_try_repairs_what_two_crashes_left(
     modes: str, inputs: tuple[str, str, str], after_success: bool, keeps_task_state: bool, met: Counter[str]
 ) -> None:
     atomic = (MODES | MIXED)[modes]
-    plans = [Plan(INPUTS[name], atomic=mode) for name, mode in zip(inputs, atomic, strict=True)]
+    plans = [
+        Plan(INPUTS[name], atomic=mode, manifest=key)
+        for name, mode, (_, key) in zip(inputs, atomic, [*MANIFESTS, MANIFESTS[0]], strict=True)
+    ]
     with one_step_at_a_time(), patch.object(tries, "FIRST_RESERVED", 2), patch.object(tries, "LOGGED_SECONDS", 0.0):
         for first in count():
             reached = False
@@ -52,12 +55,15 @@ def test_a_third_try_repairs_what_two_crashes_left(
                     if not crash_at(world.begin(plans[0]), first, event):
                         break
                     reached = True
+                    check_manifests(world)
                     crashed = crash_at(world.begin(plans[1]), second, event)
+                    check_manifests(world)
 
                     last = world.run(plans[2])
 
                     met["SCHEDULES"] += 1
                     assert last.succeeded, "\n".join(world.history)
+                    check_listed(world, last)
                     assert world.visible() == last.expected, "\n".join([*world.history, describe(world.visible())])
                     if not crashed:
                         break

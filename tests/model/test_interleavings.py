@@ -10,7 +10,7 @@ import pytest
 
 from tests.model import CHAOS
 from tests.model.schedules import INPUTS, Schedule, Settings
-from tests.model.world import Plan
+from tests.model.world import MANIFESTS, Plan
 
 SCHEDULES = 5_000 if CHAOS else 250
 """Of each case."""
@@ -49,11 +49,15 @@ def test_the_newest_success_alone_is_visible(case: str, keeps_task_state: bool, 
     for seed in range(SCHEDULES):
         random = Random(f"{case} {seed}")
         count = random.choice([2, 3, 3, 4])
+        keys = [None, *(key for _, key in MANIFESTS)]
+        # A deletion in flight can land on a manifest of the same key, so that there all tries have one.
+        manifests = [random.choice(keys)] if settings.in_flight else keys
         plans = [
             Plan(
                 INPUTS[name],
                 atomic=random.random() < atomic,
                 large=random.random() < 0.3,
+                manifest=random.choice(manifests),
                 fails_at=random.choice([None, None, None, 1]) if number < count else None,
             )
             for number, name in enumerate(inputs(random, count), 1)

@@ -6,8 +6,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.model.schedules import INPUTS, one_step_at_a_time
-from tests.model.world import Actor, Befalls, Plan, World
+from tests.model.schedules import INPUTS, check_listed, one_step_at_a_time
+from tests.model.world import MANIFESTS, Actor, Befalls, Plan, World
 
 PLAIN, ATOMIC = Plan(INPUTS["same"]), Plan(INPUTS["same"], atomic=True)
 pytestmark = pytest.mark.usefixtures("steps")
@@ -57,6 +57,35 @@ def test_uploads_that_a_try_does_not_come_to_abort_are_aborted_by_the_next(world
     assert last.succeeded
     assert world.visible() == last.expected
     assert world.s3.uploads == {}
+
+
+def test_a_manifest_that_a_superseded_try_completes_late_lists_nothing_that_is_gone(world: World) -> None:
+    key = MANIFESTS[0][1]
+    meet(
+        world.begin(Plan(INPUTS["same"], atomic=True, manifest=key)),
+        "complete_multipart_upload",
+        Befalls.CRASH_FLYING,
+        key,
+    )
+
+    last = world.run(Plan(INPUTS["changed"], atomic=True, manifest=key))
+    world.land()
+
+    check_listed(world, last)
+
+
+@pytest.mark.parametrize("atomic", [False, True], ids=["plain", "atomic"])
+def test_staged_files_are_not_taken_for_loaded_before_their_manifest_is_there(world: World, atomic: bool) -> None:
+    plan = Plan(INPUTS["same"], atomic=atomic, consumes=True, manifest=MANIFESTS[0][1])
+    operation = "complete_multipart_upload" if atomic else "put_object"
+    meet(world.begin(plan), operation, Befalls.CRASH_BEFORE, MANIFESTS[0][1])
+    assert world.staged
+
+    last = world.run(plan)
+
+    assert last.succeeded
+    assert not world.staged
+    check_listed(world, last)
 
 
 @pytest.mark.parametrize("event", [Befalls.FAIL_BEFORE, Befalls.FAIL_AFTER])

@@ -14,17 +14,19 @@ from typing import Any
 
 from botocore.exceptions import ConnectionClosedError
 
-from airflow_provider_s3dest.checksum import multipart_etag
+from airflow_provider_s3dest.checksum import crc32_header, multipart_etag
 from airflow_provider_s3dest.delivery.record import Consumed, LoadRecord, Naming
 from airflow_provider_s3dest.delivery.s3_state import S3State
 from airflow_provider_s3dest.delivery.state import Attempt, StateStore
 from airflow_provider_s3dest.delivery.sweep import Sweeper
 from airflow_provider_s3dest.delivery.tries import Delivery
 from airflow_provider_s3dest.errors import LoadStoppedError, StoreError
+from airflow_provider_s3dest.manifest import Manifest
 from airflow_provider_s3dest.naming import LoadIdentity, ObjectNames
 from airflow_provider_s3dest.objects import BatchId, StoredObject
 from airflow_provider_s3dest.operators.task_state import TaskState
 from airflow_provider_s3dest.s3_errors import explained
+from airflow_provider_s3dest.spec import DestinationSpec
 from airflow_provider_s3dest.stop import StopFlag
 from tests.model.memory_s3 import MemoryS3, refusal
 from tests.model.memory_task_state import MemoryTaskState, out_of_order
@@ -34,6 +36,10 @@ STATE = (BUCKET, "state/load-1.json")
 IDENTITY = LoadIdentity.of_load_id("load-1")
 MOMENT = datetime(2026, 2, 3, tzinfo=timezone.utc).isoformat()
 PATH = "out/{{TABLE}}/{{UUID}}.{{FORMAT}}"
+SPEC = DestinationSpec(bucket=BUCKET, path=PATH, format="json")
+MANIFESTS = [(BUCKET, "manifest/1.json"), (BUCKET, "manifest/2.json")]
+"""Where a try may be asked to write its manifest."""
+
 MARK = "body"
 """Name of the metadata that tells a later try what is stored, as the uploader's does."""
 
@@ -70,6 +76,7 @@ class Plan:
     :param large: whether objects are multipart uploads without `atomic` too.
     :param fails_at: number of the object at which a record turns out to be wrong; None if all are right.
     :param consumes: whether the records come from staged files, which are deleted at the end.
+    :param manifest: key of the manifest, if one is written.
     """
 
     tables: Mapping[str, Sequence[bytes]]
@@ -78,6 +85,7 @@ class Plan:
     large: bool = False
     fails_at: int | None = None
     consumes: bool = False
+    manifest: str | None = None
 
 
 @dataclass(frozen=True)
@@ -219,13 +227,15 @@ class Actor:
             self.committed = True
             return
         with delivery:
-            delivery.claim(list(plan.tables))
+            delivery.claim(list(plan.tables), plan.manifest)
             self.filling, self.generation = plan.atomic, delivery.generation
             load = _Load(self, delivery, names, client)
             objects = load.fill()
             self.expected = load.contents
+            write_manifest = load.prepare_manifest(plan.manifest, objects) if plan.manifest else None
             delivery.publish(objects, load.complete)
-            delivery.commit(objects, Consumed([("staged", "1")], {}) if plan.consumes else None)
+            consumed = Consumed([("staged", "1")], {}) if plan.consumes else None
+            delivery.commit(objects, consumed, write_manifest)
             self.committed = True
             self.world.succeeded(self)
             if plan.consumes:
@@ -260,9 +270,19 @@ class _Load:
                 key = self._names.key(table, number, generation=self._delivery.generation)
                 self._send(batch, key, content)
                 self.contents[BUCKET, key] = content
-                objects.append(StoredObject(key, batch, 1, len(content)))
+                objects.append(StoredObject(key, batch, 1, len(content), crc32_header(content)))
                 self._delivery.tick()
         return objects
+
+    def prepare_manifest(self, key: str, objects: Sequence[StoredObject]) -> Effect:
+        """Do what the uploader does with an object that is no batch."""
+        content = Manifest("s3dest", key).content(SPEC, dict.fromkeys(self._plan.tables, ("n",)), objects)
+        if not self._plan.atomic:
+            return partial(self._request, "put_object", key, Body=content)
+        upload_id = self._request("create_multipart_upload", key)["UploadId"]
+        self._delivery.opened(key, upload_id)
+        answer = self._request("upload_part", key, UploadId=upload_id, PartNumber=1, Body=content)
+        return partial(self._complete, key, upload_id, [{"PartNumber": 1, "ETag": answer["ETag"]}])
 
     def complete(self) -> None:
         self._actor.filling = False
@@ -379,7 +399,20 @@ class World:
 
     def visible(self) -> Objects:
         """Give the objects that a reader of the data sees."""
-        return {place: stored.body for place, stored in self.s3.objects.items() if place not in (STATE, *FOREIGN)}
+        others = (STATE, *FOREIGN, *MANIFESTS)
+        return {place: stored.body for place, stored in self.s3.objects.items() if place not in others}
+
+    def listed(self) -> list[dict[tuple[str, str], str]]:
+        """Give the objects that each manifest lists, with their checksums."""
+        manifests = [json.loads(self.s3.objects[place].body) for place in MANIFESTS if place in self.s3.objects]
+        return [
+            {
+                (BUCKET, one["uri"].removeprefix(f"s3://{BUCKET}/")): one["crc32"]
+                for table in manifest["tables"].values()
+                for one in table["objects"]
+            }
+            for manifest in manifests
+        ]
 
     def record(self) -> LoadRecord:
         """Give the record as it is kept now."""

@@ -57,6 +57,7 @@ def _validate(**changes: Any) -> dict[str, Any]:
 
 _SSE = "server_side_encryption_configuration"
 _EMPTY = "write_empty_objects_for_empty_tables"
+_EMPTY_OF_EACH = "CloudQuery writes empty objects as parquet only"
 _ZERO = "a batch size of 0 means no limit to its Go code only: its JSON Schema refuses it too"
 
 SCHEMA_CASES = [
@@ -121,7 +122,7 @@ SCHEMA_CASES = [
     _differing("parquet without empty objects", UNSUPPORTED, cloudquery=True, format="parquet", **{_EMPTY: False}),
     _agreed(True, "csv without empty objects", **{_EMPTY: False}),
     _differing("parquet with empty objects", UNSUPPORTED, cloudquery=True, format="parquet", **{_EMPTY: True}),
-    Case("csv with empty objects", _with(**{_EMPTY: True}), False, False, UNSUPPORTED),
+    _differing("csv with empty objects", _EMPTY_OF_EACH, cloudquery=False, **{_EMPTY: True}),
 ]
 
 VALIDATE_CASES = [
@@ -154,8 +155,8 @@ VALIDATE_CASES = [
         "json with empty objects",
         _with(path="test/path/{{TABLE}}.{{UUID}}", format="json", **{_EMPTY: True}),
         cloudquery=False,
-        ours=False,
-        reason=UNSUPPORTED,
+        ours=True,
+        reason=_EMPTY_OF_EACH,
     ),
     _agreed(False, "no_rotate, with table and {{UUID}}", path="test/path/{{TABLE}}.{{UUID}}", no_rotate=True),
     _agreed(False, "batches of one record, without {{UUID}}", path="test/path/{{TABLE}}", batch_size=1),

@@ -8,6 +8,7 @@ import pytest
 
 from airflow_provider_s3dest.errors import SpecError
 from airflow_provider_s3dest.naming import LoadIdentity, ObjectNames, stable_prefix
+from airflow_provider_s3dest.partition import partition_of
 from airflow_provider_s3dest.path_template import PathTemplate
 
 RUN = "scheduled__2026-01-31T00:00:00+00:00"
@@ -204,6 +205,23 @@ class TestKeys:
     )
     def test_the_stable_prefix_is_what_no_run_changes(self, path: str, prefix: str) -> None:
         assert stable_prefix(path, "a/b_c") == prefix
+
+    def test_a_partition_s_values_are_part_of_the_key(self) -> None:
+        names = _names("raw/{{TABLE}}/region={{FIELD.region}}/{{ FIELD['a b'] }}-{{BATCH}}.csv")
+        partition = partition_of(names.fields, ["e/u", None])
+        assert names.key("t", 1, partition=partition) == "raw/t/region=e%2Fu/__HIVE_DEFAULT_PARTITION__-000001.csv"
+        assert names.prefix("t") == "raw/t/"
+
+    def test_partitions_have_uuids_of_their_own(self) -> None:
+        names = _names("{{FIELD.a}}{{FIELD.b}}/{{UUID}}")
+        one, other = partition_of("ab", ["x", "yz"]), partition_of("ab", ["xy", "z"])
+        assert names.key("t", 0, partition=one) != names.key("t", 0, partition=other)
+
+    def test_two_partitions_with_one_key_are_refused(self) -> None:
+        names = _names("{{FIELD.a}}{{FIELD.b}}")
+        names.key("t", 0, partition=partition_of("ab", ["x", "yz"]))
+        with pytest.raises(SpecError, match="gives the partitions 'a=x/b=yz' and 'a=xy/b=z' the same key 'xyz'"):
+            names.key("t", 0, partition=partition_of("ab", ["xy", "z"]))
 
     def test_the_prefix_is_that_of_the_keys(self) -> None:
         names = _names("raw/{{YEAR}}/{{TABLE}}/{{BATCH}}-{{UUID}}.csv", moment=datetime(2026, 1, 31))

@@ -182,10 +182,22 @@ class TestFaults:
         (fault,) = faults(f"{{{{{expression}}}}}")
         assert fault.remedy == 'Write {{FIELD.name}} or {{FIELD["odd name"]}}.'
 
-    @pytest.mark.parametrize("expression", ["FIELD.region", "FIELD._cq_id", 'FIELD["odd name"]', "FIELD['a/b']"])
-    def test_a_field_is_not_supported_yet(self, expression: str) -> None:
+    @pytest.mark.parametrize(
+        ("expression", "column"),
+        [
+            ("FIELD.region", "region"),
+            ("FIELD._cq_id", "_cq_id"),
+            ('FIELD["odd name"]', "odd name"),
+            ("FIELD['a/b']", "a/b"),
+        ],
+    )
+    def test_a_field_names_a_column(self, expression: str, column: str) -> None:
         assert is_placeholder(expression)
-        assert _problems(f"{{{{{expression}}}}}") == [f"{{{{{expression}}}}} is not supported yet."]
+        assert _problems(f"{{{{{expression}}}}}") == []
+        assert PathTemplate.parse(f"{{{{TABLE}}}}/{{{{ {expression} }}}}/{{{{UUID}}}}").fields == (column,)
+
+    def test_fields_are_told_in_order_and_once(self) -> None:
+        assert PathTemplate.parse('{{FIELD.b}}/{{FIELD.a}}/{{FIELD["b"]}}/{{UUID}}').fields == ("b", "a")
 
     def test_every_fault_is_told(self) -> None:
         with pytest.raises(SpecError) as caught:

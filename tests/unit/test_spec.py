@@ -12,9 +12,10 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
+from airflow_provider_s3dest.checksum import CHECKSUM, fingerprint
 from airflow_provider_s3dest.errors import S3DestinationError, SpecError
 from airflow_provider_s3dest.spec import DestinationSpec, merged, spec_fields_of
-from airflow_provider_s3dest.spec_fields import CANNED_ACLS, REFUSED, UNKNOWN, UNUSED
+from airflow_provider_s3dest.spec_fields import CANNED_ACLS, OWN_METADATA_BYTES, REFUSED, UNKNOWN, UNUSED
 
 BASE: dict[str, Any] = {"bucket": "lake", "path": "raw/{{TABLE}}/{{UUID}}.csv", "format": "csv"}
 ONE_OBJECT: dict[str, Any] = {**BASE, "path": "raw/{{TABLE}}.csv", "no_rotate": True}
@@ -201,8 +202,21 @@ class TestSingleRules:
             assert [key for key, _ in _faults(**BASE, tags=tags)] == ["tags"]
 
     def test_metadata_are_as_large_as_s3_takes(self) -> None:
-        assert DestinationSpec(**BASE, metadata={"k" * 48: "v" * 2000}).metadata
-        assert _faults(**BASE, metadata={"k" * 49: "v" * 2000}) == [("metadata", "2049 bytes; S3 takes 2048.")]
+        assert len(CHECKSUM) + len(fingerprint(b"", {})) == OWN_METADATA_BYTES
+        assert DestinationSpec(**BASE, metadata={"k" * 8: "v" * 2000}).metadata
+        assert _faults(**BASE, metadata={"k" * 9: "v" * 2000}) == [
+            ("metadata", "2,009 bytes; S3 takes 2,048, of which a checksum needs 40.")
+        ]
+
+    def test_metadata_of_our_own_name_are_refused(self) -> None:
+        assert [key for key, _ in _faults(**BASE, metadata={"S3dest-Checksum": "x"})] == ["metadata"]
+
+    def test_a_path_of_which_every_key_is_too_long_is_refused(self) -> None:
+        longest = "x" * (1024 - 37)
+        assert DestinationSpec(**{**BASE, "path": f"{longest}/{{{{UUID}}}}"}).path
+        assert _faults(**{**BASE, "path": f"x{longest}/{{{{UUID}}}}"}) == [
+            ("path", f"gives keys of 1,025 bytes and more, S3 takes 1,024: {'x' * 80}…")
+        ]
 
     @pytest.mark.parametrize("metadata", [{"ü": "v"}, {"a b": "v"}, {"a": "ü"}, {"a": "b\r\nX-Y: z"}, {"": "v"}])
     def test_metadata_that_no_header_can_carry_are_refused(self, metadata: dict[str, str]) -> None:
@@ -262,19 +276,12 @@ class TestJointRules:
         ("fields", "key"),
         [
             ({"format": "parquet"}, "format"),
-            ({"athena": True}, "athena"),
-            ({"write_empty_objects_for_empty_tables": True}, "write_empty_objects_for_empty_tables"),
-            ({"path": "{{FIELD.region}}/{{UUID}}"}, "path"),
         ],
     )
     def test_what_is_still_to_come_is_refused_as_not_supported_yet(self, fields: dict[str, Any], key: str) -> None:
         ((found, problem),) = _faults(**{**BASE, **fields})
         assert found == key
         assert "not supported yet" in problem
-
-    @pytest.mark.parametrize("key", ["athena", "write_empty_objects_for_empty_tables"])
-    def test_what_is_still_to_come_may_be_off(self, key: str) -> None:
-        DestinationSpec(**BASE, **{key: False})
 
 
 class TestUnused:

@@ -84,6 +84,10 @@ VALUES: dict[str, list[Any]] = {
     "format_spec": [
         {"delimiter": ";"},
         *({"delimiter": char} for char in ("", ",,", "\t", " ", '"', "\n", "\r", "\0", "ü", "😀", 1, None)),
+        *({"null_value": value} for value in ("\\N", "", "NULL", "n\n", '"', "\0", None)),
+        *({"quoting": value} for value in ("all", "nonnumeric", "none")),
+        *({"line_terminator": value} for value in ("\n", "\r\n", "\r", "")),
+        *({"escape": value} for value in ("\\", '"', "", "\\\\", "\n", None)),
         *({"skip_header": value} for value in (True, False, None, 0, "no")),
         {"delimiter": ";", "skip_header": True, "quote": "'"},
     ],
@@ -93,6 +97,8 @@ VALUES: dict[str, list[Any]] = {
     "batch_size": [2, "100"],
     "batch_size_bytes": [2, "5 MiB"],
     "no_rotate": [],
+    "manifest_path": ["a", "a/{{UUID}}.json", "/a", "a//b", "a/", "./a", "a/..", "a\n"],
+    "partition_columns": ["keep", "drop", "Keep"],
     "athena": [],
     "write_empty_objects_for_empty_tables": [],
     "content_type": ["text/csv; charset=utf-8"],
@@ -146,6 +152,13 @@ def test_schema_and_spec_are_of_one_mind_about_a_field(schema: Draft202012Valida
         verdicts.add(accepted)
     if not (no_rotate and key in ("batch_size", "batch_size_bytes", "batch_timeout", "path")):
         assert verdicts == {True, False}
+
+
+def test_both_refuse_an_empty_object_of_no_partition(schema: Draft202012Validator) -> None:
+    spec = {"bucket": "b", "path": "{{ FIELD.a }}/{{UUID}}", "format": "csv"}
+    empty = {**spec, "write_empty_objects_for_empty_tables": True}
+    assert [schema.is_valid(spec), _accepted(spec)] == [True, True]
+    assert [schema.is_valid(empty), _accepted(empty)] == [False, False]
 
 
 def test_the_schema_leaves_open_what_jinja_may_render(schema: Draft202012Validator) -> None:
