@@ -154,7 +154,7 @@ def test_mapped_loads_and_decorated_functions_announce_too(run_dag: RunDag, lake
 def test_nothing_is_announced_of_a_load_that_failed_or_wrote_nothing(run_dag: RunDag, lake: Bucket) -> None:
     with dag_of("nothing") as dag:
         load(lake, asset=True, dry_run=True)
-        load(lake, asset=True, task_id="fails", records={"a": [{"id": 3j}]})
+        load(lake, asset=True, task_id="fails", records={"a": iter([{"id": 3j}])})
     run = run_dag(dag)
 
     assert run.task_states == {("load", -1): "success", ("fails", -1): "failed"}

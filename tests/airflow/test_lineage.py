@@ -54,7 +54,7 @@ def test_one_dataset_a_table_with_schema_and_counts_however_many_objects(
             task_id="shared", records={"a": [{"id": 1}], "b": []}, path="raw/{{ ds }}/{{TABLE}}/{{UUID}}", **common
         )
         S3DestinationOperator(
-            task_id="fails", records={"c": [{"id": 1}, {"id": 2}, {"id": 3j}], "d": []}, path=path, **common
+            task_id="fails", records={"c": iter([{"id": 1}, {"id": 2}, {"id": 3j}]), "d": []}, path=path, **common
         )
     run = run_dag(dag)
 

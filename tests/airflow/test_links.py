@@ -88,7 +88,9 @@ def test_a_task_leaves_its_link_where_the_web_server_finds_it(
     common: dict[str, Any] = {"path": "raw/{{TABLE}}/{{UUID}}", "format": "json"}
     with DAG("links", schedule=None, start_date=START) as dag:
         S3DestinationOperator(task_id="load", records=[{"id": 1}], table="t", s3_destination_conn_id="lake", **common)
-        S3DestinationOperator(task_id="fails", records=[{"id": 3j}], table="t", s3_destination_conn_id="lake", **common)
+        S3DestinationOperator(
+            task_id="fails", records=iter([{"id": 3j}]), table="t", s3_destination_conn_id="lake", **common
+        )
         S3DestinationOperator.partial(task_id="mapped", records=[{"id": 1}], bucket=moto_bucket.name, **common).expand(
             table=["a"]
         )
