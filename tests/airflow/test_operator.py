@@ -568,7 +568,7 @@ def test_what_no_retry_can_mend_fails_at_once_and_says_what_to_do(
 def test_a_record_that_cannot_be_written_stops_its_batch_and_is_named(run_dag: RunDag, lake: Bucket) -> None:
     records: list[dict[str, Any]] = [{"id": n} for n in range(10)]
     records[7]["id"] = 3j
-    log = failing_run(run_dag, "bad_value", records=records, bucket=lake.name, batch_size=4)
+    log = failing_run(run_dag, "bad_value", records=iter(records), bucket=lake.name, batch_size=4)
 
     assert "table 't', record 7, column 'id': there is no rule for complex: 3j." in log
     assert all(b"4" not in data for data in lake.objects().values())
