@@ -42,7 +42,7 @@ test-on-%: .venv-matrix/%/.installed
 	@echo "==> Tests on Airflow $(call airflow_of,$*), Python $(call python_of,$*)"
 	@.venv-matrix/$*/bin/python -m pytest $(if $(filter 3.3-%,$*),--ignore=tests/system,tests/airflow)
 
-chaos: $(VENV)/.installed ## Load under every fault, kill and crash, and write the counts to docs/chaos.md
+chaos: $(VENV)/.installed ## Load under every fault, kill and crash (CHAOS=tests/model: a part); counts go to docs/chaos.md
 	@echo "==> All cases of $(CHAOS), for docs/chaos.md"
 	@S3DEST_CHAOS=1 $(VENV)/bin/python -m pytest -p tests.chaos_report --chaos-report docs/chaos.md $(CHAOS)
 

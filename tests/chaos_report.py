@@ -1,7 +1,8 @@
 """Writes docs/chaos.md from the outcomes of a run: `pytest -p tests.chaos_report --chaos-report docs/chaos.md`.
 
 A topic is a test module, named by the first line of its docstring. A test that checks many cases in itself tells their
-number by the property `runs`; the property `tries` counts the tries of loads that it made.
+number by the property `runs`; the property `tries` counts the tries of loads that it made. What the page says of other
+modules than those that ran stays, as all of them take long.
 """
 
 from __future__ import annotations
@@ -9,12 +10,14 @@ from __future__ import annotations
 import os
 import platform
 import sys
-import time
-from collections import Counter
+from collections import Counter, defaultdict
 from datetime import datetime, timezone
+from math import ceil
 from pathlib import Path
 
 import pytest
+
+COUNTED = ("runs", "tries of loads", "skipped", "violations", "minutes")
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -26,16 +29,17 @@ def pytest_configure(config: pytest.Config) -> None:
     """Count if a file is named."""
     path = config.getoption("--chaos-report")
     if path:
-        config.pluginmanager.register(_Report(config.rootpath / path))
+        config.pluginmanager.register(_Report(config.rootpath / path, config.rootpath))
 
 
 class _Report:
     """Counts the outcomes, and writes them down at the end."""
 
-    def __init__(self, path: Path) -> None:
-        self._path, self._began = path, time.monotonic()
+    def __init__(self, path: Path, root: Path) -> None:
+        self._path, self._root = path, root
         self._modules: dict[str, str] = {}
         self._counts: dict[str, Counter[str]] = {}
+        self._seconds: defaultdict[str, float] = defaultdict(float)
 
     def pytest_collection_modifyitems(self, items: list[pytest.Item]) -> None:
         for item in items:
@@ -43,7 +47,9 @@ class _Report:
             self._modules.setdefault(item.nodeid.partition("::")[0], text.partition("\n")[0])
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
-        counts = self._counts.setdefault(report.nodeid.partition("::")[0], Counter())
+        module = report.nodeid.partition("::")[0]
+        counts = self._counts.setdefault(module, Counter())
+        self._seconds[module] += report.duration
         if report.when == "call":
             counts["skipped" if report.skipped else "runs"] += 1
         if report.failed:
@@ -51,30 +57,36 @@ class _Report:
         if report.when == "teardown":
             for name, value in report.user_properties:
                 if name == "tries" and isinstance(value, int):
-                    counts["tries"] += value
+                    counts["tries of loads"] += value
                 if name == "runs" and isinstance(value, int):
                     counts["runs"] += value - 1
 
     def pytest_sessionfinish(self) -> None:
-        total: Counter[str] = sum(self._counts.values(), Counter())
-        rows = [
-            f"| {self._modules.get(module) or module} | `{module}` | {_columns(counts)} |"
-            for module, counts in sorted(self._counts.items())
+        rows = self._rows_of_the_page()
+        today = f"{datetime.now(timezone.utc):%Y-%m-%d}"
+        for module, counts in self._counts.items():
+            counts["minutes"] = ceil(self._seconds[module] / 60)
+            numbers = [f"{counts[name]:,}" for name in COUNTED]
+            rows[module] = [self._modules.get(module) or module, f"`{module}`", *numbers, today]
+        columns = list(zip(*rows.values(), strict=True))[2:-1]
+        totals = [f"{sum(int(number.replace(',', '')) for number in column):,}" for column in columns]
+        table = [
+            ["what", "test", *COUNTED, "on"],
+            ["---", "---", *["---:"] * len(COUNTED), "---"],
+            *(row for _, row in sorted(rows.items())),
+            ["**all**", "", *totals, ""],
         ]
-        now = datetime.now(timezone.utc)
         self._path.write_text(
             "# Loads under faults\n\n"
-            "`make chaos` wrote this page from the outcomes of its tests. A run is one case with its check of the "
+            "`make chaos` writes this page from the outcomes of its tests. A run is one case with its check of the "
             "exact keys, bytes\nand open uploads; a try is one attempt to load within it; a violation is a run that "
             "did not end as it must.\n\n"
-            f"{now:%Y-%m-%d}, Python {platform.python_version()} on {sys.platform}, {os.cpu_count()} cores, "
-            f"{(time.monotonic() - self._began) / 60:.0f} minutes.\n\n"
-            "| what | test | runs | tries of loads | violations |\n|---|---|---:|---:|---:|\n"
-            + "".join(f"{row}\n" for row in rows)
-            + f"| **all** | | {_columns(total)} |\n"
-            + (f"\n{total['skipped']} cases were skipped.\n" if total["skipped"] else "")
+            f"Last on Python {platform.python_version()}, {sys.platform}, {os.cpu_count()} cores.\n\n"
+            + "".join(f"| {' | '.join(row)} |\n" for row in table)
         )
 
-
-def _columns(counts: Counter[str]) -> str:
-    return f"{counts['runs']:,} | {counts['tries']:,} | {counts['violations']:,}"
+    def _rows_of_the_page(self) -> dict[str, list[str]]:
+        """Read the rows of the page as it is, by module, but those of modules that are gone."""
+        lines = self._path.read_text().splitlines() if self._path.exists() else []
+        rows = [line.strip("| ").split(" | ") for line in lines if line.startswith("| ") and "`tests/" in line]
+        return {row[1].strip("`"): row for row in rows if (self._root / row[1].strip("`")).exists()}

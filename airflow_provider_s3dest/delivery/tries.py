@@ -146,10 +146,11 @@ class Delivery:
             self._record = self._taken_over(LoadRecord.from_text(text), reserved)
             return self._record.to_text()
 
+        self._verified = time.monotonic()  # the answer may be late, and a newer try own the load by then
         self._state.update(take_over)
         self._open = {upload.upload_id: upload for upload in self._record.uploads}
         self._claimed = True
-        self._written = self._verified = self._reserved = time.monotonic()
+        self._written = self._reserved = time.monotonic()
         unsure = self._record.old_manifests or any(not names.committed for names in self._earlier)
         if not self.atomic and unsure:
             self._quiet_until = self._written + QUIET_SECONDS

@@ -88,7 +88,8 @@ def test_what_is_stored_is_not_sent_again(shared_bucket: Bucket, proxy: FaultPro
 
     assert report.bytes >= OBJECTS * IN_OBJECT * len(TEXT)
     assert 0 < sent(proxy, load) <= 0.11 * report.bytes
-    assert len([one for one in proxy.seen("HeadObject") if one.key.startswith(load.folder)]) == OBJECTS
+    looked_at = [one.key for one in proxy.seen("HeadObject") if one.key.startswith(load.folder)]
+    assert OBJECTS * 9 // 10 <= len(looked_at) == len(set(looked_at)) <= OBJECTS
     assert_exact(load, report)
 
 

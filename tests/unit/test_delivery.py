@@ -205,3 +205,14 @@ class TestIsQuietAtFirst:
         claimed(state, atomic=True).fence()
 
         assert clock.slept == []
+
+    def test_and_a_claim_whose_answer_comes_late_is_no_fresh_sign(self, clock: Clock) -> None:
+        class Slow(State):
+            def update(self, change: Callable[[str | None], str]) -> None:
+                super().update(change)
+                clock.now += tries.FENCE_SECONDS  # in which a newer try may have claimed the load
+
+        state = Slow()
+        claimed(state).fence()
+
+        assert state.verified == 1
