@@ -8,9 +8,10 @@ VENV := .venv
 VENV_2_11 := .venv-airflow-2.11
 VENV_DOCS := .venv-docs
 VENV_BENCH := .venv-bench
+VENV_FIDELITY := .venv-fidelity
 UV := $(VENV)/bin/uv
 CHAOS = $(wildcard tests/model tests/chaos tests/system)
-CHECKED := airflow_provider_s3dest tests example_dags demo bench
+CHECKED := airflow_provider_s3dest tests example_dags demo bench fidelity
 
 # Airflow 2.11 stops at Python 3.12; where $(PYTHON) is later, an earlier one from the PATH serves.
 # A name on the PATH may be a shim that doesn't start, so each candidate is asked to run.
@@ -25,7 +26,7 @@ python_of = $(word 2,$(subst -, ,$(1)))
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help test test-system test-matrix chaos lint demo demo-ui bench docs schema pins clean
+.PHONY: help test test-system test-matrix chaos lint demo demo-ui bench fidelity docs schema pins clean
 
 help: ## Say what can be made
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -65,6 +66,9 @@ demo-ui: $(VENV)/.installed ## Look around in Airflow's UI, with the demo's DAGs
 bench: $(VENV_BENCH)/.installed ## Measure speed, growth and scale-out, and write docs/performance.md (SHORT=1: less; ONLY=memory)
 	@$(VENV_BENCH)/bin/python -m bench $(if $(SHORT),--short) $(ONLY)
 
+fidelity: $(VENV_FIDELITY)/.installed ## Read every kind of value back with eight readers, and write docs/fidelity.md
+	@$(VENV_FIDELITY)/bin/python -m fidelity
+
 docs: $(VENV_DOCS)/.installed ## Build the documents as a site; a warning is an error
 	@$(VENV_DOCS)/bin/sphinx-build --quiet --fail-on-warning --keep-going -d build/docs-cache docs build/docs
 	@echo "==> build/docs/index.html"
@@ -75,7 +79,7 @@ schema: $(VENV)/.installed ## Write the JSON Schema of the destination spec anew
 	@echo "==> airflow_provider_s3dest/destination_spec.schema.json"
 
 pins: $(UV) ## Pin the requirements anew (UPGRADE=1: to the newest versions)
-	@for environment in airflow-3.3 airflow-3.1 airflow-2.11 bench; do \
+	@for environment in airflow-3.3 airflow-3.1 airflow-2.11 bench fidelity; do \
 		echo "==> requirements/$$environment.txt"; \
 		$(UV) pip compile --quiet --universal --python-version 3.10 --all-extras $(if $(UPGRADE),--upgrade) \
 			--no-emit-index-url --custom-compile-command "make pins" \
@@ -88,7 +92,7 @@ pins: $(UV) ## Pin the requirements anew (UPGRADE=1: to the newest versions)
 		--output-file requirements/docs.txt requirements/docs.in
 
 clean: ## Remove the environments, builds and caches
-	@rm -rf $(VENV) $(VENV_2_11) $(VENV_DOCS) $(VENV_BENCH) .venv-matrix .demo .bench build dist .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	@rm -rf $(VENV) $(VENV_2_11) $(VENV_DOCS) $(VENV_BENCH) $(VENV_FIDELITY) .venv-matrix .demo .bench build dist .mypy_cache .pytest_cache .ruff_cache .hypothesis
 	@find $(CHECKED) -name __pycache__ -type d -prune -exec rm -rf {} + 2>/dev/null || true
 
 $(UV):
@@ -115,6 +119,13 @@ $(VENV_BENCH)/.installed: $(UV) requirements/bench.txt pyproject.toml
 	@test -x $(VENV_BENCH)/bin/python || $(PYTHON) -m venv $(VENV_BENCH)
 	@$(UV) pip sync --quiet --python $(VENV_BENCH)/bin/python requirements/bench.txt
 	@$(UV) pip install --quiet --python $(VENV_BENCH)/bin/python --no-deps --editable .
+	@touch $@
+
+$(VENV_FIDELITY)/.installed: $(UV) requirements/fidelity.txt pyproject.toml
+	@echo "==> $(VENV_FIDELITY): the development environment, and the readers that it lacks"
+	@test -x $(VENV_FIDELITY)/bin/python || $(PYTHON) -m venv $(VENV_FIDELITY)
+	@$(UV) pip sync --quiet --python $(VENV_FIDELITY)/bin/python requirements/fidelity.txt
+	@$(UV) pip install --quiet --python $(VENV_FIDELITY)/bin/python --no-deps --editable .
 	@touch $@
 
 $(VENV_DOCS)/.installed: $(UV) requirements/docs.txt

@@ -1,0 +1,1 @@
+"""The readers, each with the types and options that a careful user gives."""

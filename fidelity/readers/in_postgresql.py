@@ -1,0 +1,61 @@
+"""PostgreSQL's COPY, of which Redshift's descends."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import psycopg2
+
+from fidelity.kinds import Type
+from fidelity.readers.reader import Column
+from tests.servers.postgresql import PostgreSQL
+
+_TYPES: dict[Type, str] = {
+    "int64": "bigint",
+    "float": "double precision",
+    "duration": "interval",
+    "bytes": "text",
+    "json": "json",
+}
+"""Types of other names than ours."""
+
+
+class Copy:
+    """Copies CSV into typed columns, and lines of JSON into one column that is cast from."""
+
+    name = "PostgreSQL"
+
+    def __init__(self, server: PostgreSQL) -> None:
+        self._connection = psycopg2.connect(f"postgresql://{server.address}")
+        self._connection.autocommit = True
+        self.version = str(self._one("SHOW server_version")).split(" ")[0]
+
+    def _one(self, query: str) -> Any:
+        with self._connection.cursor() as cursor:
+            cursor.execute(query)
+            return cursor.fetchone()[0]
+
+    def read(self, path: Path, format_: str, column: Column) -> list[Any]:
+        if format_ == "parquet":
+            raise NotImplementedError("COPY reads no Parquet")
+        type_ = _TYPES.get(column.type, column.type)
+        with self._connection.cursor() as cursor, path.open("rb") as file:
+            cursor.execute("SET timezone = 'UTC'")
+            if format_ == "csv":
+                cursor.execute(f"CREATE TEMP TABLE copied (id bigint, value {type_})")
+            else:
+                cursor.execute("CREATE TEMP TABLE copied (line json)")
+            try:
+                # Characters that JSON has nowhere unescaped stand for delimiter and quote: each line is one field.
+                how = "HEADER true" if format_ == "csv" else r"DELIMITER E'\x01', QUOTE E'\x02'"
+                cursor.copy_expert(f"COPY copied FROM STDIN (FORMAT csv, {how})", file)
+                extracted = "line -> 'value'" if column.type == "json" and not column.is_text else "line ->> 'value'"
+                value, by = ("value", "id") if format_ == "csv" else (f"({extracted})", "(line ->> 'id')::bigint")
+                if column.type == "bytes":
+                    value = f"decode({value}, 'base64')"
+                cast = "bytea" if column.type == "bytes" else "text" if column.type == "json" else type_
+                cursor.execute(f"SELECT ({value})::{cast} FROM copied ORDER BY {by}")
+                return [bytes(row[0]) if isinstance(row[0], memoryview) else row[0] for row in cursor.fetchall()]
+            finally:
+                cursor.execute("DROP TABLE copied")
