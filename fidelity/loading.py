@@ -41,21 +41,20 @@ def connected(server: S3Endpoint) -> Iterator[None]:
             os.environ[name] = before
 
 
-def load(bucket: Bucket, format_: str, folder: Path, table: str = "t", **given: Any) -> list[Path]:
-    """Load a table and fetch its objects, in order.
+def load(bucket: Bucket, prefix: str, format_: str, folder: Path, **given: Any) -> dict[str, list[Path]]:
+    """Load tables and fetch their objects, in order, by table.
 
+    :param prefix: of the keys; nothing else may lie there.
     :param given: arguments and fields of the spec, for ``S3DestinationHook.load``.
     """
     from airflow_provider_s3dest.hooks.s3_destination import S3DestinationHook
 
-    before = set(bucket.keys())
-    S3DestinationHook().load(
-        table=table, bucket=bucket.name, path="{{TABLE}}/{{BATCH}}-{{UUID}}.{{FORMAT}}", format=format_, **given
-    )
-    folder.mkdir(parents=True, exist_ok=True)
-    paths = []
-    for key in bucket.keys():
-        if key not in before:
-            paths.append(folder / Path(key).name)
-            paths[-1].write_bytes(bucket.read(key))
-    return paths
+    path = f"{prefix}/{{{{TABLE}}}}/{{{{BATCH}}}}-{{{{UUID}}}}.{{{{FORMAT}}}}"
+    S3DestinationHook().load(bucket=bucket.name, path=path, format=format_, **given)
+    tables: dict[str, list[Path]] = {}
+    for key in bucket.keys(f"{prefix}/"):
+        table, name = key.split("/")[-2:]
+        (folder / table).mkdir(parents=True, exist_ok=True)
+        (folder / table / name).write_bytes(bucket.read(key))
+        tables.setdefault(table, []).append(folder / table / name)
+    return tables

@@ -35,7 +35,8 @@ class DuckDB:
         self._connection.execute("SET TimeZone = 'UTC'")
 
     def read(self, path: Path, format_: str, column: Column) -> list[Any]:
-        columns = f"columns = {{'id': 'BIGINT', 'value': '{_TYPES.get(column.type, column.type)}'}}"
+        type_ = "VARCHAR" if column.type == "json" and column.is_text else _TYPES.get(column.type, column.type)
+        columns = f"columns = {{'id': 'VARCHAR', 'value': '{type_}'}}"
         source = {
             "csv": f"read_csv('{path}', auto_detect = false, header = true, delim = ',', quote = '\"', escape = '\"', "
             f"nullstr = '', allow_quoted_nulls = false, {columns})",

@@ -43,7 +43,7 @@ class Copy:
         with self._connection.cursor() as cursor, path.open("rb") as file:
             cursor.execute("SET timezone = 'UTC'")
             if format_ == "csv":
-                cursor.execute(f"CREATE TEMP TABLE copied (id bigint, value {type_})")
+                cursor.execute(f"CREATE TEMP TABLE copied (id text, value {type_})")
             else:
                 cursor.execute("CREATE TEMP TABLE copied (line json)")
             try:
@@ -51,7 +51,7 @@ class Copy:
                 how = "HEADER true" if format_ == "csv" else r"DELIMITER E'\x01', QUOTE E'\x02'"
                 cursor.copy_expert(f"COPY copied FROM STDIN (FORMAT csv, {how})", file)
                 extracted = "line -> 'value'" if column.type == "json" and not column.is_text else "line ->> 'value'"
-                value, by = ("value", "id") if format_ == "csv" else (f"({extracted})", "(line ->> 'id')::bigint")
+                value, by = ("value", "id") if format_ == "csv" else (f"({extracted})", "line ->> 'id'")
                 if column.type == "bytes":
                     value = f"decode({value}, 'base64')"
                 cast = "bytea" if column.type == "bytes" else "text" if column.type == "json" else type_

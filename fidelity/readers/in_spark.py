@@ -62,7 +62,7 @@ class Spark:
 
     def read(self, path: Path, format_: str, column: Column) -> list[Any]:
         type_ = "STRING" if column.is_text else _TYPES.get(column.type, "STRING")
-        frame = self.frame([str(path)], format_, f"id BIGINT, value {type_}")
+        frame = self.frame([str(path)], format_, f"id STRING, value {type_}")
         if format_ != "parquet":
             cast = "TIME(6)" if column.type == "time" else _TYPES.get(column.type, "STRING")
             value = "unbase64(value)" if column.type == "bytes" else f"CAST(value AS {cast})"

@@ -11,7 +11,7 @@ from fidelity.kinds import Type
 
 @dataclass(frozen=True)
 class Column:
-    """The column ``value`` of a file, behind a column ``id`` of integers.
+    """The column ``value`` of a file, behind a column ``id`` of texts.
 
     :param type: what it stands for.
     :param is_text: whether the file is JSON and has its values as strings.
