@@ -22,14 +22,14 @@ _TYPES: dict[Type, str] = {
     "float": "Float64",
     "date": "Date32",
     "time": "Time64(6)",
-    "timestamp": "DateTime64(6, 'UTC')",
-    "timestamptz": "DateTime64(6, 'UTC')",
+    "timestamp": "DateTime64(6, \\'UTC\\')",
+    "timestamptz": "DateTime64(6, \\'UTC\\')",
     "uuid": "UUID",
 }
 """Its types; what has none is a ``String``."""
 
 _SETTINGS = (
-    "format_csv_null_representation = '', input_format_csv_empty_as_default = 0, date_time_input_format = 'best_effort', "
+    "format_csv_null_representation = '', input_format_csv_empty_as_default = 0, input_format_csv_trim_whitespaces = 0, date_time_input_format = 'best_effort', "
     "enable_time_time64_type = 1, input_format_json_read_objects_as_strings = 1, "
     "input_format_json_read_arrays_as_strings = 1, output_format_json_quote_64bit_integers = 1"
 )
@@ -58,15 +58,17 @@ class ClickHouse:
         self.version = f"{chdb.engine_version} (chdb {chdb.__version__})"
 
     def read(self, path: Path, format_: str, column: Column) -> list[Any]:
+        in_string = column.type == "bool" and column.is_text  # of which it takes no bool
+        type_ = "String" if in_string else _TYPES.get(column.type, "String")
         source = {
-            "csv": f"file('{path}', 'CSVWithNames', 'id String, value Nullable({_TYPES.get(column.type, 'String')})')",
-            "json": f"file('{path}', 'JSONEachRow', 'id String, value Nullable({_TYPES.get(column.type, 'String')})')",
+            "csv": f"file('{path}', 'CSVWithNames', 'id String, value Nullable({type_})')",
+            "json": f"file('{path}', 'JSONEachRow', 'id String, value Nullable({type_})')",
             "parquet": f"file('{path}', 'Parquet')",
         }[format_]
-        value = "toString(value)"
+        value = "toString(CAST(value AS Nullable(Bool)))" if in_string else "toString(value)"
         if column.type == "bytes":
             value = "hex(value)" if format_ == "parquet" else "hex(base64Decode(value))"
         query = f"SELECT {value} AS value FROM {source} ORDER BY id SETTINGS {_SETTINGS}"
-        lines = chdb.query(query, "JSONCompactEachRow").bytes().decode().splitlines()
+        lines = chdb.query(query, "JSONCompactEachRow").bytes().decode().rstrip("\n").split("\n")
         convert = _FROM_TEXT.get(column.type, str)
         return [None if value is None else convert(value) for (value,) in map(json.loads, lines)]

@@ -43,7 +43,7 @@ class DataFusion:
         if format_ == "parquet":
             frame = context.read_parquet(path)
         elif format_ == "csv":
-            frame = context.read_csv(path, schema=schema, newlines_in_values=True)
+            frame = context.read_csv(path, options=datafusion.CsvReadOptions(schema=schema, newlines_in_values=True))
         elif column.type == "json" and not column.is_text:
             frame = context.read_json(path, schema_infer_max_records=1000)
         else:

@@ -50,8 +50,7 @@ class Copy:
                 # Characters that JSON has nowhere unescaped stand for delimiter and quote: each line is one field.
                 how = "HEADER true" if format_ == "csv" else r"DELIMITER E'\x01', QUOTE E'\x02'"
                 cursor.copy_expert(f"COPY copied FROM STDIN (FORMAT csv, {how})", file)
-                extracted = "line -> 'value'" if column.type == "json" and not column.is_text else "line ->> 'value'"
-                value, by = ("value", "id") if format_ == "csv" else (f"({extracted})", "line ->> 'id'")
+                value, by = ("value", "id") if format_ == "csv" else ("(line ->> 'value')", "line ->> 'id'")
                 if column.type == "bytes":
                     value = f"decode({value}, 'base64')"
                 cast = "bytea" if column.type == "bytes" else "text" if column.type == "json" else type_

@@ -24,6 +24,9 @@ _TYPES: dict[Type, str] = {
 }
 """Types that its readers of text take; all else is text, which SQL casts."""
 
+_NULL = "\x01null"
+"""Text that does not occur: where it is empty, which is the default, quoted empty fields are taken for null too."""
+
 _EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
 
 
@@ -57,6 +60,7 @@ class Spark:
         read = self.session.read.schema(schema).option("mode", "FAILFAST")
         if format_ == "csv":
             options = {"header": "true", "multiLine": "true", "escape": '"', "lineSep": "\n"}
+            options["nullValue"] = _NULL
             return read.options(**options).csv(paths)
         return read.json(paths)
 
