@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
 from typing import Any
@@ -24,6 +25,9 @@ _TYPES: dict[Type, str] = {
 }
 """Types that its readers of text take; all else is text, which SQL casts."""
 
+_STANDARD = {"DOUBLE PRECISION": "DOUBLE", "TIMESTAMP WITH TIME ZONE": "TIMESTAMP", "TEXT": "STRING"}
+"""Its names of types of standard SQL."""
+
 _NULL = "\x01null"
 """Text that does not occur: where it is empty, which is the default, quoted empty fields are taken for null too."""
 
@@ -34,6 +38,7 @@ class Spark:
     """Reads with a schema in the mode that fails at what does not fit it."""
 
     name = "Spark"
+    formats = ("csv", "json", "parquet")
     version = pyspark.__version__
 
     def __init__(self) -> None:
@@ -63,6 +68,13 @@ class Spark:
             options["nullValue"] = _NULL
             return read.options(**options).csv(paths)
         return read.json(paths)
+
+    def rows(self, paths: Sequence[Path], format_: str, columns: Mapping[str, str]) -> Iterator[tuple[Any, ...]]:
+        """Give the records of files."""
+        schema = ", ".join(f"`{name}` {_STANDARD.get(type_, type_)}" for name, type_ in columns.items())
+        table = self.frame([str(path) for path in paths], format_, schema).toArrow()
+        for batch in table.to_batches(max_chunksize=20_000):
+            yield from zip(*(column.to_pylist() for column in batch.columns), strict=True)
 
     def read(self, path: Path, format_: str, column: Column) -> list[Any]:
         type_ = "STRING" if column.is_text else _TYPES.get(column.type, "STRING")
