@@ -24,8 +24,8 @@ _INTRODUCTION = """\
 Written by `make fidelity`, which loads every kind of value through every lane into an S3 server, and reads the objects
 with the types and options that a careful user gives, as they stand in `fidelity/readers/`.
 
-`=`: every value, and the null behind them, comes back equal. A number: read on below, under that number; letters tell the
-lanes for which it holds, where it does not hold for all."""
+`=`: every value, and the null behind them, comes back equal. A number: read on below, under that number;
+letters tell the lanes for which it holds, where it does not hold for all."""
 
 
 def page(cells: Sequence[Cell], readers: Sequence[Reader], results: Iterable[Result]) -> str:
@@ -34,10 +34,11 @@ def page(cells: Sequence[Cell], readers: Sequence[Reader], results: Iterable[Res
     day, python = datetime.now(timezone.utc).date(), platform.python_version()
     equal = sum(cell.verdict.outcome == "equal" for cell in cells)
     unexplained = sum(cell.verdict.outcome != "equal" and explanation_of(cell) is None for cell in cells)
+    explained = len(cells) - equal - unexplained
     parts = [
         _INTRODUCTION,
         f"{day}, Python {python}, provider {version('airflow-provider-s3dest')}. {versions}.",
-        f"{len(cells):,} cells: {equal:,} equal, {len(cells) - equal - unexplained:,} explained, {unexplained} unexplained.",
+        f"{len(cells):,} cells: {equal:,} equal, {explained:,} explained, {unexplained} unexplained.",
         "Lanes: " + ", ".join(f"{lane.short} {lane.name}" for lane in LANES) + ".",
         *(_of_format(format_, cells, [reader.name for reader in readers]) for format_ in FORMATS),
         "## Why, and what helps",
@@ -45,7 +46,10 @@ def page(cells: Sequence[Cell], readers: Sequence[Reader], results: Iterable[Res
         "## Whole data sets",
         _table(
             ["data set", "format", "reader", "records", "values", "read back"],
-            ([r.corpus, r.format, r.reader, f"{r.records:,}", f"{r.values:,}", r.difference or "equal"] for r in results),
+            (
+                [r.corpus, r.format, r.reader, f"{r.records:,}", f"{r.values:,}", r.difference or "equal"]
+                for r in results
+            ),
         ),
         "## The values",
         _table(["kind", "values, each with a null behind them"], ([k.name, _shown(k.edges)] for k in KINDS)),

@@ -138,7 +138,12 @@ KINDS: Sequence[Kind] = [
     ),
     Kind("text", "text", _TEXTS, pa.string()),
     Kind("empty text", "text", ["", "x", ""], pa.string()),
-    Kind("text: control characters", "text", ["\x01", "\x1b[0m", "\x7f", "a\x0bb", "a\x0cb", "\x85", "\u2028"], pa.string()),
+    Kind(
+        "text: control characters",
+        "text",
+        ["\x01", "\x1b[0m", "\x7f", "a\x0bb", "a\x0cb", "\x85", "\u2028"],
+        pa.string(),
+    ),
     Kind("text: lone CR", "text", ["a\rb", "\r"], pa.string()),
     Kind("text: BOM", "text", ["\ufeff", "\ufeffa"], pa.string()),
     Kind("text: NUL", "text", ["a\0b", "\0"], pa.string()),
@@ -186,7 +191,12 @@ KINDS: Sequence[Kind] = [
     Kind("list", "json", [[1, None, 2**53 + 1], [], [3]], pa.list_(pa.int64())),
     Kind("tuple", "json", [[1, 2], []], None, [(1, 2), ()]),
     Kind("set", "json", [[1, 2, 3], [1, 2], []], None, _SETS),
-    Kind("mapping", "json", [{"a": 'x,"y"\n', "b": 0.1}, {"a": "", "b": None}], pa.struct({"a": pa.string(), "b": pa.float64()})),
+    Kind(
+        "mapping",
+        "json",
+        [{"a": 'x,"y"\n', "b": 0.1}, {"a": "", "b": None}],
+        pa.struct({"a": pa.string(), "b": pa.float64()}),
+    ),
     Kind("mapping of other keys", "json", [{"a": 1}, {"b": {"c": None}}, {}], None),
     Kind("nested 100 deep", "json", [_deep(100)], None),
 ]

@@ -60,7 +60,7 @@ def cells(
 def _verdict(reader: Reader, path: Path, format_: str, column: Column, kind: Kind) -> Verdict:
     try:
         found = reader.read(path, format_, column)
-    except BaseException as error:  # noqa: BLE001
+    except BaseException as error:
         if isinstance(error, (KeyboardInterrupt, SystemExit)):
             raise
         return Verdict("refused", " ".join(str(error).split())[:150])

@@ -29,7 +29,8 @@ _TYPES: dict[Type, str] = {
 """Its types; what has none is a ``String``."""
 
 _SETTINGS = (
-    "format_csv_null_representation = '', input_format_csv_empty_as_default = 0, input_format_csv_trim_whitespaces = 0, date_time_input_format = 'best_effort', "
+    "format_csv_null_representation = '', input_format_csv_empty_as_default = 0, "
+    "input_format_csv_trim_whitespaces = 0, date_time_input_format = 'best_effort', "
     "enable_time_time64_type = 1, input_format_json_read_objects_as_strings = 1, "
     "input_format_json_read_arrays_as_strings = 1, output_format_json_quote_64bit_integers = 1"
 )
