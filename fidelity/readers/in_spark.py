@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
@@ -42,10 +43,12 @@ class Spark:
     version = pyspark.__version__
 
     def __init__(self) -> None:
+        os.environ["SPARK_LOCAL_IP"] = "127.0.0.1"
         builder: Any = SparkSession.builder
         self.session = (
             builder.master("local[1]")
             .config("spark.ui.enabled", "false")
+            .config("spark.ui.showConsoleProgress", "false")
             .config("spark.sql.session.timeZone", "UTC")
             .config("spark.sql.shuffle.partitions", "1")
             .config("spark.driver.bindAddress", "127.0.0.1")
