@@ -10,14 +10,13 @@ from __future__ import annotations
 import os
 import platform
 import sys
-from collections import Counter, defaultdict
+from collections import Counter
 from datetime import datetime, timezone
-from math import ceil
 from pathlib import Path
 
 import pytest
 
-COUNTED = ("runs", "tries of loads", "skipped", "violations", "minutes")
+COUNTED = ("runs", "tries of loads", "skipped", "violations")
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -39,7 +38,6 @@ class _Report:
         self._path, self._root = path, root
         self._modules: dict[str, str] = {}
         self._counts: dict[str, Counter[str]] = {}
-        self._seconds: defaultdict[str, float] = defaultdict(float)
 
     def pytest_collection_modifyitems(self, items: list[pytest.Item]) -> None:
         for item in items:
@@ -49,7 +47,6 @@ class _Report:
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         module = report.nodeid.partition("::")[0]
         counts = self._counts.setdefault(module, Counter())
-        self._seconds[module] += report.duration
         if report.when == "call":
             counts["skipped" if report.skipped else "runs"] += 1
         if report.failed:
@@ -65,7 +62,6 @@ class _Report:
         rows = self._rows_of_the_page()
         today = f"{datetime.now(timezone.utc):%Y-%m-%d}"
         for module, counts in self._counts.items():
-            counts["minutes"] = ceil(self._seconds[module] / 60)
             numbers = [f"{counts[name]:,}" for name in COUNTED]
             rows[module] = [self._modules.get(module) or module, f"`{module}`", *numbers, today]
         columns = list(zip(*rows.values(), strict=True))[2:-1]
@@ -80,7 +76,7 @@ class _Report:
             "# Loads under faults\n\n"
             "`make chaos` writes this page from the outcomes of its tests. A run is one case with its check of the "
             "exact keys, bytes\nand open uploads; a try is one attempt to load within it; a violation is a run that "
-            "did not end as it must.\n\n"
+            "did not end as it must. Each row tells the last run of its module.\n\n"
             f"Last on Python {platform.python_version()}, {sys.platform}, {os.cpu_count()} cores.\n\n"
             + "".join(f"| {' | '.join(row)} |\n" for row in table)
         )
