@@ -24,8 +24,8 @@ pytestmark = pytest.mark.slow
 
 CHAOS = bool(os.environ.get("S3DEST_CHAOS"))
 
-CHUNK, BATCH = 1000, 100
-"""Of the streamed DAGs: records before the first try waits, and records of an object."""
+CHUNK, BATCH = 1 + 10 + 100 + 1000, 100
+"""Of the streamed DAGs: records before the first try waits, which fill chunks that grow, and records of an object."""
 
 both_modes = pytest.mark.parametrize("mode", ["plain", "atomic"])
 SENT_WITH = {"plain": "PutObject", "atomic": "UploadPart"}

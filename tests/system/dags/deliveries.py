@@ -16,8 +16,8 @@ from airflow.sdk import DAG, get_current_context, task
 
 from airflow_provider_s3dest.operators.s3_destination import S3DestinationOperator
 
-CHUNK = 1000
-"""Records of a stream that the operator takes at a time."""
+CHUNK = 1 + 10 + 100 + 1000
+"""Records of a stream that fill the first chunks, each of which is larger than the one before."""
 
 
 def source() -> Path:
