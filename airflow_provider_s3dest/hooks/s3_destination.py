@@ -28,6 +28,7 @@ from airflow_provider_s3dest.not_given import NOT_GIVEN, NotGiven, is_given
 from airflow_provider_s3dest.path_template import PathTemplate, prefix_of_text
 from airflow_provider_s3dest.progress import Progress
 from airflow_provider_s3dest.report import LoadReport
+from airflow_provider_s3dest.retries import RetryCount
 from airflow_provider_s3dest.s3_errors import explained
 from airflow_provider_s3dest.sources.records import open_records, tables_of
 from airflow_provider_s3dest.sources.shards import split
@@ -96,6 +97,7 @@ class S3DestinationHook(BaseHook):
         self._aws_conn_id = aws_conn_id
         self._connection_fields: dict[str, Any] | None = None
         self.client_meta: Any = None  # of the client that the last load went through: region, partition, endpoint
+        self._retry_count: RetryCount | None = None
 
     def load(
         self,
@@ -217,7 +219,7 @@ class S3DestinationHook(BaseHook):
         names = ObjectNames(PathTemplate.parse(spec.path), spec.file_format, identity, moment)
         wanted = check_columns(arguments.columns)
         client = client_of(self.s3_hook(spec))  # once, before threads share it: several would make one each
-        self.client_meta = client.meta
+        self.client_meta, self._retry_count = client.meta, RetryCount(client)
         stop = stop or StopFlag()
         stop.guard(client)
         delivery = Delivery(
@@ -314,6 +316,11 @@ class S3DestinationHook(BaseHook):
         if is_given(self._aws_conn_id):
             return self._aws_conn_id  # type: ignore[return-value]
         return self._extra().get(AWS_CONN_ID) or DEFAULT_AWS_CONN_ID
+
+    @property
+    def retries(self) -> int:
+        """How many requests of the last load were sent again."""
+        return self._retry_count.number if self._retry_count else 0
 
     @property
     def console_url(self) -> str | None:

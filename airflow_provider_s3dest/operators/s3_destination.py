@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime, timezone
 from importlib.metadata import version
@@ -30,6 +31,7 @@ from airflow_provider_s3dest.operators.held_records import (
     rendered,
 )
 from airflow_provider_s3dest.operators.literals import literal_faults
+from airflow_provider_s3dest.operators.metrics import count_try
 from airflow_provider_s3dest.operators.outcome import Outcome
 from airflow_provider_s3dest.operators.rendering import render_text
 from airflow_provider_s3dest.operators.task_state import TaskState
@@ -44,6 +46,7 @@ if TYPE_CHECKING:
     from airflow.providers.openlineage.extractors import OperatorLineage
 
     from airflow_provider_s3dest.hooks.s3_destination import S3DestinationHook
+    from airflow_provider_s3dest.report import LoadReport
 
 _SPEC_FIELDS = (
     "bucket",
@@ -256,30 +259,42 @@ class S3DestinationOperator(BaseOperator):
         """Deliver the records and report what was written."""
         from airflow_provider_s3dest.hooks.s3_destination import S3DestinationHook
 
-        ti: Any = context["ti"]
-        store = context.get("task_state_store")
+        hook = S3DestinationHook(self.s3_destination_conn_id, self.aws_conn_id)
+        began, written = time.monotonic(), None
         self._stop = StopFlag()
         try:
-            hook = S3DestinationHook(self.s3_destination_conn_id, self.aws_conn_id)
-            arguments = self._begun = self._arguments_of_run(context, hook)
-            report = hook.deliver(
-                arguments,
-                LoadIdentity.of_task_instance(ti.dag_id, ti.run_id, ti.task_id, ti.map_index),
-                _moment(context),
-                attempt=Attempt(_run_began(context), ti.try_number),
-                state=None if store is None else TaskState(store),
-                stop=self._stop,
-            )
+            report = self._deliver(context, hook)
+            written = None if self._dry_run else report
         except S3DestinationError as error:
             if error.final:
                 raise AirflowFailException(str(error)) from error
             raise
-        if not self._dry_run:
-            self._outcome = Outcome(report, self._written_path or arguments.fields["path"])
-            announce(context, self.outlets, self.asset, self._outcome)
-            self.links = links_of(report, hook.client_meta, hook.console_url)
-            store_links(context, self.links)
+        finally:
+            count_try(context["ti"], time.monotonic() - began, hook.retries, written)
+        if written is not None:
+            self._tell(context, hook, written)
         return report.as_dict()
+
+    def _deliver(self, context: Context, hook: S3DestinationHook) -> LoadReport:
+        ti: Any = context["ti"]
+        store = context.get("task_state_store")
+        self._begun = self._arguments_of_run(context, hook)
+        return hook.deliver(
+            self._begun,
+            LoadIdentity.of_task_instance(ti.dag_id, ti.run_id, ti.task_id, ti.map_index),
+            _moment(context),
+            attempt=Attempt(_run_began(context), ti.try_number),
+            state=None if store is None else TaskState(store),
+            stop=self._stop,
+        )
+
+    def _tell(self, context: Context, hook: S3DestinationHook, report: LoadReport) -> None:
+        """Tell consumers, lineage and the view of the task what was written."""
+        assert self._begun is not None
+        self._outcome = Outcome(report, self._written_path or self._begun.fields["path"])
+        announce(context, self.outlets, self.asset, self._outcome)
+        self.links = links_of(report, hook.client_meta, hook.console_url)
+        store_links(context, self.links)
 
     def on_kill(self) -> None:
         """Stop the load: no further request begins."""

@@ -45,6 +45,13 @@ class FinishedRun:
         fields: dict[str, Any] = row.rendered_fields
         return fields
 
+    def map_index_name(self, task_id: str, map_index: int) -> str | None:
+        """Read what the UI calls a mapped task instance."""
+        from airflow.models.taskinstance import TaskInstance
+
+        name: str | None = self._row(TaskInstance, task_id, map_index).rendered_map_index
+        return name
+
     def asset_events(self) -> list[tuple[str, str, dict[str, Any]]]:
         """Read the asset events that the run's tasks gave: task, URI and extra, in the order of their coming."""
         return versions.asset_events(self.dag_id, self.run_id)

@@ -1,0 +1,34 @@
+"""Counts a load in Airflow's own metrics.
+
+===============================  =======  ====================================================
+``s3_destination.records``       counter  records of loads that succeeded
+``s3_destination.objects``       counter  objects of loads that succeeded
+``s3_destination.bytes``         counter  bytes as stored, of loads that succeeded
+``s3_destination.retries``       counter  requests to S3 that were sent again, of all loads
+``s3_destination.duration``      timer    time that a try took, of all loads
+===============================  =======  ====================================================
+
+All have the tags ``dag_id`` and ``task_id``.
+"""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Any
+
+from airflow.providers.common.compat.sdk import Stats
+
+from airflow_provider_s3dest.report import LoadReport
+
+
+def count_try(ti: Any, seconds: float, retries: int, report: LoadReport | None) -> None:
+    """Count one try of a load.
+
+    :param report: what it wrote; None if it failed or wrote nothing.
+    """
+    tags = {"dag_id": ti.dag_id, "task_id": ti.task_id}
+    if report is not None:
+        for name in ("records", "objects", "bytes"):
+            Stats.incr(f"s3_destination.{name}", getattr(report, name), tags=tags)
+    Stats.incr("s3_destination.retries", retries, tags=tags)
+    Stats.timing("s3_destination.duration", timedelta(seconds=seconds), tags=tags)
