@@ -85,7 +85,7 @@ class TestMetrics:
 
     def test_of_a_failed_or_dry_load_count_no_records(self, run_dag: RunDag, lake: Bucket, metrics: Metrics) -> None:
         with dag_of("metrics_of_nothing") as dag:
-            load(lake, records=[{"id": 3j}], task_id="fails")
+            load(lake, records=iter([{"id": 3j}]), task_id="fails")
             load(lake, dry_run=True)
         run_dag(dag)
 
@@ -169,7 +169,7 @@ def test_a_fault_that_another_try_may_mend_is_tried_again_and_another_is_not(
 
 def test_the_last_words_of_a_failed_task_name_table_and_record(run_dag: RunDag, lake: Bucket) -> None:
     with dag_of("last_words") as dag:
-        load(lake, records=[{"id": 1}, {"id": 3j}])
+        load(lake, records=iter([{"id": 1}, {"id": 3j}]))
     run = run_dag(dag)
 
     of_error = [line for line in run.log.splitlines() if "AirflowFailException: " in line]
