@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Mapping
+from os import PathLike, fspath
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
+from airflow_provider_s3dest.arguments import LoadArguments
+from airflow_provider_s3dest.naming import stable_prefix
 from airflow_provider_s3dest.operators.outcome import Outcome
+from airflow_provider_s3dest.path_template import folder_of
 from airflow_provider_s3dest.report import TableReport
+from airflow_provider_s3dest.sources.arrow import is_arrow
 from airflow_provider_s3dest.sources.staging_pattern import captures_table, has_wildcard
 
 if TYPE_CHECKING:
     from airflow.providers.openlineage.extractors import OperatorLineage
 
 
-def lineage_of_outcome(outcome: Outcome, staging_path: Any) -> OperatorLineage[Any, Any]:
+def lineage_of_outcome(outcome: Outcome, arguments: LoadArguments) -> OperatorLineage[Any, Any]:
     """Give the lineage of a load that has come to its end: schema, records, bytes and objects of each table.
 
     A dataset is called by the prefix that no run changes, so that all runs of a task write the same; tables which that
@@ -24,23 +29,29 @@ def lineage_of_outcome(outcome: Outcome, staging_path: Any) -> OperatorLineage[A
     apart = len(set(stable.values())) == len(stable)
     names = stable if apart else {name: table.prefix for name, table in tables.items()}
     outputs = [_output(outcome.report.bucket, names[name], table) for name, table in tables.items()]
-    return _lineage(outputs, staging_path)
+    return _lineage(outputs, arguments.staging_path)
 
 
-def lineage_of_failure(bucket: str, prefixes: Iterable[str], staging_path: Any) -> OperatorLineage[Any, Any]:
-    """Give the lineage of a load that failed: where it was to write.
+def lineage_of_failure(arguments: LoadArguments) -> OperatorLineage[Any, Any] | None:
+    """Give the lineage of a load that failed: where it was to write, at the prefixes that no run changes.
 
-    :param prefixes: those of the tables that no run changes.
+    It names an output even where the tables are not known, since OpenLineage would else name each object by itself.
     """
-    return _lineage([_output(bucket, prefix) for prefix in dict.fromkeys(prefixes)], staging_path)
+    bucket, path = arguments.fields.get("bucket"), arguments.written_path or arguments.fields.get("path")
+    if not isinstance(bucket, str) or not isinstance(path, str):
+        return None
+    records = arguments.records
+    tables = records if isinstance(records, Mapping) and not is_arrow(records) else [arguments.table]
+    prefixes = [stable_prefix(path, table) for table in tables if isinstance(table, str)] or [folder_of(path, {})]
+    return _lineage([_output(bucket, prefix) for prefix in dict.fromkeys(prefixes)], arguments.staging_path)
 
 
 def _lineage(outputs: list[Any], staging_path: Any) -> OperatorLineage[Any, Any]:
     from airflow.providers.common.compat.openlineage.facet import Dataset
     from airflow.providers.openlineage.extractors import OperatorLineage
 
-    paths = [staging_path] if isinstance(staging_path, str) else staging_path if isinstance(staging_path, list) else []
-    places = dict.fromkeys(_place(path) for path in paths)
+    paths = staging_path if isinstance(staging_path, (list, tuple)) else [staging_path]
+    places = dict.fromkeys(_place(fspath(path)) for path in paths if isinstance(path, (str, PathLike)))
     return OperatorLineage(inputs=[Dataset(namespace=space, name=name) for space, name in places], outputs=outputs)
 
 

@@ -17,7 +17,7 @@ from airflow_provider_s3dest.arguments import LoadArguments
 from airflow_provider_s3dest.delivery.state import Attempt
 from airflow_provider_s3dest.errors import Fault, S3DestinationError, SpecError, short
 from airflow_provider_s3dest.links.s3_destination import S3ConsoleLink, S3ManifestLink, links_of, store_links
-from airflow_provider_s3dest.naming import LoadIdentity, stable_prefix
+from airflow_provider_s3dest.naming import LoadIdentity
 from airflow_provider_s3dest.not_given import NOT_GIVEN, NotGiven, is_given
 from airflow_provider_s3dest.operators.assets import announce, outlets_for
 from airflow_provider_s3dest.operators.held_records import (
@@ -305,20 +305,13 @@ class S3DestinationOperator(BaseOperator):
         """Tell OpenLineage what was read and written."""
         from airflow_provider_s3dest.operators.lineage import lineage_of_outcome
 
-        return None if self._outcome is None else lineage_of_outcome(self._outcome, self.staging_path)
+        return lineage_of_outcome(self._outcome, self._begun) if self._outcome and self._begun else None
 
     def get_openlineage_facets_on_failure(self, task_instance: Any) -> OperatorLineage[Any, Any] | None:
-        """Tell OpenLineage what was to be read, and where written."""
+        """Tell OpenLineage what was to be read, and where it was to be written."""
         from airflow_provider_s3dest.operators.lineage import lineage_of_failure
 
-        if self._begun is None:
-            return None
-        bucket, path = self._begun.fields.get("bucket"), self._written_path or self._begun.fields.get("path")
-        if not isinstance(bucket, str) or not isinstance(path, str):
-            return None
-        tables = list(self.records) if type(self.records) is dict else [self.table] if self.table else []
-        prefixes = [stable_prefix(path, table) for table in tables] or [path_template.folder_of(path, {})]
-        return lineage_of_failure(bucket, prefixes, self.staging_path)
+        return lineage_of_failure(self._begun) if self._begun else None
 
     def _arguments_of_run(self, context: Context, hook: S3DestinationHook) -> LoadArguments:
         """Give the arguments as they are in a run."""
