@@ -18,6 +18,7 @@ from airflow_provider_s3dest.errors import Fault, SpecError
 from airflow_provider_s3dest.operators.assets import outlets_for
 from airflow_provider_s3dest.operators.held_records import FromFunction
 from airflow_provider_s3dest.operators.s3_destination import S3DestinationOperator
+from airflow_provider_s3dest.sources.arrow import is_arrow
 
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Context, TaskDecorator
@@ -59,11 +60,17 @@ class _S3DestinationDecoratedOperator(DecoratedOperator, S3DestinationOperator):
         hook.check(super()._arguments_of_run(context, hook), {"records"})
         context_merge(context, self.op_kwargs)
         kwargs = determine_kwargs(self.python_callable, self.op_args, context)
-        self.records = self.python_callable(*self.op_args, **kwargs)
-        if self.records is None:
-            problem = f"is None: the function of task {self.task_id!r} gave nothing."
-            raise SpecError([Fault("records", problem, "Return a list, an empty one for no records.")])
+        records = self.python_callable(*self.op_args, **kwargs)
+        tables = records if isinstance(records, Mapping) and not is_arrow(records) else {self.table: records}
+        if none := [table for table, own in tables.items() if own is None]:
+            raise SpecError([self._none_fault(table) for table in none])
+        self.records = records
         return super()._arguments_of_run(context, hook)
+
+    def _none_fault(self, table: str | None) -> Fault:
+        of_table = "" if table is None else f" for table {table!r}"
+        problem = f"is None{of_table}: the function of task {self.task_id!r} gave nothing."
+        return Fault("records", problem, "Return or yield records, an empty list for none.")
 
 
 def _faults(function: Callable[..., Any], arguments: Mapping[str, Any]) -> list[Fault]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from types import NoneType, UnionType
 from typing import Any, Union, get_args, get_origin
 
@@ -49,7 +50,7 @@ def read_extra(conn_id: str, connection: Any) -> dict[str, Any]:
     found += faults(without_own(fields), elsewhere=SpecFields.model_fields)
     found += (Fault(key, "is no text.", _OWN[key]) for key in _OWN if not isinstance(fields.get(key, ""), str))
     if found:
-        raise SpecError(found, f"connection {conn_id!r}")
+        raise SpecError([replace(fault, problem=f"connection {conn_id!r}: {fault.problem}") for fault in found])
     return fields
 
 
