@@ -208,3 +208,23 @@ def openlineage_listening() -> Iterator[None]:
     finally:
         for one in listening():
             manager.pm.unregister(one)
+
+
+def await_assets(dag: DAG) -> None:
+    """Let the scheduler run a DAG, which is in the metadata database, for the events of its assets."""
+    from airflow.models.dag import DagModel
+    from airflow.utils.session import create_session
+
+    make_runnable(dag)
+    with create_session() as session:
+        session.query(DagModel).filter(DagModel.dag_id == dag.dag_id).update({"is_paused": False})
+
+
+def due_for_assets() -> list[str]:
+    """Give the ids of the DAGs that the scheduler is to run next, for asset events that have come."""
+    from airflow.utils.session import create_session
+
+    module: Any = importlib.import_module("airflow.models.asset" if AIRFLOW_3 else "airflow.models.dataset")
+    queue = module.AssetDagRunQueue if AIRFLOW_3 else module.DatasetDagRunQueue
+    with create_session() as session:
+        return [one.target_dag_id for one in session.query(queue)]

@@ -62,15 +62,17 @@ def test_airflow_lists_the_example_dags_of_the_installed_wheel(wheel: Path, tmp_
     listed = airflow("dags", "list", "-o", "json")
     dags = {dag["dag_id"]: dag["fileloc"] for dag in json.loads(listed[listed.index("[") :])}
 
+    file_of = {
+        "example_s3_destination": "example_s3_destination",
+        "example_s3_destination_staging": "example_s3_destination",
+        "example_s3_destination_nycflights": "example_s3_destination_nycflights",
+        "example_s3_destination_shards": "example_s3_destination_shards",
+        "example_s3_destination_decorator": "example_s3_destination_decorator",
+        "example_s3_destination_cloudquery": "example_s3_destination_cloudquery",
+        "example_s3_destination_connection": "example_s3_destination_connection",
+        "example_s3_destination_assets": "example_s3_destination_assets",
+        "example_s3_destination_assets_consumer": "example_s3_destination_assets",
+    }
     assert {name: path for name, path in dags.items() if name.startswith("example_s3_destination")} == {
-        "example_s3_destination": str(installed / "airflow_provider_s3dest/example_dags/example_s3_destination.py"),
-        "example_s3_destination_staging": str(
-            installed / "airflow_provider_s3dest/example_dags/example_s3_destination.py"
-        ),
-        "example_s3_destination_nycflights": str(
-            installed / "airflow_provider_s3dest/example_dags/example_s3_destination_nycflights.py"
-        ),
-        "example_s3_destination_shards": str(
-            installed / "airflow_provider_s3dest/example_dags/example_s3_destination_shards.py"
-        ),
+        name: str(installed / f"airflow_provider_s3dest/example_dags/{file}.py") for name, file in file_of.items()
     }
