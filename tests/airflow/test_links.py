@@ -91,6 +91,14 @@ def test_a_task_leaves_its_link_where_the_web_server_finds_it(
         S3DestinationOperator(
             task_id="fails", records=iter([{"id": 3j}]), table="t", s3_destination_conn_id="lake", **common
         )
+        S3DestinationOperator(
+            task_id="listed",
+            records=[{"id": 1}],
+            table="t",
+            s3_destination_conn_id="lake",
+            manifest="s3dest",
+            **common,
+        )
         S3DestinationOperator.partial(task_id="mapped", records=[{"id": 1}], bucket=moto_bucket.name, **common).expand(
             table=["a"]
         )
@@ -99,6 +107,8 @@ def test_a_task_leaves_its_link_where_the_web_server_finds_it(
     url = f"https://console.example.com/{moto_bucket.name}/raw/t/"
     assert run.xcom("load", key=S3ConsoleLink.key) == url
     assert not run.xcom("load", key=S3ManifestLink.key)
+    manifest = run.xcom("listed")["manifest"].removeprefix("s3://")
+    assert run.xcom("listed", key=S3ManifestLink.key) == f"https://console.example.com/{manifest}"
     assert not run.xcom("fails", key=S3ConsoleLink.key)
     assert not run.xcom("mapped", 0, key=S3ConsoleLink.key)
 
