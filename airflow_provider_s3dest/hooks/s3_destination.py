@@ -353,8 +353,11 @@ class S3DestinationHook(BaseHook):
         return s3_hook(conn_id, spec)
 
     def get_conn(self) -> Any:
-        """Give the boto3 client that all requests go through."""
-        return client_of(self.s3_hook())
+        """Give a boto3 client, with what the s3_destination connection says over what the AWS connection says.
+
+        :raises SpecError: if a connection is missing, or can make no client.
+        """
+        return client_of(self.s3_hook(self._connection_spec("any")))
 
     def test_connection(self) -> tuple[bool, str]:
         """Write an object where the spec would write, and remove it.
@@ -370,13 +373,18 @@ class S3DestinationHook(BaseHook):
             bucket, path = fields.get("bucket"), fields.get("path") or ""
             if not bucket:
                 return False, "The connection names no `bucket`, so there is nowhere to write a test object."
-            path_of_all = "{{TABLE}}" if fields.get("no_rotate") else "{{UUID}}"
-            spec = DestinationSpec(**{"format": "json", "path": path_of_all, **fields})
+            spec = self._connection_spec(bucket)
             client = client_of(self.s3_hook(spec))
             key = f"{prefix_of_text(path)}_s3dest-connection-test-{uuid4()}"
             return _write_and_remove(client, spec, key)
         except S3DestinationError as error:
             return False, str(error)
+
+    def _connection_spec(self, bucket: str) -> DestinationSpec:
+        """Give the spec of the connection, with the least where it leaves something open."""
+        fields = self.connection_fields()
+        path = "{{TABLE}}" if fields.get("no_rotate") else "{{UUID}}"
+        return DestinationSpec(**{"bucket": bucket, "format": "json", "path": path, **fields})
 
     def _extra(self) -> dict[str, Any]:
         if self._connection_fields is None:

@@ -68,6 +68,17 @@ class TestWhatTheSpecSays:
 
         assert S3DestinationHook().s3_hook(spec(**fields)).verify == verify
 
+    def test_in_the_s3_destination_connection_is_obeyed_without_a_load_too(
+        self, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        connect(monkeypatch, {"config_kwargs": {"s3": {"addressing_style": "virtual"}}, "region_name": "eu-west-1"})
+        lake = {"conn_type": "s3_destination", "extra": {"use_path_style": True, "region": "eu-central-1"}}
+        monkeypatch.setenv("AIRFLOW_CONN_LAKE", json.dumps(lake))
+
+        meta = S3DestinationHook("lake").get_conn().meta
+
+        assert (meta.config.s3, meta.region_name) == ({"addressing_style": "path"}, "eu-central-1")
+
     def test_of_certificates_is_obeyed(self, moto_bucket: Bucket, connect_aws: ConnectAws) -> None:
         load: dict[str, Any] = {
             "records": [{"n": 1}],
