@@ -80,6 +80,10 @@ def open_records(
     return table_of_stream(name, chunks_of(counted(records)), wanted)
 
 
+_NOTHING = "ArgNotSet"
+"""What Airflow 3.1 puts in the place of an instance of a mapped task group that was skipped or failed."""
+
+
 def flattened(items: Iterable[Any]) -> Iterator[Any]:
     """Give the records of results that are each a record or a list of records."""
     for item in items:
@@ -87,7 +91,7 @@ def flattened(items: Iterable[Any]) -> Iterator[Any]:
             yield from item
         elif isinstance(item, Sequence) and not isinstance(item, (str, bytes, bytearray)):
             yield from flattened(_items(item))  # a mapped task's results among those of other tasks
-        else:
+        elif type(item).__name__ != _NOTHING:
             yield item
 
 

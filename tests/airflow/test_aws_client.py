@@ -12,12 +12,18 @@ from airflow_provider_s3dest.errors import SpecError, StoreError
 from airflow_provider_s3dest.hooks.s3_destination import S3DestinationHook
 from airflow_provider_s3dest.operators.s3_destination import S3DestinationOperator
 from airflow_provider_s3dest.spec import DestinationSpec
+from tests.airflow import versions
 from tests.airflow.fixture_types import ConnectAws
 from tests.servers import Bucket
 from tests.servers.certificate import self_signed
 from tests.servers.fault_proxy import Answer, FaultProxy
 
 ROLE = {"role_arn": "arn:aws:iam::123456789012:role/loader", "region_name": "eu-central-1"}
+NO_JSON_OBJECT = (
+    "there is no connection 'aws_default'"
+    if versions.UNREADABLE_IS_MISSING
+    else "the extra of the connection 'aws_default' is no JSON object"
+)
 
 
 def spec(**fields: Any) -> DestinationSpec:
@@ -121,8 +127,8 @@ class TestAConnectionThatMakesNoClient:
             ({**ROLE, "assume_role_method": "nope"}, "'nope'.* check `assume_role_method`"),
             ({**ROLE, "assume_role_method": "assume_role_with_saml"}, "check `assume_role_with_saml`"),
             ({**ROLE, "assume_role_kwargs": {"Foo": 1}}, '"Foo".* check `role_arn` and `assume_role_kwargs`'),
-            ("{nope", "the extra of the connection 'aws_default' is no JSON object"),
-            ("[1]", "the extra of the connection 'aws_default' is no JSON object"),
+            ("{nope", NO_JSON_OBJECT),
+            ("[1]", NO_JSON_OBJECT),
         ],
     )
     def test_for_good(self, monkeypatch: pytest.MonkeyPatch, extra: Any, told: str) -> None:

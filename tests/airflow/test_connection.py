@@ -155,7 +155,12 @@ class TestHoweverItIsStored:
             "`host`: connection 'lake': is given and has no meaning here.",
         ),
         ({"conn_type": "s3_destination", "login": "AKIA", "password": "s3cr3t"}, "2 faults"),
-        ("s3-destination://?__extra__=%5B1%5D", "`extra`: connection 'lake': is no JSON object."),
+        (
+            "s3-destination://?__extra__=%5B1%5D",
+            "there is no connection 'lake'"
+            if versions.UNREADABLE_IS_MISSING
+            else "connection 'lake': is no JSON object.",
+        ),
     ],
     ids=["other type", "host", "credentials", "no object"],
 )
@@ -163,7 +168,7 @@ def test_what_would_be_passed_over_is_refused(monkeypatch: pytest.MonkeyPatch, s
     text = stored if isinstance(stored, str) else json.dumps(stored)
     monkeypatch.setenv("AIRFLOW_CONN_LAKE", text)
 
-    with pytest.raises(SpecError, match=r"connection 'lake': ") as caught:
+    with pytest.raises(SpecError, match="connection 'lake'") as caught:
         S3DestinationHook("lake").connection_fields()
 
     assert said in str(caught.value)

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import DAG
 
 AIRFLOW_3 = not version("apache-airflow").startswith("2.")
+UNREADABLE_IS_MISSING = version("apache-airflow").startswith("3.1.")  # of connections in the environment
 KEEPS_STATE = hasattr(importlib.import_module("airflow.sdk"), "NEVER_EXPIRE") if AIRFLOW_3 else False
 
 
