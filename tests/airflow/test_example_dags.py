@@ -8,6 +8,7 @@ from collections import Counter
 from pathlib import Path
 from typing import Any
 
+import duckdb
 import pytest
 from airflow.providers.common.compat.sdk import DAG
 
@@ -97,3 +98,18 @@ def test_a_consumer_of_an_asset(dags: dict[str, DAG], run_dag: RunDag, lake: Buc
     assert [uri for _, uri, _ in load.asset_events()] == ["s3://my-bucket/raw/orders"]
     assert due == [consumer.dag_id]
     assert count.xcom("count_orders") == 25
+
+
+def test_a_copy_of_what_the_manifest_lists(dags: dict[str, DAG], run_dag: RunDag, lake: Bucket, tmp_path: Path) -> None:
+    warehouse = str(tmp_path / "warehouse.duckdb")
+    conf = {"bucket": lake.name, "warehouse": warehouse}
+    for _ in range(2):  # the second run replaces what the first copied
+        lake.write("copied/payments/stray.csv.gz", b"what no manifest lists is not copied")
+        run = run_dag(dags["example_s3_destination_copy"], conf=conf)
+
+        assert run.state == "success", run.log
+        assert run.xcom("load")["objects"] == 3
+        assert run.xcom("copy") == 25
+        with duckdb.connect(warehouse) as database:
+            copied = database.execute("SELECT id, note FROM payments ORDER BY id").fetchall()
+        assert copied == [(number, ("", None, "in parts, late")[number % 3]) for number in range(25)]

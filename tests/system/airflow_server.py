@@ -116,6 +116,16 @@ class AirflowServer:
         run = self.call("POST", f"/dags/{dag_id}/dagRuns", {"logical_date": logical_date, "conf": conf or {}})
         return Run(self, dag_id, run["dag_run_id"])
 
+    def create_connection(self, conn_id: str, connection: Mapping[str, Any]) -> None:
+        """Create a connection, given as in an ``AIRFLOW_CONN_...`` variable."""
+        extra = json.dumps(connection.get("extra", {}))
+        self.call("POST", "/connections", {**connection, "connection_id": conn_id, "extra": extra})
+
+    def runs(self, dag_id: str) -> list[Run]:
+        """Give the runs of a DAG."""
+        found = self.call("GET", f"/dags/{dag_id}/dagRuns")["dag_runs"]
+        return [Run(self, dag_id, run["dag_run_id"]) for run in found]
+
     def worker_log(self, name: str) -> str:
         """Give what a Celery worker has logged so far."""
         return (self.home / f"{_worker(name)}.log").read_text(errors="replace")
@@ -193,10 +203,22 @@ class Run:
         """Delete the run with all that Airflow knows of it."""
         self.server.call("DELETE", self.path)
 
-    def xcom(self, task_id: str, key: str = "return_value") -> Any:
+    def xcom(self, task_id: str, key: str = "return_value", map_index: int = -1) -> Any:
         """Give what a task pushed."""
-        path = f"{self.path}/taskInstances/{task_id}/xcomEntries/{key}?deserialize=true"
+        path = f"{self.path}/taskInstances/{task_id}/xcomEntries/{key}?deserialize=true&map_index={map_index}"
         return self.server.call("GET", path)["value"]
+
+    def links(self, task_id: str) -> dict[str, str | None]:
+        """Give the extra links of a task instance, by name."""
+        found = self.server.call("GET", f"{self.path}/taskInstances/{task_id}/links")
+        links: dict[str, str | None] = found["extra_links"]
+        return links
+
+    def asset_events(self) -> dict[str, dict[str, Any]]:
+        """Give the extras of the asset events that the run's tasks gave, by URI."""
+        query = f"source_dag_id={self.dag_id}&source_run_id={quote(self.run_id, safe='')}"
+        events = self.server.call("GET", f"/assets/events?{query}")["asset_events"]
+        return {event["uri"]: event["extra"] for event in events}
 
     def state_store(self, task_id: str) -> dict[str, dict[str, Any]]:
         """Give the entries of a task instance's state store, by key."""
