@@ -8,7 +8,7 @@ from __future__ import annotations
 import math
 import re
 from base64 import b64encode
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import date, datetime, time, timedelta, timezone
 from decimal import Decimal
 from enum import Enum
@@ -38,8 +38,8 @@ OWN_RULES = orjson.OPT_PASSTHROUGH_DATETIME | orjson.OPT_PASSTHROUGH_SUBCLASS | 
 """Options with which orjson encodes by itself only what it encodes after our rules; it asks for all else."""
 
 
-_DATES = frozenset({date, datetime})
-_ZONES = frozenset({id(None), id(timezone.utc)})
+_TEXTS_OF_ORJSON_OR_DATES = frozenset({str, int, float, bool, type(None), UUID, date, datetime})
+"""Types of which orjson asks for dates alone, but for some moments: others may be slow to look up, or can't be."""
 
 _BREAK = orjson.Fragment(b"\n")
 """A line end between two values, which stands nowhere else in JSON on one line."""
@@ -99,23 +99,39 @@ def json_lines(values: Sequence[Any]) -> str | None:
     return array[1 : -len(b",\n]")].decode().replace(",\n,", "\n")
 
 
-def options_for(rows: Sequence[Mapping[str, Any]]) -> int:
-    """Give the options with which orjson encodes records after our rules: by itself as much as it can."""
-    if _DATES.isdisjoint(map(type, rows[0].values())):
-        return OWN_RULES
-    values = list(chain.from_iterable(row.values() for row in rows))
-    kinds = set(map(type, values))
-    # What is in a container or an enum would have to be looked at too. Of an offset, orjson leaves the seconds out, and
-    # of a time the first zeros of its fraction.
-    is_flat = kinds.isdisjoint(NESTED_KINDS | {time}) and not any(issubclass(kind, Enum) for kind in kinds)
-    if is_flat and (datetime not in kinds or _ZONES.issuperset(_zones(values))):
-        return OWN_RULES & ~orjson.OPT_PASSTHROUGH_DATETIME
-    return OWN_RULES
+def converter_for(rows: Sequence[Mapping[str, Any]]) -> Callable[[Any], Any]:
+    """Give what orjson is to ask, with :data:`OWN_RULES`, for the values of records that it does not encode by itself.
+
+    All give the same. Which is quickest is seen by the first record.
+    """
+    kinds = set(map(type, rows[0].values()))
+    return _DATE_TEXTS.__getitem__ if date in kinds and kinds <= _TEXTS_OF_ORJSON_OR_DATES else _plain_or_moment
 
 
-def _zones(values: Iterable[Any]) -> set[int]:
-    # By identity, since some zones, such as dateutil's, can't be hashed.
-    return {id(value.tzinfo) for value in values if type(value) is datetime}
+def _plain_or_moment(value: Any) -> Any:
+    # Of other offsets than that of UTC, orjson leaves the seconds out.
+    if type(value) is datetime and (value.tzinfo is None or value.tzinfo is timezone.utc):
+        return orjson.Fragment(orjson.dumps(value))
+    return plain(value)
+
+
+class _DateTexts(dict[Any, Any]):
+    """The texts of dates, looked up by orjson without a step through Python; other values are converted and not kept.
+
+    Nothing but a date equals a date.
+    """
+
+    def __missing__(self, value: Any) -> Any:
+        converted = _plain_or_moment(value)
+        if type(value) is date:
+            if len(self) == _MAX_DATE_TEXTS:
+                self.clear()
+            self[value] = converted
+        return converted
+
+
+_DATE_TEXTS = _DateTexts()
+_MAX_DATE_TEXTS = 2**15
 
 
 def csv_text(value: Any) -> str | None:
