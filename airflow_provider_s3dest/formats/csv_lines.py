@@ -15,7 +15,7 @@ from typing import Any
 import orjson
 
 from airflow_provider_s3dest.formats.encoding import Encoded
-from airflow_provider_s3dest.formats.values import OWN_RULES, converter_for
+from airflow_provider_s3dest.formats.values import OWN_RULES, date_converter
 from airflow_provider_s3dest.sources.table import Rows
 
 _LINE = OWN_RULES | orjson.OPT_APPEND_NEWLINE
@@ -81,8 +81,8 @@ class LinesAtOnce:
             return map(tuple, map(values_of, chunk.rows))
 
         try:
-            pieces = list(map(orjson.dumps, records(), repeat(converter_for(chunk.rows)), repeat(_LINE)))
-        except orjson.JSONEncodeError:  # such as an int of more than 64 bits
+            pieces = list(map(orjson.dumps, records(), repeat(date_converter(chunk.rows)), repeat(_LINE)))
+        except orjson.JSONEncodeError:  # a value that is no text, number, bool or null, and no date
             return None
         lines = b"".join(pieces)
         structure = lines.translate(None, self._others)
