@@ -55,7 +55,8 @@ _INTRODUCTION = """\
 Measured by `make bench`, which writes this page. Every run has a process of its own, runs are interleaved, and medians
 count. CPU is that of the client alone: the S3 server is another process, on the same machine, over TLS. What the
 contenders write is compared with the source, value by value, before any time counts. Memory is the peak of resident
-memory above that after the imports, with records that are handed over in memory already."""
+memory above that after the imports, with records that are handed over in memory already. What sets the limit where a
+target is missed: [where the time goes](profiles.md)."""
 
 
 def _read() -> dict[str, str]:

@@ -15,9 +15,10 @@ from typing import Any
 import orjson
 
 from airflow_provider_s3dest.formats.encoding import Encoded
-from airflow_provider_s3dest.formats.values import options_for
+from airflow_provider_s3dest.formats.values import OWN_RULES, date_converter
 from airflow_provider_s3dest.sources.table import Rows
 
+_LINE = OWN_RULES | orjson.OPT_APPEND_NEWLINE
 _TAKEN_OUT = b'[]"'
 _CODES, _SEPARATOR = bytes(range(0x0E, 0x16)), b"\x16"
 """Control characters, which JSON never holds as they are."""
@@ -75,14 +76,13 @@ class LinesAtOnce:
         values_of: Callable[[Any], Iterable[Any]] = itemgetter(*self._columns)
         if chunk.shape == self._columns:
             values_of = dict.values
-        options = options_for(chunk.rows) | orjson.OPT_APPEND_NEWLINE
 
         def records() -> Iterable[tuple[Any, ...]]:
             return map(tuple, map(values_of, chunk.rows))
 
         try:
-            pieces = list(map(orjson.dumps, records(), repeat(None), repeat(options)))
-        except orjson.JSONEncodeError:  # a value that is no text, number, bool or null
+            pieces = list(map(orjson.dumps, records(), repeat(date_converter(chunk.rows)), repeat(_LINE)))
+        except orjson.JSONEncodeError:  # a value that is no text, number, bool or null, and no date
             return None
         lines = b"".join(pieces)
         structure = lines.translate(None, self._others)

@@ -9,7 +9,7 @@ from typing import Any
 import orjson
 
 from airflow_provider_s3dest.formats.encoding import NOTHING, Encoded, of_lines, refusal
-from airflow_provider_s3dest.formats.values import OWN_RULES, json_bytes, options_for, plain
+from airflow_provider_s3dest.formats.values import OWN_RULES, date_converter, json_bytes, plain
 from airflow_provider_s3dest.sources.table import Chunk, Rows
 
 
@@ -41,13 +41,15 @@ class JsonEncoder:
             return b"{}\n" * len(chunk)
         columns = self._columns
         rows = zip(*(map(plain, chunk.column(name)) for name in columns), strict=True)
-        options = OWN_RULES | orjson.OPT_APPEND_NEWLINE
-        return b"".join(orjson.dumps(dict(zip(columns, row, strict=True)), plain, options) for row in rows)
+        return b"".join(orjson.dumps(dict(zip(columns, row, strict=True)), plain, _LINE) for row in rows)
+
+
+_LINE = OWN_RULES | orjson.OPT_APPEND_NEWLINE
 
 
 def _lines_of(rows: Sequence[Any]) -> bytes | None:
     """Encode records that have all columns in their order; None if one of them can't be encoded as it is."""
     try:
-        return b"".join(map(orjson.dumps, rows, repeat(plain), repeat(options_for(rows) | orjson.OPT_APPEND_NEWLINE)))
+        return b"".join(map(orjson.dumps, rows, repeat(date_converter(rows) or plain), repeat(_LINE)))
     except orjson.JSONEncodeError:  # such as an int of more than 64 bits
         return None

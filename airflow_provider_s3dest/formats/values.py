@@ -8,7 +8,7 @@ from __future__ import annotations
 import math
 import re
 from base64 import b64encode
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import date, datetime, time, timedelta, timezone
 from decimal import Decimal
 from enum import Enum
@@ -38,8 +38,7 @@ OWN_RULES = orjson.OPT_PASSTHROUGH_DATETIME | orjson.OPT_PASSTHROUGH_SUBCLASS | 
 """Options with which orjson encodes by itself only what it encodes after our rules; it asks for all else."""
 
 
-_DATES = frozenset({date, datetime})
-_ZONES = frozenset({id(None), id(timezone.utc)})
+_BY_ORJSON_OR_DATES = NESTED_KINDS | {str, int, float, bool, type(None), UUID, date, datetime}
 
 _BREAK = orjson.Fragment(b"\n")
 """A line end between two values, which stands nowhere else in JSON on one line."""
@@ -99,23 +98,44 @@ def json_lines(values: Sequence[Any]) -> str | None:
     return array[1 : -len(b",\n]")].decode().replace(",\n,", "\n")
 
 
-def options_for(rows: Sequence[Mapping[str, Any]]) -> int:
-    """Give the options with which orjson encodes records after our rules: by itself as much as it can."""
-    if _DATES.isdisjoint(map(type, rows[0].values())):
-        return OWN_RULES
-    values = list(chain.from_iterable(row.values() for row in rows))
-    kinds = set(map(type, values))
-    # What is in a container or an enum would have to be looked at too. Of an offset, orjson leaves the seconds out, and
-    # of a time the first zeros of its fraction.
-    is_flat = kinds.isdisjoint(NESTED_KINDS | {time}) and not any(issubclass(kind, Enum) for kind in kinds)
-    if is_flat and (datetime not in kinds or _ZONES.issuperset(_zones(values))):
-        return OWN_RULES & ~orjson.OPT_PASSTHROUGH_DATETIME
-    return OWN_RULES
+def date_converter(rows: Sequence[Mapping[str, Any]]) -> Callable[[Any], Any] | None:
+    """Give a converter to the same values as :func:`plain`, for records with dates or moments; None if none is quicker.
+
+    Which values the records hold is seen by the first, and holds for the speed alone.
+    """
+    kinds = set(map(type, rows[0].values()))
+    if not kinds <= _BY_ORJSON_OR_DATES:
+        return None
+    return _DATE_TEXTS.__getitem__ if date in kinds else _plain_or_moment if datetime in kinds else None
 
 
-def _zones(values: Iterable[Any]) -> set[int]:
-    # By identity, since some zones, such as dateutil's, can't be hashed.
-    return {id(value.tzinfo) for value in values if type(value) is datetime}
+def _plain_or_moment(value: Any) -> Any:
+    is_moment = type(value) is datetime and _is_spelled_by_orjson(value)
+    return orjson.Fragment(orjson.dumps(value)) if is_moment else plain(value)
+
+
+def _is_spelled_by_orjson(moment: datetime) -> bool:
+    # Of other offsets orjson leaves the seconds out.
+    return moment.tzinfo is None or moment.tzinfo is timezone.utc
+
+
+class _DateTexts(dict[Any, Any]):
+    """The texts of dates, each spelled once; other values are converted and not kept.
+
+    Nothing but a date equals a date; one of a subclass is spelled as the date that it equals.
+    """
+
+    def __missing__(self, value: Any) -> Any:
+        if type(value) is not date:
+            return _plain_or_moment(value)
+        if len(self) == _MAX_DATE_TEXTS:
+            self.clear()
+        text = self[value] = value.isoformat()
+        return text
+
+
+_DATE_TEXTS = _DateTexts()
+_MAX_DATE_TEXTS = 2**15
 
 
 def csv_text(value: Any) -> str | None:
@@ -212,6 +232,11 @@ def _datetime(value: datetime) -> str | None:
     return None if type(value).__name__ == "NaTType" else value.isoformat()
 
 
+def _exact_datetime(value: datetime) -> str:
+    # Quicker than isoformat, which puts texts together.
+    return orjson.dumps(value)[1:-1].decode() if _is_spelled_by_orjson(value) else value.isoformat()
+
+
 def _bytes(value: bytes | bytearray | memoryview) -> str:
     return b64encode(value).decode()
 
@@ -275,8 +300,8 @@ _CONVERSIONS: dict[type, Callable[[Any], Any]] = {
     msgspec.Raw: lambda value: orjson.Fragment(bytes(value)),
     int: _int,
     Decimal: _decimal,
-    datetime: datetime.isoformat,
-    date: date.isoformat,
+    datetime: _exact_datetime,
+    date: _DATE_TEXTS.__getitem__,
     time: time.isoformat,
     timedelta: _timedelta,
     bytes: _bytes,

@@ -62,6 +62,8 @@ def blocks(stream: IO[bytes], table: str, path: str, end: bytes = b"\n") -> Iter
 
 
 def _check_text(data: bytes, first_line: int, table: str, path: str) -> None:
+    if data.isascii():  # quicker than to make a text of it
+        return
     try:
         data.decode()
     except UnicodeDecodeError as error:

@@ -140,6 +140,27 @@ def test_values_at_the_edges_come_out_the_same_too(records: list[dict[str, Any]]
     assert _csv(Rows.of(records, Places())) == b"".join(map(_csv, alone))
 
 
+@given(_moments, st.dates())
+def test_moments_and_dates_are_spelled_as_python_spells_them(moment: datetime, day: date) -> None:
+    chunk = Rows.of([{"a": moment, "b": day}], Places())
+    assert _csv(chunk) == f"{moment.isoformat()},{day.isoformat()}\n".encode()
+    for of_record in ({"a": moment, "b": [day]}, {"a": [moment], "b": day}):
+        assert _json(Rows.of([of_record], Places())).translate(None, b"[]") == (
+            f'{{"a":"{moment.isoformat()}","b":"{day.isoformat()}"}}\n'.encode()
+        )
+
+
+def test_more_dates_than_are_kept_are_all_spelled() -> None:
+    days = [date.fromordinal(700_000 + number) for number in range(40_000)]
+    chunk = Rows.of([{"a": day, "b": 1} for day in days], Places())
+    assert _csv(chunk) == "".join(f"{day.isoformat()},1\n" for day in days).encode()
+
+
+def test_values_that_cannot_be_looked_up_stand_among_dates() -> None:
+    records: list[dict[str, Any]] = [{"a": date(2026, 1, 2), "b": None}, {"a": None, "b": {1}}]
+    assert _json(Rows.of(records, Places())) == b'{"a":"2026-01-02","b":null}\n{"a":null,"b":[1]}\n'
+
+
 def test_a_few_records_that_need_quotes_stand_among_those_that_need_none() -> None:
     records = [{"a": n, "b": f"x{n}"} for n in range(20)]
     records[7]["b"] = 'a "b", c\nd'
