@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from typing import Any
 
 import numpy
 import pyarrow as pa
@@ -17,7 +18,7 @@ from tests.servers import Bucket
 def test_a_large_object_goes_by_parts_and_reads_back_equal(moto_bucket: Bucket, atomic: bool) -> None:
     numbers = numpy.random.default_rng(0).integers(0, 2**62, 9_000_000)
     table = pa.table({"x": numbers})
-    how = {"format": "parquet", "compression": "none", "path": "out/{{TABLE}}", "no_rotate": True}
+    how: dict[str, Any] = {"format": "parquet", "compression": "none", "path": "out/{{TABLE}}", "no_rotate": True}
     report = load(moto_bucket, table, atomic=atomic, **how)
     ((_, first),) = moto_bucket.objects("out/").items()
     assert (report.records, report.bytes) == (len(numbers), len(first))
@@ -31,7 +32,7 @@ def test_a_large_object_goes_by_parts_and_reads_back_equal(moto_bucket: Bucket, 
 
 def test_a_dry_run_tells_the_sizes_that_a_load_stores(moto_bucket: Bucket) -> None:
     records = [{"id": number, "name": "x" * (number % 9)} for number in range(5_000)]
-    how = {"format": "parquet", "batch_size": 700}
+    how: dict[str, Any] = {"format": "parquet", "batch_size": 700}
     planned, report = load(moto_bucket, records, dry_run=True, **how), load(moto_bucket, records, **how)
     assert planned.as_dict() == report.as_dict()
     assert report.objects == 8

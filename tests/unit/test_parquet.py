@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import math
+import sys
 from collections.abc import Iterator
 from datetime import date, datetime, time, timedelta, timezone
 from decimal import Decimal
@@ -22,7 +23,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from airflow_provider_s3dest.batching import BatchLine, Limits
-from airflow_provider_s3dest.errors import RecordError, SpecError
+from airflow_provider_s3dest.errors import MissingExtraError, RecordError, SpecError
 from airflow_provider_s3dest.formats.choice import content_of, encoder_for, with_types_for
 from airflow_provider_s3dest.formats.parquet import ArrowRecords
 from airflow_provider_s3dest.sources.records import open_records
@@ -182,6 +183,16 @@ def test_what_does_not_fit_the_first_records_of_a_stream_is_refused(late: dict[s
     with pytest.raises(RecordError, match="schema=") as caught:
         parquet_of(stream())
     assert (caught.value.index, caught.value.column) == (15_000, next(iter(late)))
+
+
+@pytest.mark.parametrize(("format_", "kinds"), [("parquet", None), ("csv", {"x": "int64"})])
+def test_what_is_missing_to_write_it_is_named(
+    monkeypatch: pytest.MonkeyPatch, format_: str, kinds: dict[str, str] | None
+) -> None:
+    monkeypatch.setitem(sys.modules, "pyarrow", None)
+    spec = DestinationSpec(bucket="b", path="{{UUID}}", format=format_)
+    with pytest.raises(MissingExtraError, match=r"airflow-provider-s3dest\[arrow\]"):
+        with_types_for(spec, open_records("t", [{"x": 1}], None), kinds)
 
 
 def test_an_object_without_fields_has_no_type() -> None:
