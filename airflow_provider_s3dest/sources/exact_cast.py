@@ -155,5 +155,4 @@ def _families() -> tuple[Any, ...]:
         types.is_boolean,
         lambda kind: types.is_binary(kind) or types.is_large_binary(kind) or types.is_binary_view(kind),
         lambda kind: types.is_binary(kind) or types.is_large_binary(kind) or types.is_fixed_size_binary(kind),
-        types.is_map,
     )
