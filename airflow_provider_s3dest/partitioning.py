@@ -17,7 +17,8 @@ MAX_PARTITIONS = 10_000
 """Partitions of a table in a load: each is an object at least, and a line of the record of what is written."""
 
 MAX_WHOLE_PARTITIONS = 100
-"""The same where each partition is one object: all are open to the end, with up to 32 MiB each in memory."""
+"""The same where each partition is one object: all are open to the end, with up to 32 MiB each in memory,
+of Parquet 40 MiB."""
 
 MAX_OPEN = 1_000
 """Batches of a table that are open at once."""

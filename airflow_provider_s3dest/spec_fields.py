@@ -226,7 +226,8 @@ class SpecFields(BaseModel):
         Field(description="Make the keys of records and of nested objects safe for Athena: letters, digits and _."),
     ] = False
     write_empty_objects_for_empty_tables: Annotated[
-        bool, Field(description="Write an object for a table of no records: a csv header, or nothing.")
+        bool,
+        Field(description="Write an object for a table of no records: a csv header, a parquet schema, or nothing."),
     ] = False
     content_type: Annotated[
         str,
