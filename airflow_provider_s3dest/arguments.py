@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from itertools import islice
 from typing import Any
 
-from airflow_provider_s3dest import manifest, path_template, state_path, variables
+from airflow_provider_s3dest import manifest, path_template, schema, state_path, variables
 from airflow_provider_s3dest.errors import Fault, RecordError, SpecError, short
 from airflow_provider_s3dest.formats.json import JsonEncoder
 from airflow_provider_s3dest.not_given import NOT_GIVEN, is_given
@@ -23,7 +23,7 @@ from airflow_provider_s3dest.spec_rules import faults as spec_faults
 log = logging.getLogger(__name__)
 
 
-_TEXTS = ("staging_path", "table", "columns", "state_path", "s3_destination_conn_id", "aws_conn_id")
+_TEXTS = ("staging_path", "table", "columns", "schema", "state_path", "s3_destination_conn_id", "aws_conn_id")
 """Arguments that hold texts, beside the fields of the spec."""
 
 
@@ -45,6 +45,7 @@ class LoadArguments:
     staging_path: Any = NOT_GIVEN
     table: Any = None
     columns: Any = None
+    schema: Any = None
     atomic: bool = False
     state_path: Any = None
     delete_staging: bool = False
@@ -88,6 +89,13 @@ class LoadArguments:
         yield from self._input_faults(unknown)
         if "columns" not in unknown:
             yield from columns_faults(self.columns)
+        if "schema" not in unknown:
+            yield from schema.faults(self.schema, None if "columns" in unknown else self.columns)
+
+    def columns_of(self, table: str) -> tuple[str, ...] | None:
+        """Give the columns of a table that are written: those named, else those of the schema; None: all."""
+        own = schema.of_table(self.schema, table)
+        return check_columns(self.columns) or (None if own is None else tuple(own))
 
     def _switch_faults(self) -> Iterator[Fault]:
         for name in ("atomic", "delete_staging", "dry_run"):

@@ -5,15 +5,42 @@ from __future__ import annotations
 from bisect import bisect_right
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Protocol
 
-from airflow_provider_s3dest.formats.encoding import Encoded
+
+class Content(Protocol):
+    """Consecutive records, encoded."""
+
+    @property
+    def records(self) -> int:
+        """Number of the records."""
+        ...
+
+    @property
+    def size(self) -> int:
+        """Bytes of all records."""
+        ...
+
+    @property
+    def ends(self) -> Sequence[int]:
+        """Where each record ends, in bytes; asked for only where a batch ends within the content."""
+        ...
+
+    def cut(self, start: int, stop: int) -> Any:
+        """Give what an object takes of the records from ``start`` up to ``stop``."""
+        ...
+
+    def take(self, positions: Sequence[int]) -> Content:
+        """Give some of the records, apart from the others in memory."""
+        ...
 
 
 class ObjectSink(Protocol):
     """Takes the content of one object."""
 
-    def write(self, data: bytes | memoryview) -> None: ...
+    def write(self, data: Any) -> None:
+        """Take the header, or what was cut of encoded records."""
+        ...
 
     def close(self, records: int) -> None:
         """End the object, which holds so many records."""
@@ -56,15 +83,14 @@ class BatchLine:
         """Bytes of the records in the open batch; 0 if none is open."""
         return self._bytes - len(self._header) if self.is_open else 0
 
-    def add(self, encoded: Encoded) -> None:
+    def add(self, encoded: Content) -> None:
         """Add the records of a chunk."""
-        data = memoryview(encoded.data)
         done = begin = 0
         while done < encoded.records:
             if self._sink is None:
                 self._open()
-            if self._has_room(encoded.records - done, len(data) - begin):
-                fitting, end = encoded.records, len(data)
+            if self._has_room(encoded.records - done, encoded.size - begin):
+                fitting, end = encoded.records, encoded.size
             else:
                 fitting = self._fitting(encoded.ends, done, begin)
                 if fitting == done:
@@ -72,7 +98,7 @@ class BatchLine:
                     continue
                 end = encoded.ends[fitting - 1]
             assert self._sink is not None
-            self._sink.write(data[begin:end])
+            self._sink.write(encoded.cut(done, fitting))
             self._records += fitting - done
             self._bytes += end - begin
             done, begin = fitting, end
@@ -110,7 +136,8 @@ class BatchLine:
 
     def _open(self) -> None:
         self._sink = self._open_object(self.batches)
-        self._sink.write(self._header)
+        if self._header:
+            self._sink.write(self._header)
         self._records, self._bytes = 0, len(self._header)
         self.batches += 1
 

@@ -3,21 +3,29 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from functools import partial
+from typing import Any
 
-from airflow_provider_s3dest.batching import BatchLine, Limits, ObjectSink
+from airflow_provider_s3dest.batching import BatchLine, Content, Limits, ObjectSink
 from airflow_provider_s3dest.delivery.record import Consumed
 from airflow_provider_s3dest.delivery.tries import Delivery
 from airflow_provider_s3dest.errors import Fault, SpecError
-from airflow_provider_s3dest.formats.athena import with_safe_keys
-from airflow_provider_s3dest.formats.choice import encoder_for
-from airflow_provider_s3dest.formats.encoding import Encoded, of_passed
+from airflow_provider_s3dest.formats.choice import (
+    content_of,
+    encoder_for,
+    held_bytes,
+    with_safe_keys_for,
+    with_types_for,
+)
+from airflow_provider_s3dest.formats.encoding import of_passed
 from airflow_provider_s3dest.manifest import Manifest
 from airflow_provider_s3dest.naming import ObjectNames
 from airflow_provider_s3dest.objects import BatchId, StoredObject
 from airflow_provider_s3dest.partitioning import PartitionLines
 from airflow_provider_s3dest.progress import Progress
 from airflow_provider_s3dest.report import MAX_URIS, LoadReport, TableReport
+from airflow_provider_s3dest.schema import of_table
 from airflow_provider_s3dest.sources.passing import Passed
 from airflow_provider_s3dest.sources.table import Chunk, Table
 from airflow_provider_s3dest.spec import DestinationSpec
@@ -33,6 +41,7 @@ def run_load(
     progress: Progress,
     consumes: Sequence[tuple[str, str]] | None = None,
     manifest: Manifest | None = None,
+    schema: Mapping[str, Any] | None = None,
 ) -> LoadReport:
     """Deliver the records of all tables.
 
@@ -40,17 +49,17 @@ def run_load(
     :param delivery: has claimed the load.
     :param consumes: path and version of the staged files to delete after the load.
     :param manifest: written once all objects are there.
+    :param schema: the names of the Arrow types of columns, or a mapping of table to such.
     :raises RecordError: at a record that can't be delivered; no object holds a part of its batch.
     :raises StoreError: if S3 refuses or can't be reached.
     :raises SupersededError: if a newer try owns the load.
     """
     columns: dict[str, tuple[str, ...]] = {}
     for table in tables:
-        if spec.athena:
-            table = with_safe_keys(table)
-        columns[table.name] = _written_columns(table, spec)
-        encoder = encoder_for(spec, table.name, columns[table.name])
-        lines = _Lines(table.name, spec, names, delivery, store, encoder.header)
+        table = _written(with_safe_keys_for(spec, with_types_for(spec, table, of_table(schema, table.name))), spec)
+        columns[table.name] = table.columns
+        encoder = encoder_for(spec, table)
+        lines = _Lines(table, spec, names, delivery, store, encoder.header)
         for chunk in table.chunks:
             lines.add(chunk, of_passed(chunk) if isinstance(chunk, Passed) else encoder.encode(chunk))
             progress.encoded(len(chunk))
@@ -65,15 +74,17 @@ def run_load(
     return report
 
 
-def _written_columns(table: Table, spec: DestinationSpec) -> tuple[str, ...]:
-    """Give the columns of the objects, having seen that those of the path are there."""
+def _written(table: Table, spec: DestinationSpec) -> Table:
+    """Give a table the columns of the objects, having seen that those of the path are there."""
     missing = [field for field in spec.partition_fields if field not in table.columns]
     if missing and table.columns:
         problem = f"has {{{{FIELD}}}} of {missing}, and table {table.name!r} has no such column."
         raise SpecError([Fault("path", problem, f"Its columns are {', '.join(table.columns)}.")])
     if spec.partition_columns == "keep":
-        return table.columns
-    return tuple(column for column in table.columns if column not in spec.partition_fields)
+        return table
+    columns = tuple(column for column in table.columns if column not in spec.partition_fields)
+    schema = None if table.schema is None else table.schema.empty_table().select(list(columns)).schema
+    return replace(table, columns=columns, schema=schema)
 
 
 class _Lines:
@@ -81,19 +92,19 @@ class _Lines:
 
     def __init__(
         self,
-        table: str,
+        table: Table,
         spec: DestinationSpec,
         names: ObjectNames,
         delivery: Delivery,
         store: ObjectStore,
         header: bytes,
     ) -> None:
-        self._table, self._names, self._delivery, self._store = table, names, delivery, store
+        self._table, self._spec, self._names = table, spec, names
+        self._delivery, self._store = delivery, store
         self._limits, self._header = _limits(spec), header
-        self._writes_empty = spec.write_empty_objects_for_empty_tables
-        self._lines: BatchLine | PartitionLines = self._partitions(spec) if spec.partition_fields else self._line_of("")
+        self._lines: BatchLine | PartitionLines = self._partitions() if spec.partition_fields else self._line_of("")
 
-    def add(self, chunk: Chunk | Passed, encoded: Encoded) -> None:
+    def add(self, chunk: Chunk | Passed, encoded: Content) -> None:
         if isinstance(self._lines, BatchLine):
             self._lines.add(encoded)
         else:
@@ -102,33 +113,33 @@ class _Lines:
 
     def close(self) -> None:
         if isinstance(self._lines, BatchLine):
-            self._lines.close(empty=self._writes_empty)
+            self._lines.close(empty=self._spec.write_empty_objects_for_empty_tables)
         else:
             self._lines.close()
 
-    def _partitions(self, spec: DestinationSpec) -> PartitionLines:
+    def _partitions(self) -> PartitionLines:
         return PartitionLines(
-            self._table,
-            spec.partition_fields,
-            drops=spec.partition_columns == "drop",
-            whole=spec.no_rotate,
+            self._table.name,
+            self._spec.partition_fields,
+            drops=self._spec.partition_columns == "drop",
+            whole=self._spec.no_rotate,
             line_of=self._line_of,
             begin=self._reserve,
-            held=PUT_BYTES,
+            held=PUT_BYTES + held_bytes(self._spec),
         )
 
     def _line_of(self, partition: str) -> BatchLine:
-        self._names.key(self._table, 0, partition=partition)
+        self._names.key(self._table.name, 0, partition=partition)
         return BatchLine(self._limits, self._header, partial(self._open, partition))
 
     def _open(self, partition: str, number: int) -> ObjectSink:
-        batch = BatchId(self._table, partition, number)
+        batch = BatchId(self._table.name, partition, number)
         self._delivery.reserve(batch)
-        key = self._names.key(self._table, number, partition=partition, generation=self._delivery.generation)
-        return self._store.open(key, batch)
+        key = self._names.key(self._table.name, number, partition=partition, generation=self._delivery.generation)
+        return content_of(self._spec, self._table, self._store.open(key, batch))
 
     def _reserve(self, batches: Iterable[tuple[str, int]]) -> None:
-        self._delivery.reserve(*(BatchId(self._table, partition, number) for partition, number in batches))
+        self._delivery.reserve(*(BatchId(self._table.name, partition, number) for partition, number in batches))
 
 
 def _limits(spec: DestinationSpec) -> Limits:

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import date
 from typing import Any
 
-from airflow_provider_s3dest.batching import BatchLine
+from airflow_provider_s3dest.batching import BatchLine, Content
 from airflow_provider_s3dest.errors import RecordError, SpecError, short
-from airflow_provider_s3dest.formats.encoding import Encoded
 from airflow_provider_s3dest.formats.values import NoRuleError
 from airflow_provider_s3dest.partition import partition_of, partition_text, passes_for_null
 from airflow_provider_s3dest.path_template import is_unicode
@@ -18,7 +17,8 @@ MAX_PARTITIONS = 10_000
 """Partitions of a table in a load: each is an object at least, and a line of the record of what is written."""
 
 MAX_WHOLE_PARTITIONS = 100
-"""The same where each partition is one object: all are open to the end, with up to 32 MiB each in memory."""
+"""The same where each partition is one object: all are open to the end, with up to 32 MiB each in memory,
+of Parquet 40 MiB."""
 
 MAX_OPEN = 1_000
 """Batches of a table that are open at once."""
@@ -62,7 +62,7 @@ class PartitionLines:
         self._names: dict[tuple[str | None, ...], str] = {}
         self._texts: dict[tuple[type, Any], str | None] = {}
 
-    def add(self, chunk: Chunk, encoded: Encoded) -> None:
+    def add(self, chunk: Chunk, encoded: Content) -> None:
         """Add the records of a chunk.
 
         :raises RecordError: at a record whose partition can't be named, or is one too many.
@@ -73,14 +73,14 @@ class PartitionLines:
             if partition not in self._lines:
                 self._lines[partition] = self._new_line(partition, chunk, partitions.index(partition))
         self._begin([(one, self._lines[one].batches) for one in last if one not in self._open])
-        if self._has_room(last, len(encoded.data)):
+        if self._has_room(last, encoded.size):
             parts = _by_partition(partitions, encoded)
             # Those that wait longest come first, as if record by record.
             for partition in sorted(parts, key=last.__getitem__):
                 self._add_to(partition, parts[partition])
         else:
-            for partition, record in zip(partitions, _records_of(encoded), strict=True):
-                self._add_to(partition, _joined([record]))
+            for position, partition in enumerate(partitions):
+                self._add_to(partition, encoded.take([position]))
                 self._end_surplus()
 
     def close(self) -> None:
@@ -153,7 +153,7 @@ class PartitionLines:
             return True
         return len(self._open.keys() | partitions.keys()) <= MAX_OPEN and self._held_bytes + size <= MAX_HELD_BYTES
 
-    def _add_to(self, partition: str, encoded: Encoded) -> None:
+    def _add_to(self, partition: str, encoded: Content) -> None:
         line = self._lines[partition]
         self._held_bytes -= self._held_by(line)
         line.add(encoded)
@@ -177,22 +177,11 @@ _OF_ONE_SPELLING = frozenset({int, bool, date})
 """Types whose equal values have the same text, as 0.0 and -0.0 have not, nor a moment in two time zones."""
 
 
-def _by_partition(partitions: Sequence[str], encoded: Encoded) -> dict[str, Encoded]:
+def _by_partition(partitions: Sequence[str], encoded: Content) -> dict[str, Content]:
     """Sort encoded records by partition, in their order."""
-    parts: dict[str, list[bytes | memoryview]] = {partition: [] for partition in partitions}
-    if len(parts) == 1:
-        return dict.fromkeys(parts, encoded)
-    for partition, record in zip(partitions, _records_of(encoded), strict=True):
-        parts[partition].append(record)
-    return {partition: _joined(records) for partition, records in parts.items()}
-
-
-def _joined(records: Sequence[bytes | memoryview]) -> Encoded:
-    return Encoded(b"".join(records), len(records), lambda: map(len, records))
-
-
-def _records_of(encoded: Encoded) -> Iterator[bytes | memoryview]:
-    begin = 0
-    for end in encoded.ends:
-        yield encoded.data[begin:end]
-        begin = end
+    positions: dict[str, list[int]] = {partition: [] for partition in partitions}
+    if len(positions) == 1:
+        return dict.fromkeys(positions, encoded)
+    for position, partition in enumerate(partitions):
+        positions[partition].append(position)
+    return {partition: encoded.take(own) for partition, own in positions.items()}

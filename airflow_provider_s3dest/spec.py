@@ -12,7 +12,15 @@ from pydantic import ConfigDict
 
 from airflow_provider_s3dest import cloudquery, path_template
 from airflow_provider_s3dest.errors import Fault, SpecError
-from airflow_provider_s3dest.spec_fields import BATCH_LIMITS, NULLABLE, UNKNOWN, UNUSED, CsvOptions, SpecFields
+from airflow_provider_s3dest.spec_fields import (
+    BATCH_LIMITS,
+    NULLABLE,
+    UNKNOWN,
+    UNUSED,
+    CsvOptions,
+    ParquetOptions,
+    SpecFields,
+)
 from airflow_provider_s3dest.spec_rules import faults
 
 _CONTENT_TYPES = {"csv": "text/csv", "json": "application/json", "parquet": "application/vnd.apache.parquet"}
@@ -39,6 +47,9 @@ class DestinationSpec(SpecFields):
         for key, reason in UNUSED.items():
             if fields.get(key) is not None:
                 warnings.warn(f"`{key}` is accepted and not used: {reason}.", UserWarning, stacklevel=2)
+        if "root_repetition" in (fields.get("format_spec") or {}):
+            note = "`format_spec.root_repetition` is accepted and not used: no reader looks at it."
+            warnings.warn(note, UserWarning, stacklevel=2)
         super().__init__(**{key: value for key, value in fields.items() if value is not None})
 
     @classmethod
@@ -73,8 +84,18 @@ class DestinationSpec(SpecFields):
 
     @property
     def file_format(self) -> str:
-        """The text of ``{{FORMAT}}``: ``csv``, ``json``, ``csv.gz``, ``json.gz``."""
-        return self.format + (".gz" if self.compression == "gzip" else "")
+        """The text of ``{{FORMAT}}``: ``csv``, ``json``, ``csv.gz``, ``json.gz``, ``parquet``."""
+        return self.format + (".gz" if self.file_compression else "")
+
+    @property
+    def file_compression(self) -> str:
+        """The compression of a whole object: ``gzip`` or none; Parquet is compressed page by page."""
+        return "" if self.format == "parquet" else self.compression
+
+    @property
+    def parquet(self) -> ParquetOptions:
+        """The options of Parquet."""
+        return ParquetOptions(**self.format_spec)
 
     @property
     def partition_fields(self) -> tuple[str, ...]:
@@ -94,7 +115,7 @@ class DestinationSpec(SpecFields):
         key_id = encryption.sse_kms_key_id if encryption and encryption.server_side_encryption != "AES256" else ""
         arguments = {
             "ContentType": self.content_type
-            or ("application/gzip" if self.compression else _CONTENT_TYPES[self.format]),
+            or ("application/gzip" if self.file_compression else _CONTENT_TYPES[self.format]),
             "ACL": self.acl,
             "ServerSideEncryption": encryption.server_side_encryption if encryption else "",
             "SSEKMSKeyId": key_id,

@@ -123,6 +123,26 @@ class JsonOptions(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
 
 
+class ParquetOptions(BaseModel):
+    """``format_spec`` of Parquet, by CloudQuery's names."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+
+    version: Annotated[
+        Literal["v1.0", "v2.4", "v2.6", "v2Latest"],
+        Field(description="Version of the format: v1.0, v2.4, v2.6 or v2Latest; only from v2.6 on it has nanoseconds."),
+    ] = "v2Latest"
+    max_row_group_length: Annotated[int, Field(ge=1, description="Records in a row group, at least 1.")] = 2**20
+    root_repetition: Annotated[
+        Literal["undefined", "required", "optional", "repeated"], Field(description="Accepted and not used.")
+    ] = "repeated"
+
+    @property
+    def has_nanoseconds(self) -> bool:
+        """Whether the version has timestamps in nanoseconds."""
+        return self.version not in ("v1.0", "v2.4")
+
+
 class Encryption(BaseModel):
     """Server-side encryption of the objects."""
 
@@ -164,17 +184,30 @@ class SpecFields(BaseModel):
         dict[str, Any],
         AfterValidator(FrozenDict),
         Field(
-            validate_default=True, description="Options of the format; csv: delimiter, skip_header, and its dialect."
+            validate_default=True,
+            description="Options of the format; csv: delimiter, skip_header, and its dialect; "
+            "parquet: version, max_row_group_length.",
         ),
     ] = {}
-    compression: Annotated[Literal["", "gzip"], Field(description="Empty or gzip.")] = ""
+    compression: Annotated[
+        Literal["", "gzip", "snappy", "zstd", "none"],
+        Field(
+            description="csv, json: empty or gzip; of Parquet's pages: snappy, which empty means, zstd, gzip or none."
+        ),
+    ] = ""
     compression_level: Annotated[
-        int, Field(ge=1, le=9, description="Of gzip: 1 to 9, fast to small; from 4 on several times slower.")
+        int,
+        Field(
+            ge=1, le=9, description="Of gzip and zstd: 1 to 9, fast to small; from 4 on, gzip is several times slower."
+        ),
     ] = 2
     write_mode: Annotated[Literal["append"], Field(description="S3 supports append only.")] = "append"
     batch_size: Annotated[int, Field(ge=1, description="Records in an object, at least 1.")] = 10_000
     batch_size_bytes: Annotated[
-        int, Field(ge=1, description="Bytes of an object before compression, header included, at least 1.")
+        int,
+        Field(
+            ge=1, description="Bytes of an object before compression, header included, in Parquet as Arrow, at least 1."
+        ),
     ] = 5 * 2**20
     no_rotate: Annotated[bool, Field(description="One object per table and task instance.")] = False
     partition_columns: Annotated[
@@ -193,7 +226,8 @@ class SpecFields(BaseModel):
         Field(description="Make the keys of records and of nested objects safe for Athena: letters, digits and _."),
     ] = False
     write_empty_objects_for_empty_tables: Annotated[
-        bool, Field(description="Write an object for a table of no records: a csv header, or nothing.")
+        bool,
+        Field(description="Write an object for a table of no records: a csv header, a parquet schema, or nothing."),
     ] = False
     content_type: Annotated[
         str,

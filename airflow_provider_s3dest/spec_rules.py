@@ -33,10 +33,11 @@ from airflow_provider_s3dest.spec_fields import (
     CsvOptions,
     Encryption,
     JsonOptions,
+    ParquetOptions,
     SpecFields,
 )
 
-OPTIONS: Mapping[str, type[BaseModel]] = {"csv": CsvOptions, "json": JsonOptions}
+OPTIONS: Mapping[str, type[BaseModel]] = {"csv": CsvOptions, "json": JsonOptions, "parquet": ParquetOptions}
 """The model of ``format_spec``, by format."""
 
 _MISSING = "is required."
@@ -70,7 +71,6 @@ def faults(fields: Mapping[str, Any], elsewhere: Collection[str] = ()) -> Iterat
         yield fault
     known = {key: value for key, value in given.items() if key not in wrong and key in SpecFields.model_fields}
     unknown = {*wrong, *(key for key in elsewhere if key not in given)}
-    yield from _not_yet(known)
     yield from _single_rules(known)
     yield from _joint_rules(known, unknown)
 
@@ -103,11 +103,6 @@ def _fault(location: Iterable[str | int], kind: str, message: str, value: Any) -
     return Fault(
         name, f"{message[0].lower()}{message[1:]}, not {short(value)}.", (field.description or "") if field else ""
     )
-
-
-def _not_yet(known: Mapping[str, Any]) -> Iterator[Fault]:
-    if known.get("format") == "parquet":
-        yield Fault("format", "parquet is not supported yet.", "Use csv or json.")
 
 
 def _single_rules(known: Mapping[str, Any]) -> Iterator[Fault]:
@@ -178,6 +173,11 @@ def _dialect_rules(options: BaseModel) -> Iterator[Fault]:
 
 def _joint_rules(known: Mapping[str, Any], unknown: Collection[str]) -> Iterator[Fault]:
     """Check the rules that look at several fields; a rule is silent about what is not known yet."""
+    compression, text = known.get("compression", ""), known.get("format") in ("csv", "json")
+    if text and compression not in ("", "gzip"):
+        yield Fault(
+            "compression", f"{compression} is for parquet alone.", f"For {known['format']} give gzip, or leave it out."
+        )
     options = OPTIONS.get(known.get("format", ""))
     if options and "format_spec" in known:
         try:

@@ -28,7 +28,7 @@ def json_schema() -> dict[str, Any]:
 
     It holds each field's own rules, those between ``no_rotate``, ``path`` and the batch limits, and that a path of
     partitions excludes empty objects. What a placeholder is it leaves open, since the operator renders Jinja beside
-    them; and it describes the fields that a version refuses as not supported yet.
+    them.
     """
     schema = DestinationSpec.model_json_schema()
     schema["$schema"] = "https://json-schema.org/draft/2020-12/schema"
@@ -84,6 +84,10 @@ def json_schema() -> dict[str, Any]:
                 }
             },
             "else": {"properties": {"path": {"pattern": uuid}}},
+        },
+        {
+            "if": {"properties": {"format": {"enum": ["csv", "json"]}}, "required": ["format"]},
+            "then": {"properties": {"compression": {"enum": ["", "gzip"]}}},
         },
         *(
             {

@@ -30,11 +30,19 @@ def with_safe_keys(table: Table) -> Table:
 
     :raises SpecError: if two columns would have the same name, or names that differ only in case.
     """
-    if clash := _clash(table.columns):
+    names = safe_columns(table)
+    return Table(table.name, tuple(names.values()), _renamed(table, names))
+
+
+def safe_columns(table: Table) -> dict[str, str]:
+    """Give the names of the columns of a table, and those that they get.
+
+    :raises SpecError: if two columns would have the same name, or names that differ only in case.
+    """
+    if clash := clash_of(table.columns):
         problem = f"the columns {clash} of table {table.name!r} are one name to Athena."
         raise SpecError([Fault("athena", problem, "Rename one upstream, or leave it out with `columns`.")])
-    names = {column: safe_key(column) for column in table.columns}
-    return Table(table.name, tuple(names.values()), _renamed(table, names))
+    return {column: safe_key(column) for column in table.columns}
 
 
 def safe_key(key: str) -> str:
@@ -116,12 +124,12 @@ def _as_spelt(number: str) -> orjson.Fragment:
 
 
 def _with_safe_keys(pairs: Sequence[tuple[str, Any]]) -> dict[str, Any]:
-    if clash := _clash(key for key, _ in pairs):
+    if clash := clash_of(key for key, _ in pairs):
         raise _ClashError(clash)
     return {safe_key(key): member for key, member in pairs}
 
 
-def _clash(keys: Iterable[str]) -> str:
+def clash_of(keys: Iterable[str]) -> str:
     """Name two keys that are one to Athena, which takes capitals for small letters; empty if there are none."""
     seen: dict[str, str] = {}
     for key in keys:

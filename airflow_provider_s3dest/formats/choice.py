@@ -3,16 +3,22 @@
 from __future__ import annotations
 
 import zlib
+from collections.abc import Mapping
 from typing import Any, Protocol
 
 from isal import isal_zlib
 
+from airflow_provider_s3dest.batching import ObjectSink
 from airflow_provider_s3dest.formats.arrow_lane import ArrowLane
+from airflow_provider_s3dest.formats.athena import with_safe_keys
 from airflow_provider_s3dest.formats.csv import CsvEncoder
 from airflow_provider_s3dest.formats.csv_dialect import CsvDialectEncoder
 from airflow_provider_s3dest.formats.encoding import Encoder
 from airflow_provider_s3dest.formats.json import JsonEncoder
+from airflow_provider_s3dest.formats.parquet import ParquetEncoder, ParquetObject, row_group_bytes
+from airflow_provider_s3dest.schema import arrow_types
 from airflow_provider_s3dest.sources.passing import Wanted
+from airflow_provider_s3dest.sources.table import Table
 from airflow_provider_s3dest.spec import DestinationSpec
 
 
@@ -71,27 +77,73 @@ _GZIP_WINDOW = 31  # zlib's number for a gzip header, which then has no name and
 _GZIP_BLOCK = 2**20
 
 
-def encoder_for(spec: DestinationSpec, table: str, columns: tuple[str, ...]) -> Encoder:
+def encoder_for(spec: DestinationSpec, table: Table) -> Encoder | ParquetEncoder:
     """Give the encoder of one table."""
+    if spec.format == "parquet":
+        return ParquetEncoder(table.name, table.columns)
+    return text_encoder_for(spec, table.name, table.columns)
+
+
+def text_encoder_for(spec: DestinationSpec, name: str, columns: tuple[str, ...]) -> Encoder:
+    """Give the encoder of one table for a format that is text: csv or json."""
     if spec.format == "csv":
         csv = spec.csv
         if not csv.is_plain:
-            return CsvDialectEncoder(table, columns, csv)
-        return ArrowLane(CsvEncoder(table, columns, csv.delimiter, csv.skip_header), "csv", columns, csv.delimiter)
-    return ArrowLane(JsonEncoder(table, columns), "json", columns)
+            return CsvDialectEncoder(name, columns, csv)
+        return ArrowLane(CsvEncoder(name, columns, csv.delimiter, csv.skip_header), "csv", columns, csv.delimiter)
+    return ArrowLane(JsonEncoder(name, columns), "json", columns)
+
+
+def content_of(spec: DestinationSpec, table: Table, sink: ObjectSink) -> ObjectSink:
+    """Give the sink that takes the encoded records of one object, and passes the bytes of the object on."""
+    return ParquetObject(sink, table.schema, spec) if spec.format == "parquet" else sink
+
+
+def held_bytes(spec: DestinationSpec) -> int:
+    """Tell the bytes of an open object that are held in memory until they are encoded, at most."""
+    return row_group_bytes(spec) if spec.format == "parquet" else 0
 
 
 def passing_for(spec: DestinationSpec) -> Wanted | None:
     """Say what staged text may be let through as it stands; None if nothing may."""
-    if spec.partition_fields:
+    if spec.partition_fields or spec.format == "parquet":
         return None
     if spec.format == "csv":
         return Wanted("csv", spec.csv.delimiter) if spec.csv.is_plain else None
     return None if spec.athena else Wanted("json")
 
 
+def with_types_for(spec: DestinationSpec, table: Table, schema: Mapping[str, str] | None) -> Table:
+    """Make the chunks of a table Arrow data of one type a column where a schema, or the format, wants that.
+
+    :param schema: the names of columns and their Arrow types; None: none is wanted.
+    """
+    if schema is None and spec.format != "parquet":
+        return table
+    from airflow_provider_s3dest.sources.typed import with_types
+
+    given = arrow_types(schema or {})
+    return with_types(
+        table,
+        given,
+        stored=spec.format == "parquet",
+        nanoseconds=spec.format != "parquet" or spec.parquet.has_nanoseconds,
+    )
+
+
+def with_safe_keys_for(spec: DestinationSpec, table: Table) -> Table:
+    """Make the keys of a table, whose chunks have their types already, safe for Athena where the spec wants that."""
+    if not spec.athena:
+        return table
+    if spec.format != "parquet":
+        return with_safe_keys(table)
+    from airflow_provider_s3dest.formats.athena_arrow import with_safe_fields
+
+    return with_safe_fields(table)
+
+
 def compressor_for(spec: DestinationSpec) -> Compressor:
     """Give the compressor of one object."""
-    if spec.compression != "gzip":
+    if spec.file_compression != "gzip":
         return Uncompressed()
     return Gzip(spec.compression_level)

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from typing import Any, NoReturn
+from typing import Any
 
 import orjson
 
-from airflow_provider_s3dest.errors import RecordError
 from airflow_provider_s3dest.formats.csv_lines import LinesAtOnce
-from airflow_provider_s3dest.formats.encoding import NOTHING, Encoded, refusal
+from airflow_provider_s3dest.formats.encoding import NOTHING, Encoded, refusal, refuse_no_columns
 from airflow_provider_s3dest.formats.values import NESTED_KINDS, csv_text, csv_texts, json_lines
 from airflow_provider_s3dest.sources.table import Chunk, Rows
 
@@ -41,7 +40,7 @@ class CsvEncoder:
         if not len(chunk):
             return NOTHING
         if not self._columns:
-            refuse_no_columns(self._table, chunk)
+            refuse_no_columns("CSV", self._table, chunk)
         try:
             if self._at_once and isinstance(chunk, Rows) and (encoded := self._at_once.encode(chunk)):
                 return encoded
@@ -112,16 +111,6 @@ def _numbers(values: Sequence[Any], kinds: set[type]) -> list[str] | None:
             return None
         text = text.replace("null", "")
     return text.split(",")
-
-
-def refuse_no_columns(table: str, chunk: Chunk) -> NoReturn:
-    """Refuse records that no line of CSV can hold."""
-    raise RecordError(
-        "the records have no columns, and CSV can't hold records without any.",
-        "Give them a column, or use the format json.",
-        table=table,
-        place=chunk.places[0],
-    )
 
 
 def checked_text(value: Any) -> None:

@@ -12,8 +12,8 @@ from typing import Any
 
 import msgspec
 
-from airflow_provider_s3dest.formats.csv import checked_text, refuse_no_columns
-from airflow_provider_s3dest.formats.encoding import NOTHING, Encoded, refusal
+from airflow_provider_s3dest.formats.csv import checked_text
+from airflow_provider_s3dest.formats.encoding import NOTHING, Encoded, refusal, refuse_no_columns
 from airflow_provider_s3dest.formats.values import csv_texts, plain
 from airflow_provider_s3dest.sources.table import Chunk
 from airflow_provider_s3dest.spec_fields import CsvOptions
@@ -39,7 +39,7 @@ class CsvDialectEncoder:
         if not len(chunk):
             return NOTHING
         if not self._columns:
-            refuse_no_columns(self._table, chunk)
+            refuse_no_columns("CSV", self._table, chunk)
         try:
             fields = [self._fields(values) for values in chunk.columns(self._columns)]
             lines = [self._line(fields).encode() for fields in zip(*fields, strict=True)]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from itertools import accumulate
-from typing import Any, Protocol
+from typing import Any, NoReturn, Protocol
 
 from airflow_provider_s3dest.errors import RecordError, short
 from airflow_provider_s3dest.formats.values import NoRuleError
@@ -34,6 +34,22 @@ class Encoded:
         if self.known_ends is None:
             self.known_ends = list(accumulate(self.sizes()))
         return self.known_ends
+
+    @property
+    def size(self) -> int:
+        """Bytes of all records."""
+        return len(self.data)
+
+    def cut(self, start: int, stop: int) -> memoryview:
+        """Give the bytes of the records from ``start`` up to ``stop``."""
+        begin = self.ends[start - 1] if start else 0
+        return memoryview(self.data)[begin : self.ends[stop - 1] if stop < self.records else None]
+
+    def take(self, positions: Sequence[int]) -> Encoded:
+        """Give the records at some positions."""
+        ends, data = self.ends, self.data
+        records = [data[ends[position - 1] if position else 0 : ends[position]] for position in positions]
+        return Encoded(b"".join(records), len(records), lambda: map(len, records))
 
 
 NOTHING = Encoded(b"", 0, tuple)
@@ -64,6 +80,16 @@ class Encoder(Protocol):
         :raises RecordError: at the first value that can't be written.
         """
         ...
+
+
+def refuse_no_columns(format_: str, table: str, chunk: Chunk) -> NoReturn:
+    """Refuse records that a format can't hold."""
+    raise RecordError(
+        f"the records have no columns, and {format_} can't hold records without any.",
+        "Give them a column, or use the format json.",
+        table=table,
+        place=chunk.places[0],
+    )
 
 
 def refusal(

@@ -107,6 +107,7 @@ class S3DestinationHook(BaseHook):
         table: str | None = None,
         spec: DestinationSpec | Mapping[str, Any] | str | None = None,
         columns: Sequence[str] | None = None,
+        schema: Mapping[str, Any] | None = None,
         load_id: str | None = None,
         atomic: bool = False,
         state_path: str | None = None,
@@ -122,6 +123,8 @@ class S3DestinationHook(BaseHook):
         :param table: name of the table, unless a mapping or ``{{TABLE}}`` in the staging path tells it.
         :param spec: a destination spec, or a CloudQuery document as a mapping or YAML text.
         :param columns: names of the columns that are written, in order; by default all.
+        :param schema: the Arrow types of the columns, by their names, such as ``{"price": "decimal(18,2)"}``; of
+            several tables, a mapping of table to such. Values are cast where that is exact, else refused.
         :param load_id: names the load; a load of the same id and input writes the same objects. Random by default.
         :param atomic: let no object be seen before all are complete. With a ``load_id`` it needs ``state_path``.
         :param state_path: folder of S3, ``s3://bucket/folder`` or one of the destination's bucket, for a record of what
@@ -149,6 +152,7 @@ class S3DestinationHook(BaseHook):
             staging_path=staging_path,
             table=table,
             columns=columns,
+            schema=schema,
             atomic=atomic,
             state_path=state_path,
             dry_run=dry_run,
@@ -217,7 +221,6 @@ class S3DestinationHook(BaseHook):
         self.check(arguments)
         spec = DestinationSpec(**arguments.fields)
         names = ObjectNames(PathTemplate.parse(spec.path), spec.file_format, identity, moment)
-        wanted = check_columns(arguments.columns)
         client = client_of(self.s3_hook(spec))  # once, before threads share it: several would make one each
         self.client_meta, self._retry_count = client.meta, RetryCount(client)
         stop = stop or StopFlag()
@@ -242,14 +245,20 @@ class S3DestinationHook(BaseHook):
                         delivery.claim()
                         return self._finish_removal(delivery, stores)
                 staged = staged_tables(arguments.staging_path, arguments.table, stores.of)
-                passing = passing_for(spec)
-                openers = {name: partial(open_staged, name, own, wanted, passing) for name, own in staged.items()}
+                passing = None if arguments.schema else passing_for(spec)
+                openers = {
+                    name: partial(open_staged, name, own, arguments.columns_of(name), passing)
+                    for name, own in staged.items()
+                }
                 if arguments.delete_staging:
                     consumes = [one for files in staged.values() for one in versions_of(files)]
             else:
                 handed_over = tables_of(arguments.records, arguments.table)
                 counted = progress.counted
-                openers = {name: partial(open_records, name, own, wanted, counted) for name, own in handed_over.items()}
+                openers = {
+                    name: partial(open_records, name, own, arguments.columns_of(name), counted)
+                    for name, own in handed_over.items()
+                }
             faults = list(table_faults(spec.path, list(openers)))
             if faults:
                 raise SpecError(faults)
@@ -262,15 +271,16 @@ class S3DestinationHook(BaseHook):
                 raise SpecError(faults)
             arguments.warn()
             tables = _opened(openers, progress)
+            run = partial(run_load, tables, spec, names, delivery, manifest=manifest, schema=arguments.schema)
             if arguments.dry_run:
-                report = run_load(tables, spec, names, delivery, DryRun(spec, progress), progress, manifest=manifest)
+                report = run(DryRun(spec, progress), progress)
             else:
                 with delivery:
                     delivery.claim([] if names.fields else openers, manifest.key if manifest else None)
                     if delivery.consumed is not None:  # an earlier try that still lived has ended meanwhile
                         return self._finish_removal(delivery, stores)
                     with Uploader(client, spec, delivery, progress, stop) as uploader:
-                        report = run_load(tables, spec, names, delivery, uploader, progress, consumes, manifest)
+                        report = run(uploader, progress, consumes)
                     delivery.remove_consumed(stores.remove)
         progress.end(report, "Would store" if arguments.dry_run else "Stored")
         return report

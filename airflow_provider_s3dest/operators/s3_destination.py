@@ -68,7 +68,7 @@ _OF_INSTANCE = re.compile(r"map_index|op_args|op_kwargs")
 
 
 class S3DestinationOperator(BaseOperator):
-    """Deliver records to S3 as CSV or JSON objects: append across runs, replace within a task instance.
+    """Deliver records to S3 as CSV, JSON or Parquet objects: append across runs, replace within a task instance.
 
     Exactly one of ``records`` and ``staging_path`` is given. What an argument does not say, ``spec`` says, else the
     connection, else the default.
@@ -79,18 +79,22 @@ class S3DestinationOperator(BaseOperator):
         ObjectStoragePath knows; ``{{TABLE}}`` in it captures the table. (templated)
     :param table: name of the table, unless a mapping or ``{{TABLE}}`` in the staging path tells it. (templated)
     :param columns: names of the columns that are written, in order; by default all. (templated)
+    :param schema: the Arrow types of the columns, by their names, such as ``{"price": "decimal(18,2)"}``; they fix the
+        columns and their order, of which ``columns`` may take some. Of several tables, a mapping of table to such. A
+        value is cast where that is exact, else refused. It needs the ``arrow`` extra. (templated)
     :param spec: a :class:`~airflow_provider_s3dest.spec.DestinationSpec`, or a CloudQuery document as a mapping or
         YAML text, for all fields that have no argument of their own. (templated)
     :param bucket: name of the bucket. (templated)
     :param path: template of the keys: Jinja, and the placeholders ``{{TABLE}}``, ``{{TABLE_HYPHEN}}``, ``{{UUID}}``,
         ``{{FORMAT}}``, ``{{YEAR}}``, ``{{MONTH}}``, ``{{DAY}}``, ``{{HOUR}}``, ``{{MINUTE}}``, ``{{SYNC_ID}}``,
         ``{{BATCH}}`` and ``{{FIELD.name}}``. (templated)
-    :param format: ``csv`` or ``json``.
+    :param format: ``csv``, ``json``, or ``parquet``, which needs the ``arrow`` extra.
     :param format_spec: of csv: ``delimiter`` (``,``), ``skip_header`` (False), and for picky readers ``null_value``
-        (empty), ``quoting`` (``minimal``), ``line_terminator`` (``\\n``) and ``escape`` (``"``).
-    :param compression: empty, or ``gzip``.
+        (empty), ``quoting`` (``minimal``), ``line_terminator`` (``\\n``) and ``escape`` (``"``); of parquet:
+        ``version`` (``v2Latest``) and ``max_row_group_length`` (1,048,576 records).
+    :param compression: empty, or ``gzip``; of parquet ``snappy`` (what empty means), ``zstd``, ``gzip`` or ``none``.
     :param batch_size: records in an object, at most (10,000).
-    :param batch_size_bytes: bytes of an object before compression, at most (5 MiB).
+    :param batch_size_bytes: bytes of an object before compression, of parquet in Arrow, at most (5 MiB).
     :param no_rotate: write one object per table.
     :param atomic: let no object be seen before all are complete; then all appear within moments. Before Airflow 3.3 it
         needs ``state_path``.
@@ -127,6 +131,7 @@ class S3DestinationOperator(BaseOperator):
         "staging_path",
         "table",
         "columns",
+        "schema",
         "bucket",
         "path",
         "spec",
@@ -151,6 +156,7 @@ class S3DestinationOperator(BaseOperator):
         staging_path: Any = NOT_GIVEN,
         table: str | None = None,
         columns: Sequence[str] | None = None,
+        schema: Mapping[str, Any] | None = None,
         spec: DestinationSpec | Mapping[str, Any] | str | None = None,
         bucket: str | NotGiven = NOT_GIVEN,
         path: str | NotGiven = NOT_GIVEN,
@@ -178,6 +184,7 @@ class S3DestinationOperator(BaseOperator):
         self.staging_path = staging_path
         self.table = table
         self.columns = columns
+        self.schema = schema
         self.spec = spec
         self.bucket = bucket
         self.path = path
@@ -336,6 +343,7 @@ class S3DestinationOperator(BaseOperator):
             staging_path=NOT_GIVEN if self.staging_path is None else self._staging_paths(),
             table=self.table,
             columns=self.columns,
+            schema=self.schema,
             atomic=self.atomic,
             state_path=self.state_path,
             delete_staging=self.delete_staging,

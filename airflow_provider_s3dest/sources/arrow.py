@@ -17,8 +17,8 @@ def is_arrow(value: Any) -> bool:
     return hasattr(value, "__arrow_c_stream__")
 
 
-def open_stream(frame: Any, table: str) -> tuple[tuple[str, ...], Iterator[ArrowChunk]]:
-    """Open whatever gives an Arrow stream: its column names and its chunks.
+def open_stream(frame: Any, table: str) -> tuple[dict[str, Any], Iterator[ArrowChunk]]:
+    """Open whatever gives an Arrow stream: its columns with their types, and its chunks.
 
     :raises SpecError: if it has no form in Arrow, or two columns have the same name.
     """
@@ -31,7 +31,7 @@ def open_stream(frame: Any, table: str) -> tuple[tuple[str, ...], Iterator[Arrow
         problem = f"table {table!r} has no form in Arrow: {error}."
         raise SpecError([Fault("records", problem, "Hand over a frame whose columns each have one type.")]) from error
     names = unique_names(reader.schema.names, table)
-    return tuple(names), arrow_chunks(reader, table)
+    return dict(zip(names, reader.schema.types, strict=True)), arrow_chunks(reader, table)
 
 
 def _refuse_polars_objects(frame: Any) -> None:

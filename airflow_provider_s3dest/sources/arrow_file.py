@@ -57,6 +57,10 @@ class ArrowFile:
         """Give the names of the columns."""
         return tuple(unique_names(self._schema.names, self._table, self._path))
 
+    def types(self) -> dict[str, Any]:
+        """Give the columns with their types."""
+        return dict(zip(self.header(), self._schema.types, strict=True))
+
     def chunks(self, columns: Sequence[str] | None = None) -> Iterator[ArrowChunk]:
         """Read all records.
 

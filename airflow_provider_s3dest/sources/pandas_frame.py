@@ -17,8 +17,8 @@ def is_pandas(value: Any) -> bool:
     return type(value).__module__.partition(".")[0] == "pandas" and hasattr(value, "columns")
 
 
-def open_pandas(frame: Any, table: str) -> tuple[tuple[str, ...], Iterator[ArrowChunk]]:
-    """Open a pandas frame: its column names and its chunks.
+def open_pandas(frame: Any, table: str) -> tuple[dict[str, Any], Iterator[ArrowChunk]]:
+    """Open a pandas frame: its columns with their types, None for a column of Python objects, and its chunks.
 
     An index that has a name is a column, behind the others; one that has none is no data and is left out.
 
@@ -44,7 +44,8 @@ def open_pandas(frame: Any, table: str) -> tuple[tuple[str, ...], Iterator[Arrow
             values = {name: _objects(part[name]) for name in objects}
             yield ArrowChunk(ArrowValues(typed.slice(start, rows), values, places, table), places, len(part))
 
-    return tuple(names), chunks()
+    kinds = dict(zip(typed.schema.names, typed.schema.types, strict=True))
+    return {name: kinds.get(name) for name in names}, chunks()
 
 
 def _objects(series: Any) -> list[Any]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from functools import partial
 from typing import Any
 
 from airflow_provider_s3dest.errors import Fault, S3DestinationError, SpecError, short
@@ -65,8 +66,9 @@ def open_records(
     if records is None:
         raise NoRecordsError(f"The records of table {name!r} are None. Return a list, an empty one for no records.")
     if is_arrow(records):
-        columns, chunks = open_pandas(records, name) if is_pandas(records) else open_stream(records, name)
-        return table_of_known(name, columns, chunks, wanted)
+        pandas = is_pandas(records)
+        kinds, chunks = open_pandas(records, name) if pandas else open_stream(records, name)
+        return table_of_known(name, kinds, chunks, wanted, is_held=pandas, types=partial(_told, kinds))
     if isinstance(records, (list, tuple)):
         return table_of_list(name, records, wanted)
     if not is_records(records):
@@ -78,6 +80,10 @@ def open_records(
     if isinstance(records, Sequence):
         return table_of_stream(name, chunks_of(counted(flattened(_items(records)))), wanted)
     return table_of_stream(name, chunks_of(counted(records)), wanted)
+
+
+def _told(kinds: Mapping[str, Any], columns: Iterable[str]) -> dict[str, Any]:
+    return {column: kinds[column] for column in columns if kinds.get(column) is not None}
 
 
 _NOTHING = "ArgNotSet"

@@ -178,22 +178,54 @@ def open_staged(
 
     :param target: what may be let through as it stands; None: nothing.
     """
-    known = known_columns(name, files)
+    known = _known_types(name, files)
     if known is None:
         passes = target is not None and target.format == "json"
         return table_of_stream(name, _all_chunks(name, files), wanted, passes=passes)
-    return table_of_known(name, known, _all_chunks(name, files, target, wanted or known), wanted)
+    chunks = _all_chunks(name, files, target, wanted or tuple(known))
+    return table_of_known(name, known, chunks, wanted, types=partial(_common_types, name, known))
 
 
 def known_columns(name: str, files: Sequence[StagedFile]) -> tuple[str, ...] | None:
     """Ask the files of one table for their columns; None if a JSON file is among them, which tells them by record."""
+    known = _known_types(name, files)
+    return None if known is None else tuple(known)
+
+
+def _known_types(name: str, files: Sequence[StagedFile]) -> dict[str, dict[Any, str]] | None:
+    """Ask the files of one table for their columns, and for the types of each with a file that has it."""
     if any(file.format in ("ndjson", "json") for file in files):
         return None
-    known: dict[str, None] = {}
+    known: dict[str, dict[Any, str]] = {}
     for file in files:
         with _Opened(file, name) as opened:
-            known.update(dict.fromkeys(opened.header()))
-    return tuple(known)
+            types = opened.types() if isinstance(opened, ArrowFile) else dict.fromkeys(opened.header())
+        for column, kind in types.items():
+            known.setdefault(column, {}).setdefault(kind, file.path)
+    return known
+
+
+def _common_types(table: str, known: Mapping[str, Mapping[Any, str]], columns: Sequence[str]) -> dict[str, Any]:
+    """Find the one type of each column.
+
+    :raises SpecError: if the files disagree.
+    """
+    from airflow_provider_s3dest.sources.arrow_import import import_pyarrow
+    from airflow_provider_s3dest.sources.column_types import MixedTypesError, common_type
+
+    text, common = import_pyarrow().string(), {}
+    for column in known.keys() & {*columns}:
+        found, first = import_pyarrow().null(), ""
+        for kind, path in known[column].items():
+            try:
+                found, first = common_type(found, kind or text), first or path
+            except MixedTypesError as error:
+                problem = (
+                    f"the column {column!r} of table {table!r} is {error.one} in {first}, and {error.other} in {path}."
+                )
+                raise SpecError([Fault("staging_path", problem, "Give its type with `schema=`.")]) from error
+        common[column] = found
+    return common
 
 
 def _all_chunks(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import chain, islice
 from typing import Any, Protocol
@@ -124,11 +124,19 @@ class Unread(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Table:
-    """The records of one table, ready to be encoded: ``columns`` holds for every chunk."""
+    """The records of one table, ready to be encoded: ``columns`` holds for every chunk.
+
+    :param is_held: whether all records are in memory, so that they can be looked through first.
+    :param types: gives the ``pyarrow.DataType`` of those of some columns that the source tells the types of.
+    :param schema: the ``pyarrow.Schema`` that every chunk, then an ``ArrowChunk``, has.
+    """
 
     name: str
     columns: tuple[str, ...]
     chunks: Iterator[Chunk | Passed]
+    is_held: bool = False
+    types: Callable[[Sequence[str]], Mapping[str, Any]] | None = None
+    schema: Any = None
 
 
 def check_columns(columns: Any) -> tuple[str, ...] | None:
@@ -148,9 +156,17 @@ def check_columns(columns: Any) -> tuple[str, ...] | None:
     return tuple(columns)
 
 
-def table_of_known(name: str, known: Iterable[str], chunks: Iterable[Chunk], wanted: tuple[str, ...] | None) -> Table:
+def table_of_known(
+    name: str,
+    known: Iterable[str],
+    chunks: Iterable[Chunk],
+    wanted: tuple[str, ...] | None,
+    *,
+    is_held: bool = False,
+    types: Callable[[Sequence[str]], Mapping[str, Any]] | None = None,
+) -> Table:
     """Make a table of chunks whose columns are known beforehand (typed files, headers, data frames)."""
-    return Table(name, _chosen(name, tuple(known), wanted), iter(chunks))
+    return Table(name, _chosen(name, tuple(known), wanted), iter(chunks), is_held, types)
 
 
 def table_of_list(name: str, records: Sequence[Any], wanted: tuple[str, ...] | None) -> Table:
@@ -163,7 +179,7 @@ def table_of_list(name: str, records: Sequence[Any], wanted: tuple[str, ...] | N
         _collect(name, chunk, columns)
         chunks.append(chunk)
         start, size = start + len(rows), _next_size(rows)
-    return Table(name, _chosen(name, tuple(columns), wanted), iter(chunks))
+    return Table(name, _chosen(name, tuple(columns), wanted), iter(chunks), is_held=True)
 
 
 def table_of_stream(

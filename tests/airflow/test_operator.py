@@ -7,10 +7,13 @@ import gzip
 import io
 import json
 from datetime import datetime, timedelta, timezone
+from decimal import Decimal
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from airflow.providers.common.compat.sdk import DAG, task, task_group
 
@@ -111,6 +114,40 @@ def test_a_retry_and_a_clear_write_the_same_names(run_dag: RunDag, lake: Bucket)
     assert len(first) == 3
     assert lake.objects() == first
     assert ("no record of what earlier tries wrote is kept" in run.log) != versions.KEEPS_STATE
+
+
+@pytest.mark.parametrize("atomic", [False, True], ids=["plain", "atomic"])
+def test_parquet_has_the_types_of_the_schema_in_every_object(run_dag: RunDag, lake: Bucket, atomic: bool) -> None:
+    with dag_of(f"op_parquet_{atomic}") as dag:
+
+        @task
+        def extract() -> list[dict[str, Any]]:
+            return [{"id": str(n), "price": f"{n}.10", "more": 1} for n in range(25)]
+
+        S3DestinationOperator(
+            task_id="load",
+            records=extract(),
+            table="orders",
+            schema={"price": "decimal(18,2)", "id": "int64"},
+            bucket=lake.name,
+            path="raw/{{TABLE}}/{{BATCH}}-{{UUID}}.{{FORMAT}}",
+            format="parquet",
+            compression="zstd",
+            batch_size=10,
+            atomic=atomic,
+            state_path="state",
+        )
+    run = run_dag(dag)
+
+    assert run.state == "success", run.log
+    assert run.xcom("load")["tables"]["orders"]["columns"] == ["price", "id"]
+    files = sorted(lake.objects("raw/").items())
+    assert [key.endswith(".parquet") for key, _ in files] == [True] * 3
+    tables = [pq.read_table(io.BytesIO(content)) for _, content in files]
+    assert {one.schema for one in tables} == {pa.schema({"price": pa.decimal128(18, 2), "id": pa.int64()})}
+    assert [row for one in tables for row in one.to_pylist()] == [
+        {"price": Decimal(f"{n}.10"), "id": n} for n in range(25)
+    ]
 
 
 @pytest.mark.parametrize("atomic", [False, True], ids=["plain", "atomic"])

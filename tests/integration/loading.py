@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import threading
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import datetime, timezone
 from math import inf
@@ -47,12 +47,14 @@ def load(
     table: str | None = "t",
     *,
     columns: Sequence[str] | None = None,
+    schema: Mapping[str, str] | None = None,
     **how: Any,
 ) -> LoadReport:
     """Load records into a bucket; `how` as for `run`."""
-    wanted = tuple(columns) if columns else None
+    wanted = tuple(columns or schema or ()) or None
     own = tables_of(records, table)
-    return run(bucket, (open_records(name, records, wanted) for name, records in own.items()), list(own), **how)
+    tables = (open_records(name, records, wanted) for name, records in own.items())
+    return run(bucket, tables, list(own), schema=schema, **how)
 
 
 def load_staged(
@@ -103,6 +105,7 @@ def run(
     stop: StopFlag | None = None,
     dry_run: bool = False,
     manifest: str | None = None,
+    schema: Mapping[str, str] | None = None,
     **fields: Any,
 ) -> LoadReport:
     """Run one try of a load as the hook does; the fields are those of the spec."""
@@ -117,11 +120,12 @@ def run(
         names.keep_free(listed.key)
     names.check(table_names)
     if dry_run:
-        return run_load(tables, spec, names, delivery, DryRun(spec, progress), progress, manifest=listed)
+        store = DryRun(spec, progress)
+        return run_load(tables, spec, names, delivery, store, progress, manifest=listed, schema=schema)
     with delivery:
         delivery.claim([] if names.fields else table_names, listed.key if listed else None)
         with Uploader(client, spec, delivery, progress, stop) as uploader:
-            return run_load(tables, spec, names, delivery, uploader, progress, manifest=listed)
+            return run_load(tables, spec, names, delivery, uploader, progress, manifest=listed, schema=schema)
 
 
 @contextmanager

@@ -13,7 +13,7 @@ import pytest
 
 from airflow_provider_s3dest.errors import RecordError, SpecError
 from airflow_provider_s3dest.formats.athena import with_safe_keys
-from airflow_provider_s3dest.formats.choice import encoder_for, passing_for
+from airflow_provider_s3dest.formats.choice import passing_for, text_encoder_for
 from airflow_provider_s3dest.formats.encoding import of_passed
 from airflow_provider_s3dest.sources.passing import Passed
 from airflow_provider_s3dest.sources.records import open_records
@@ -29,7 +29,7 @@ def spec(format_: str) -> DestinationSpec:
 
 def written(table: Table, format_: str = "json") -> str:
     table = with_safe_keys(table)
-    encoder = encoder_for(spec(format_), "t", table.columns)
+    encoder = text_encoder_for(spec(format_), "t", table.columns)
     parts = [of_passed(one) if isinstance(one, Passed) else encoder.encode(one) for one in table.chunks]
     return (encoder.header + b"".join(part.data for part in parts)).decode()
 

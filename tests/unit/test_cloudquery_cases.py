@@ -19,9 +19,6 @@ from airflow_provider_s3dest.spec_schema import json_schema
 
 DOCUMENT = Path(__file__).parents[2] / "docs" / "cloudquery.md"
 
-UNSUPPORTED = "not supported yet"
-"""The one kind of refusal that our JSON Schema does not know: it describes what is still to come."""
-
 
 class Case(NamedTuple):
     name: str
@@ -29,7 +26,7 @@ class Case(NamedTuple):
     cloudquery: bool
     ours: bool
     reason: str = ""
-    """Why we differ, or that the version can't do it yet."""
+    """Why we differ."""
 
 
 MISSING = object()
@@ -119,9 +116,9 @@ SCHEMA_CASES = [
         **{_SSE: {"server_side_encryption": "AES256"}},
     ),
     _agreed(True, "AES256 with a key", **{_SSE: {"server_side_encryption": "AES256", "sse_kms_key_id": "1234-5678"}}),
-    _differing("parquet without empty objects", UNSUPPORTED, cloudquery=True, format="parquet", **{_EMPTY: False}),
+    _agreed(True, "parquet without empty objects", format="parquet", **{_EMPTY: False}),
     _agreed(True, "csv without empty objects", **{_EMPTY: False}),
-    _differing("parquet with empty objects", UNSUPPORTED, cloudquery=True, format="parquet", **{_EMPTY: True}),
+    _agreed(True, "parquet with empty objects", format="parquet", **{_EMPTY: True}),
     _differing("csv with empty objects", _EMPTY_OF_EACH, cloudquery=False, **{_EMPTY: True}),
 ]
 
@@ -194,16 +191,10 @@ FILE_TYPE_CASES = [
     _agreed(True, "csv with both options", format_spec={"skip_header": True, "delimiter": ","}),
     _agreed(False, "json with csv's options", format="json", format_spec={"skip_header": True, "delimiter": ","}),
     _agreed(False, "csv with a misspelt delimiter", format_spec={"delimiter22": ","}),
-    _differing("parquet", UNSUPPORTED, cloudquery=True, format="parquet"),
-    _differing("parquet with empty format_spec", UNSUPPORTED, cloudquery=True, format="parquet", format_spec={}),
-    _differing("parquet with null format_spec", UNSUPPORTED, cloudquery=True, format="parquet", format_spec=None),
-    Case(
-        "parquet with csv's options",
-        _with(format="parquet", format_spec={"skip_header": True, "delimiter": ","}),
-        cloudquery=False,
-        ours=False,
-        reason=UNSUPPORTED,
-    ),
+    _agreed(True, "parquet", format="parquet"),
+    _agreed(True, "parquet with empty format_spec", format="parquet", format_spec={}),
+    _agreed(True, "parquet with null format_spec", format="parquet", format_spec=None),
+    _agreed(False, "parquet with csv's options", format="parquet", format_spec={"skip_header": True, "delimiter": ","}),
     _agreed(True, "skip_header", format_spec={"skip_header": True}),
     _agreed(True, "skip_header of false", format_spec={"skip_header": False}),
     _agreed(False, "null skip_header", format_spec={"skip_header": None}),
@@ -243,17 +234,8 @@ def test_the_spec_judges_as_the_table_says(case: Case) -> None:
 
 
 @pytest.mark.parametrize("case", CASES, ids=_id)
-def test_the_json_schema_judges_as_the_spec_but_for_what_is_still_to_come(
-    case: Case, schema: Draft202012Validator
-) -> None:
-    assert schema.is_valid(case.spec) == (case.ours or case.reason == UNSUPPORTED)
-
-
-@pytest.mark.parametrize("case", [case for case in CASES if case.reason == UNSUPPORTED], ids=_id)
-def test_what_is_still_to_come_is_refused_for_no_other_reason(case: Case) -> None:
-    with pytest.raises(SpecError) as caught:
-        DestinationSpec(**case.spec)
-    assert [fault for fault in caught.value.faults if "not supported yet" not in fault.problem] == []
+def test_the_json_schema_judges_as_the_spec(case: Case, schema: Draft202012Validator) -> None:
+    assert schema.is_valid(case.spec) == case.ours
 
 
 @pytest.mark.parametrize("case", [case for case in CASES if case.cloudquery != case.ours], ids=_id)

@@ -15,7 +15,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from airflow_provider_s3dest.errors import RecordError, SpecError
-from airflow_provider_s3dest.formats.choice import encoder_for, passing_for
+from airflow_provider_s3dest.formats.choice import passing_for, text_encoder_for
 from airflow_provider_s3dest.sources.passing import Wanted
 from airflow_provider_s3dest.sources.records import open_records
 from airflow_provider_s3dest.spec import DestinationSpec
@@ -41,7 +41,7 @@ def spec(**options: Any) -> DestinationSpec:
 
 def written(records: Any, **options: Any) -> str:
     table = open_records("t", records, None)
-    encoder = encoder_for(spec(**options), "t", table.columns)
+    encoder = text_encoder_for(spec(**options), "t", table.columns)
     encoded = [encoder.encode(chunk) for chunk in read_chunks(table)]
     assert all(sum(one.sizes()) == len(one.data) for one in encoded)
     return (encoder.header + b"".join(one.data for one in encoded)).decode()
@@ -128,7 +128,7 @@ class TestQuoting:
 
         (tmp_path / "a.ndjson").write_bytes(b'{"a":1.10,"b":"1.10"}\n{"a":null,"b":true}\n{"a":-1,"b":[2]}\n')
         table = staged_table(tmp_path / "a.ndjson")
-        encoder = encoder_for(spec(quoting="nonnumeric"), "t", table.columns)
+        encoder = text_encoder_for(spec(quoting="nonnumeric"), "t", table.columns)
         lines = b"".join(encoder.encode(chunk).data for chunk in read_chunks(table)).decode()
         assert lines == '1.10,"1.10"\n,"true"\n-1,"[2]"\n'
         frame = pyarrow.table({"i": pyarrow.array([1], "int8"), "f": pyarrow.array([0.1], "float32"), "s": ["1"]})

@@ -11,7 +11,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from airflow_provider_s3dest.errors import RecordError
-from airflow_provider_s3dest.formats.choice import encoder_for, passing_for
+from airflow_provider_s3dest.formats.choice import passing_for, text_encoder_for
 from airflow_provider_s3dest.formats.encoding import of_passed
 from airflow_provider_s3dest.sources.passing import Passed, csv_records, json_lines
 from airflow_provider_s3dest.sources.staging import open_staged, staged_tables
@@ -27,7 +27,7 @@ def delivered(path: Path, spec: DestinationSpec, *, passing: bool = True) -> tup
     """Give what a load writes of a staged file without its header, and how many records of it passed through."""
     files = staged_tables(path, "t", lambda _: LocalStore())["t"]
     table = open_staged("t", files, None, passing_for(spec) if passing else None)
-    encoder = encoder_for(spec, "t", table.columns)
+    encoder = text_encoder_for(spec, "t", table.columns)
     data, passed = b"", 0
     for chunk in table.chunks:
         encoded = of_passed(chunk) if isinstance(chunk, Passed) else encoder.encode(chunk)

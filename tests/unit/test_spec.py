@@ -272,17 +272,6 @@ class TestJointRules:
     def test_one_object_has_no_batch_limits(self, key: str, value: Any) -> None:
         assert [found for found, _ in _faults(**ONE_OBJECT, **{key: value})] == [key]
 
-    @pytest.mark.parametrize(
-        ("fields", "key"),
-        [
-            ({"format": "parquet"}, "format"),
-        ],
-    )
-    def test_what_is_still_to_come_is_refused_as_not_supported_yet(self, fields: dict[str, Any], key: str) -> None:
-        ((found, problem),) = _faults(**{**BASE, **fields})
-        assert found == key
-        assert "not supported yet" in problem
-
 
 class TestUnused:
     @pytest.mark.parametrize(("key", "value"), [("batch_timeout", "30s"), ("max_backoff", 30), ("test_write", False)])
