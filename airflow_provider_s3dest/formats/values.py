@@ -317,7 +317,7 @@ _BASES: tuple[tuple[Any, Callable[[Any], Any]], ...] = (
     (float, float),
     (Decimal, _decimal),
     (datetime, _datetime),
-    (date, lambda value: value.isoformat()),
+    (date, date.isoformat),  # whatever it makes of itself, so that it and an equal date have one text
     (time, lambda value: value.isoformat()),
     (timedelta, _timedelta),
     ((bytes, bytearray, memoryview), _bytes),

@@ -67,6 +67,7 @@ def test_airflow_lists_the_example_dags_of_the_installed_wheel(wheel: Path, tmp_
         "example_s3_destination_staging": "example_s3_destination",
         "example_s3_destination_nycflights": "example_s3_destination_nycflights",
         "example_s3_destination_shards": "example_s3_destination_shards",
+        "example_s3_destination_copy": "example_s3_destination_copy",
         "example_s3_destination_decorator": "example_s3_destination_decorator",
         "example_s3_destination_cloudquery": "example_s3_destination_cloudquery",
         "example_s3_destination_connection": "example_s3_destination_connection",

@@ -43,6 +43,13 @@ class Zone(tzinfo):
         return isinstance(other, Zone)
 
 
+class Day(date):
+    """A date that spells itself its own way."""
+
+    def isoformat(self) -> str:
+        return f"day {self.toordinal()}"
+
+
 class Text(str):
     """A text that is not quite a str."""
 
@@ -154,6 +161,14 @@ def test_more_dates_than_are_kept_are_all_spelled() -> None:
     days = [date.fromordinal(700_000 + number) for number in range(40_000)]
     chunk = Rows.of([{"a": day, "b": 1} for day in days], Places())
     assert _csv(chunk) == "".join(f"{day.isoformat()},1\n" for day in days).encode()
+
+
+def test_a_date_of_a_subclass_is_spelled_the_same_whether_its_date_was_seen_or_not() -> None:
+    day, seen = Day(1723, 4, 5), Day(1723, 4, 6)
+    for encode in (_json, _csv):
+        unseen = encode(Rows.of([{"a": date(2026, 1, 2), "b": day}], Places()))
+        after = encode(Rows.of([{"a": date(1723, 4, 6), "b": seen}], Places()))
+        assert (b"1723-04-05" in unseen, after.count(b"1723-04-06")) == (True, 2)
 
 
 def test_values_that_cannot_be_looked_up_stand_among_dates() -> None:
