@@ -14,14 +14,22 @@ _PLAIN = (
     *("bool", "int8", "int16", "int32", "int64", "uint8", "uint16", "uint32", "uint64"),
     *("float16", "float32", "float64", "string", "large_string", "binary", "large_binary", "date32", "date64"),
 )
-_SHORT = {"float": "float32", "double": "float64", "halffloat": "float16", "utf8": "string", "date": "date32"}
+_SHORT = {
+    "float": "float32",
+    "double": "float64",
+    "halffloat": "float16",
+    "utf8": "string",
+    "date": "date32",
+    "date32[day]": "date32",
+    "date64[ms]": "date64",
+}
 _PARTS = re.compile(
-    r"""(?P<plain>[a-z0-9_]+)
+    r"""(?P<plain>[a-z0-9_]+ | date32\[day\] | date64\[ms\])
     | (?P<decimal>decimal|decimal128|decimal256) \( \s*(?P<precision>\d+)\s*,\s*(?P<scale>\d+)\s* \)
     | (?P<clock>time32|time64|timestamp|duration)
         \[ \s*(?P<unit>s|ms|us|ns)\s* (,\s*tz=(?P<tz>[A-Za-z0-9_+:/-]+)\s*)? \]
     | fixed_size_binary \[ \s*(?P<width>\d+)\s* \]
-    | (?P<list>list|large_list) < (?P<item>.*) >
+    | (?P<list>list|large_list) < ((item|element):\s*)? (?P<item>.*) >
     | struct < (?P<fields>.*) >""",
     re.VERBOSE | re.DOTALL,
 )

@@ -20,7 +20,7 @@ import pyarrow.parquet as pq
 
 from bench.inputs import mixed
 from demo.source import source_tables
-from fidelity.loading import FORMATS, is_supported, load
+from fidelity.loading import FORMATS, load
 from fidelity.readers.reader import Reader
 from tests.servers.endpoint import Bucket
 
@@ -89,7 +89,7 @@ def results(bucket: Bucket, readers: Sequence[Reader], say: Callable[[str], None
     with tempfile.TemporaryDirectory(prefix="corpora-") as home:
         for corpus in _corpora(Path(home)):
             wanted, names = _digest(_truth(corpus.truth)), list(corpus.columns)
-            for format_ in filter(is_supported, FORMATS):
+            for format_ in FORMATS:
                 say(f"{corpus.name} as {format_}")
                 prefix = f"corpora-{format_}"
                 folder = Path(home, format_)

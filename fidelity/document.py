@@ -25,7 +25,8 @@ Written by `make fidelity`, which loads every kind of value through every lane i
 with the types and options that a careful user gives, as they stand in `fidelity/readers/`.
 
 `=`: every value, and the null behind them, comes back equal. A number: read on below, under that number;
-letters tell the lanes for which it holds, where it does not hold for all."""
+letters tell the lanes for which it holds, where it does not hold for all. For Parquet, `schema` names the types of
+values that come as staged text, and `string` for what is nested deeper than Parquet goes."""
 
 
 def page(cells: Sequence[Cell], readers: Sequence[Reader], results: Iterable[Result]) -> str:
@@ -60,8 +61,6 @@ def page(cells: Sequence[Cell], readers: Sequence[Reader], results: Iterable[Res
 def _of_format(format_: str, cells: Iterable[Cell], readers: Sequence[str]) -> str:
     title = f"## {'Parquet' if format_ == 'parquet' else format_.upper()}"
     own = [cell for cell in cells if cell.format == format_]
-    if not own:
-        return f"{title}\n\nNot supported yet."
     rows = []
     for kind in KINDS:
         of_kind = [cell for cell in own if cell.kind is kind]

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 
+from fidelity.kinds import DEEP, KINDS
 from fidelity.matrix import Cell
 from fidelity.verdicts import Outcome
 
@@ -43,6 +44,7 @@ class Explanation:
 
 _ALL = ("DuckDB", "ClickHouse", "PostgreSQL", "Spark", "Polars", "pandas", "PyArrow", "DataFusion")
 _TEXTUAL = ("csv", "json")
+_DURATIONS = ("timedelta", "negative timedelta")
 
 EXPLANATIONS: Sequence[Explanation] = [
     Explanation(
@@ -56,8 +58,8 @@ EXPLANATIONS: Sequence[Explanation] = [
     ),
     Explanation(
         [name for name in _ALL if name != "PostgreSQL"],
-        ["timedelta", "negative timedelta"],
-        _TEXTUAL,
+        _DURATIONS,
+        [*_TEXTUAL, "parquet"],
         "text",
         "It has no type that takes ISO 8601 durations from text.",
         "declare text: it arrives as it was written",
@@ -114,8 +116,42 @@ EXPLANATIONS: Sequence[Explanation] = [
         ("R", "J", "Jp"),
     ),
     Explanation(
+        [name for name in _ALL if name != "PostgreSQL"],
+        ["mapping of other keys"],
+        ["parquet"],
+        "differs",
+        "A struct of Parquet has all keys that there are: a key that one lacks is null.",
+        "drop the nulls, or make it JSON text by `schema`: `string`",
+        ("R", "J", "Jp"),
+    ),
+    Explanation(
+        ["DuckDB", "ClickHouse", "Spark"],
+        _DURATIONS,
+        ["parquet"],
+        "differs",
+        "Parquet has no durations: it holds a number, and in a note for Arrow alone that it counts microseconds.",
+        "make it text by `schema`: `string`",
+        ("A",),
+    ),
+    Explanation(
+        ["ClickHouse"],
+        ["list", "tuple", "set", "mapping"],
+        ["parquet"],
+        "differs",
+        "Its arrays and tuples are never null: they are empty, or their fields are null.",
+        "make it JSON text by `schema`: `string`",
+    ),
+    Explanation(
+        ["PostgreSQL"],
+        [kind.name for kind in KINDS],
+        ["parquet"],
+        "refused",
+        "COPY reads no Parquet. Redshift's does.",
+        "write CSV",
+    ),
+    Explanation(
         ["DataFusion"],
-        ["nested 100 deep"],
+        [DEEP],
         ["json"],
         "refused",
         "Its structs are nested 64 levels deep at most.",

@@ -97,6 +97,8 @@ _SPELLINGS: Sequence[tuple[Any, Callable[[Any], str]]] = [
 ]
 
 _BIG = "int beyond 64 bits"
+DEEP = "nested 100 deep"
+"""More than any type of Parquet."""
 
 
 class _Colour(Enum):
@@ -198,5 +200,5 @@ KINDS: Sequence[Kind] = [
         pa.struct({"a": pa.string(), "b": pa.float64()}),
     ),
     Kind("mapping of other keys", "json", [{"a": 1}, {"b": {"c": None}}, {}], None),
-    Kind("nested 100 deep", "json", [_deep(100)], None),
+    Kind(DEEP, "json", [_deep(100)], None),
 ]

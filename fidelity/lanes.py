@@ -12,7 +12,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from fidelity.kinds import Kind, spelled
+from fidelity.kinds import DEEP, Kind, spelled
 
 Input = Mapping[str, Any]
 """``records`` or ``staging_path`` of the hook."""
@@ -34,8 +34,28 @@ class Lane:
     stage: Callable[[Kind, Path], bool]
     texts_only: bool = False
 
-    def has_text(self, kind: Kind) -> bool:
-        """Whether the JSON that comes of this lane has the values as strings."""
+    def types_of(self, kinds: Mapping[str, Kind]) -> Mapping[str, Any]:
+        """Give the ``schema`` that a careful user names for Parquet: types that the lane does not bring along.
+
+        :param kinds: by the names of the tables.
+        """
+        types = {name: self._type_of(kind) for name, kind in kinds.items()}
+        schema = {name: {"id": "string", "value": type_} for name, type_ in types.items() if type_}
+        return {"schema": schema} if schema else {}
+
+    def _type_of(self, kind: Kind) -> str:
+        if kind.name == DEEP:
+            return "string"
+        return "" if self.ending in ("", "parquet") or _stays_text(kind) else str(kind.arrow)
+
+    def has_text(self, kind: Kind, format_: str) -> bool:
+        """Whether JSON or Parquet that comes of this lane has the values as strings."""
+        if format_ == "csv":
+            return False
+        if format_ == "parquet":
+            if type_ := self._type_of(kind):
+                return type_ == "string"
+            return self.ending not in ("", "parquet") and (self.texts_only or kind.is_json_text)
         of_decimals = self.ending == "parquet" and kind.arrow is not None and pa.types.is_decimal(kind.arrow)
         return self.texts_only or kind.is_json_text or of_decimals
 
@@ -66,6 +86,11 @@ def _rows(values: Sequence[Any]) -> list[dict[str, Any]]:
 def _ids(values: Sequence[Any]) -> list[str]:
     """Number the records so that readers sort them alike, whether they take numbers from text or not."""
     return [f"r{100 + number}" for number in range(len(values))]
+
+
+def _stays_text(kind: Kind) -> bool:
+    """Whether no schema makes anything else of the text of a kind."""
+    return kind.arrow is None or kind.type in ("bytes", "duration")
 
 
 def _no_file(_kind: Kind, _path: Path) -> bool:

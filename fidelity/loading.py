@@ -8,23 +8,10 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from airflow_provider_s3dest.errors import SpecError
-from airflow_provider_s3dest.spec import DestinationSpec
 from tests.servers.endpoint import Bucket, S3Endpoint
 
 FORMATS = ("csv", "json", "parquet")
-"""All that the matrix is to have."""
-
-
-def is_supported(format_: str) -> bool:
-    """Ask the destination spec whether it writes a format."""
-    try:
-        DestinationSpec(bucket="fidelity", path="{{UUID}}", format=format_)
-    except SpecError as error:
-        if "not supported yet" in str(error):
-            return False
-        raise
-    return True
+"""All that the provider writes."""
 
 
 @contextmanager

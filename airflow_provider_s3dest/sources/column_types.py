@@ -19,6 +19,9 @@ from airflow_provider_s3dest.sources.arrow_import import import_pyarrow
 DECIMAL_DIGITS = 38
 """Digits of a decimal: what warehouses read."""
 
+SCHEMA_LEVELS = 99
+"""Levels below the root of a schema that Arrow's own reader of Parquet takes."""
+
 _INT64 = range(-(2**63), 2**63)
 
 
@@ -86,12 +89,19 @@ def storable_type(kind: Any, *, nanoseconds: bool = True) -> Any:
     """Give the type in which Parquet keeps a column: encodings undone, and text for what is null throughout.
 
     :param nanoseconds: whether the version of Parquet knows them.
-    :raises TypeError: if Parquet has none.
+    :raises TypeError: if Parquet has none, or its readers none.
     """
+    stored = _stored(kind, nanoseconds)
+    if (levels := _levels(stored)) > SCHEMA_LEVELS:
+        raise TypeError(f"nested in {levels} levels of Parquet's schema, and its readers take {SCHEMA_LEVELS}")
+    return stored
+
+
+def _stored(kind: Any, nanoseconds: bool) -> Any:
     pyarrow = import_pyarrow()
     types = pyarrow.types
     if types.is_dictionary(kind) or types.is_run_end_encoded(kind):
-        return storable_type(kind.value_type, nanoseconds=nanoseconds)
+        return _stored(kind.value_type, nanoseconds)
     if types.is_null(kind) or types.is_string_view(kind):
         return pyarrow.string()
     if types.is_binary_view(kind):
@@ -100,14 +110,23 @@ def storable_type(kind: Any, *, nanoseconds: bool = True) -> Any:
         return pyarrow.timestamp("us", kind.tz)
     if types.is_struct(kind):
         if not kind.num_fields:
-            raise TypeError("an object without fields")
-        return pyarrow.struct([(f.name, storable_type(f.type, nanoseconds=nanoseconds)) for f in kind.fields])
+            raise TypeError("an object without fields, for which Parquet has no type")
+        return pyarrow.struct([(field.name, _stored(field.type, nanoseconds)) for field in kind.fields])
     if _is_list(kind):
         make = pyarrow.large_list if types.is_large_list(kind) else pyarrow.list_
-        return make(storable_type(kind.value_type, nanoseconds=nanoseconds))
+        return make(_stored(kind.value_type, nanoseconds))
     if types.is_union(kind) or types.is_interval(kind):
-        raise TypeError(f"the type {kind}")
+        raise TypeError(f"of the type {kind}, which Parquet does not have")
     return kind
+
+
+def _levels(kind: Any) -> int:
+    """Count the levels that a type takes in Parquet's schema, where a list has one of its own for its members."""
+    types = import_pyarrow().types
+    if types.is_nested(kind):
+        own = 2 if _is_list(kind) else 1  # the members of a map are a struct
+        return own + max(_levels(kind.field(number).type) for number in range(kind.num_fields))
+    return 1
 
 
 def _common_struct(one: Any, other: Any) -> Any:

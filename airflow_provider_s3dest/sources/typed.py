@@ -148,7 +148,7 @@ def _storable(table: str, column: str, kind: Any, nanoseconds: bool) -> Any:
     try:
         return storable_type(kind, nanoseconds=nanoseconds)
     except TypeError as error:
-        problem = f"the column {column!r} of table {table!r} is {error}, for which Parquet has no type."
+        problem = f"the column {column!r} of table {table!r} is {error}."
         raise SpecError(
             [Fault("schema", problem, f"Give it another, such as schema={{{column!r}: 'string'}}.")]
         ) from error

@@ -32,7 +32,7 @@ _SETTINGS = (
     "format_csv_null_representation = '', input_format_csv_empty_as_default = 0, "
     "input_format_csv_trim_whitespaces = 0, date_time_input_format = 'best_effort', "
     "enable_time_time64_type = 1, input_format_json_read_objects_as_strings = 1, "
-    "input_format_json_read_arrays_as_strings = 1, output_format_json_quote_64bit_integers = 1"
+    "input_format_json_read_arrays_as_strings = 1"
 )
 
 _FROM_TEXT: dict[Type, Callable[[str], Any]] = {
@@ -61,14 +61,18 @@ class ClickHouse:
     def read(self, path: Path, format_: str, column: Column) -> list[Any]:
         in_string = column.type == "bool" and column.is_text  # of which it takes no bool
         type_ = "String" if in_string else _TYPES.get(column.type, "String")
+        # Of times it makes moments of 1970 unless it is told.
+        structure = f", 'id String, value Nullable({type_})'" if column.type == "time" else ""
         source = {
             "csv": f"file('{path}', 'CSVWithNames', 'id String, value Nullable({type_})')",
             "json": f"file('{path}', 'JSONEachRow', 'id String, value Nullable({type_})')",
-            "parquet": f"file('{path}', 'Parquet')",
+            "parquet": f"file('{path}', 'Parquet'{structure})",
         }[format_]
         value = "toString(CAST(value AS Nullable(Bool)))" if in_string else "toString(value)"
         if column.type == "bytes":
-            value = "hex(value)" if format_ == "parquet" else "hex(base64Decode(value))"
+            value = "hex(base64Decode(value))" if column.is_base64(format_) else "hex(value)"
+        if column.type == "json" and format_ == "parquet" and not column.is_text:
+            value = "toJSONString(value)"
         query = f"SELECT {value} AS value FROM {source} ORDER BY id SETTINGS {_SETTINGS}"
         lines = chdb.query(query, "JSONCompactEachRow").bytes().decode().rstrip("\n").split("\n")
         convert = _FROM_TEXT.get(column.type, str)

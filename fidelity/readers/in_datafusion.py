@@ -49,7 +49,7 @@ class DataFusion:
         else:
             frame = context.read_json(path, schema=schema)
         value = "value"
-        if format_ != "parquet" and column.type == "bytes":
+        if column.is_base64(format_):
             value = "decode(value, 'base64')"
         elif format_ != "parquet" and is_text and column.type in _TYPES:
             value = f"arrow_cast(value, '{_TYPES[column.type]}')"

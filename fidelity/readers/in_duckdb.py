@@ -38,7 +38,7 @@ class DuckDB:
 
     def read(self, path: Path, format_: str, column: Column) -> list[Any]:
         type_ = "VARCHAR" if column.type == "json" and column.is_text else _TYPES.get(column.type, column.type)
-        value = "from_base64(value)" if column.type == "bytes" and format_ != "parquet" else "value"
+        value = "from_base64(value)" if column.is_base64(format_) else "value"
         source = self._source([path], format_, {"id": "VARCHAR", "value": type_})
         rows = self._connection.execute(f"SELECT {value} FROM {source} ORDER BY id").fetchall()
         return [row[0] for row in rows]

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pandas as pd
+import pyarrow as pa
 
 from fidelity.kinds import Type
 from fidelity.readers.from_text import converted
@@ -23,8 +24,9 @@ class Pandas:
 
     def read(self, path: Path, format_: str, column: Column) -> list[Any]:
         if format_ == "parquet":
-            frame = pd.read_parquet(path, dtype_backend="pyarrow")
-        elif format_ == "json" and column.type in ("int64", "float") and not column.is_text:
+            frame = pd.read_parquet(path, dtype_backend="pyarrow").sort_values("id")
+            return converted(pa.array(frame["value"].array).to_pylist(), column.type)
+        if format_ == "json" and column.type in ("int64", "float") and not column.is_text:
             # Its own parser makes floats of integers beside a null.
             frame = pd.read_json(path, lines=True, engine="pyarrow", dtype_backend="pyarrow")
         elif format_ == "csv":

@@ -40,7 +40,10 @@ class Polars:
 
     def read(self, path: Path, format_: str, column: Column) -> list[Any]:
         if format_ == "parquet":
-            return pl.read_parquet(path).sort("id")["value"].to_list()
+            frame = pl.read_parquet(path)
+            if column.is_base64(format_):
+                frame = frame.with_columns(_CONVERSIONS["bytes"])
+            return frame.sort("id")["value"].to_list()
         read_type = pl.String() if column.is_text else _TYPES.get(column.type, pl.String())
         schema: dict[str, Any] = {"id": pl.String(), "value": read_type}
         if format_ == "csv":

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pyspark
-from pyspark.sql import SparkSession
+from pyspark.sql import Row, SparkSession
 
 from fidelity.kinds import Type
 from fidelity.readers.reader import Column
@@ -82,10 +82,11 @@ class Spark:
     def read(self, path: Path, format_: str, column: Column) -> list[Any]:
         type_ = "STRING" if column.is_text else _TYPES.get(column.type, "STRING")
         frame = self.frame([str(path)], format_, f"id STRING, value {type_}")
-        if format_ != "parquet":
+        if column.is_base64(format_):
+            frame = frame.selectExpr("id", "unbase64(value) AS value")
+        elif format_ != "parquet":
             cast = "TIME(6)" if column.type == "time" else _TYPES.get(column.type, "STRING")
-            value = "unbase64(value)" if column.type == "bytes" else f"CAST(value AS {cast})"
-            frame = frame.selectExpr("id", f"{value} AS value")
+            frame = frame.selectExpr("id", f"CAST(value AS {cast}) AS value")
         if column.type == "timestamptz":  # Python's own conversion goes by the clock of this machine
             frame = frame.selectExpr("id", "unix_micros(value) AS value")
         found = [row[0] for row in frame.orderBy("id").select("value").collect()]
@@ -95,4 +96,6 @@ class Spark:
 def _plain(value: Any, type_: Type) -> Any:
     if type_ == "timestamptz" and value is not None:
         return _EPOCH + timedelta(microseconds=value)
+    if isinstance(value, Row):
+        return value.asDict(recursive=True)
     return bytes(value) if isinstance(value, bytearray) else value

@@ -14,11 +14,15 @@ class Column:
     """The column ``value`` of a file, behind a column ``id`` of texts.
 
     :param type: what it stands for.
-    :param is_text: whether the file is JSON and has its values as strings.
+    :param is_text: whether the file is JSON or Parquet and has its values as strings.
     """
 
     type: Type
     is_text: bool
+
+    def is_base64(self, format_: str) -> bool:
+        """Whether it is base64 that stands for bytes."""
+        return self.type == "bytes" and (self.is_text or format_ != "parquet")
 
 
 class Reader(Protocol):

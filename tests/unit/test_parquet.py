@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import io
+import json
 import math
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import date, datetime, time, timedelta, timezone
 from decimal import Decimal
 from enum import Enum
@@ -198,6 +199,21 @@ def test_what_is_missing_to_write_it_is_named(
 def test_an_object_without_fields_has_no_type() -> None:
     with pytest.raises(SpecError, match="an object without fields"):
         parquet_of([{"x": {}}])
+
+
+@pytest.mark.parametrize(
+    ("nest", "deepest"), [(lambda inner: [inner], 49), (lambda inner: {"a": inner}, 98)], ids=["lists", "mappings"]
+)
+def test_what_is_nested_deeper_than_readers_take_is_refused(nest: Callable[[Any], Any], deepest: int) -> None:
+    value: Any = 1
+    for _ in range(deepest):
+        value = nest(value)
+    assert parquet_of([{"x": value}]).to_pylist() == [{"x": value}]
+
+    with pytest.raises(SpecError, match=r"(?s)'x' of table 't' is nested in 10. levels.*schema=\{'x': 'string'\}"):
+        parquet_of([{"x": nest(value)}])
+    as_text = parquet_of([{"x": nest(value)}], schema={"x": "string"})
+    assert json.loads(as_text["x"][0].as_py()) == nest(value)
 
 
 def test_types_of_arrow_data_are_kept() -> None:

@@ -57,6 +57,8 @@ def cast(value: Any, kind: str) -> Any:
         (datetime(2024, 1, 31), "date", date(2024, 1, 31)),
         (date(2024, 1, 31), "timestamp[us]", datetime(2024, 1, 31)),
         ("[1, null, 2]", "list<int16>", [1, None, 2]),
+        ("[1, null]", "list<item: int64>", [1, None]),
+        ([date(2024, 2, 29)], "list<element: date32[day]>", [date(2024, 2, 29)]),
         ([1, None], "large_list<float64>", [1.0, None]),
         ('{"a": 1.10}', "struct<a: decimal(5,2), b: string>", {"a": Decimal("1.10"), "b": None}),
         ({"a": 1}, "struct<a: int8, b: list<int8>>", {"a": 1, "b": None}),
