@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from datetime import date, datetime, time, timedelta, timezone, tzinfo
 from decimal import Decimal
 from enum import Enum
+from itertools import chain
 from typing import Any
 from uuid import UUID
 
@@ -16,7 +17,7 @@ from hypothesis import strategies as st
 from airflow_provider_s3dest.formats.csv import CsvEncoder
 from airflow_provider_s3dest.formats.json import JsonEncoder
 from airflow_provider_s3dest.formats.values import csv_text
-from airflow_provider_s3dest.sources.table import Places, Rows
+from airflow_provider_s3dest.sources.table import Columns, Places, Rows, Texts
 
 
 class Colour(Enum):
@@ -120,6 +121,19 @@ def test_csv_by_columns_is_csv_value_by_value(records: Sequence[dict[str, Any]],
 
     expected = "".join(f"{field(record['a'])}{delimiter}{field(record['b'])}\n" for record in records)
     assert _csv(Rows.of(records, Places()), delimiter).decode() == expected
+
+
+@given(
+    st.lists(st.tuples(*[st.none() | _texts | st.sampled_from(["", ":", '"', "\\", "\x01", "null", "é\n"])] * 2)),
+    st.sampled_from(["a", ":", 'k"q', "é", "\x01", "a\\"]),
+)
+def test_fields_of_csv_come_out_as_the_same_texts_of_records(rows: list[tuple[Any, Any]], name: str) -> None:
+    columns = Columns(Texts({name: 0, "b": 1}, [*chain.from_iterable(rows)]), Places(), len(rows))
+    records = Rows.of([{name: a, "b": b} for a, b in rows], Places())
+    for wanted in ((name, "b"), ("b", name), ("b", "c", name)):
+        for encode in (JsonEncoder("t", wanted).encode, CsvEncoder("t", wanted, ",", skip_header=True).encode):
+            of_columns, of_records = encode(columns), encode(records)
+            assert (of_columns.data, [*of_columns.ends]) == (of_records.data, [*of_records.ends])
 
 
 @pytest.mark.parametrize(
