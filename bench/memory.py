@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from itertools import chain, product, repeat
 from pathlib import Path
 from typing import Any
@@ -70,7 +71,8 @@ def memory_section(server: BulkS3, short: bool, say: Callable[[str], None]) -> s
 def _prepare(case: Case, batch: dict[str, Any], target: Target) -> Callable[[], object]:
     tiny = Case(case.dataset, case.source, case.format, size="tiny")
     ours.prepare_load(tiny, tiny.input(), target)()
-    source = _repeated(case.input(), case.copies) if case.source == "dicts" else case.input()
+    # A list of all records would itself be what grows.
+    source = _repeated(replace(case, copies=1).input(), case.copies) if case.source == "dicts" else case.input()
     spec = ours.spec_of(target, case.format, **batch)
     return lambda: ours.load(source, spec)
 
