@@ -54,12 +54,15 @@ def memory_section(server: BulkS3, short: bool, say: Callable[[str], None]) -> s
         return f"{measured(_prepare, case, _BATCHES[objects], target).peak / 1e6:,.0f}"
 
     loads = list(product(SOURCES, FORMATS, _BATCHES))
-    with ThreadPoolExecutor(_AT_A_TIME) as threads:
+    threads = ThreadPoolExecutor(_AT_A_TIME)
+    try:
         columns = [
             [threads.submit(peak, *load, size, count) for load in loads]
             for size, count in zip(sizes, copies, strict=True)
         ]
         peaks = [[one.result() for one in column] for column in columns]
+    finally:  # whoever stops this waits for those under way alone
+        threads.shutdown(cancel_futures=True)
     lines = [
         [f"{source} to {format_}", objects, *of_load]
         for (source, format_, objects), *of_load in zip(loads, *peaks, strict=True)
