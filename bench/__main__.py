@@ -36,10 +36,11 @@ def growth(server: BulkS3, short: bool, say: Callable[[str], None]) -> dict[str,
 
 
 def memory(server: BulkS3, short: bool, say: Callable[[str], None]) -> dict[str, str]:
-    """Measure the peak of resident memory over large inputs."""
+    """Measure the peak of resident memory over large inputs, and over inputs of which one thing is large."""
+    from bench.large import large_section
     from bench.memory import memory_section
 
-    return {"Memory": memory_section(server, short, say)}
+    return {"Large things": large_section(server, say), "Memory": memory_section(server, short, say)}
 
 
 def scale_out(server: BulkS3, short: bool, say: Callable[[str], None]) -> dict[str, str]:
