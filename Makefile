@@ -63,7 +63,7 @@ demo: $(VENV)/.installed ## Load five tables into an embedded S3 in a real DAG r
 demo-ui: $(VENV)/.installed ## Look around in Airflow's UI, with the demo's DAGs and its S3
 	@$(VENV)/bin/python -m demo ui
 
-bench: $(VENV_BENCH)/.installed ## Measure speed, growth and scale-out, and write docs/performance.md (SHORT=1: less; ONLY=memory)
+bench: $(VENV_BENCH)/.installed ## Measure speed, growth and scale-out, and write docs/performance.md (SHORT=1: less; ONLY=memory, ONLY=profiles)
 	@$(VENV_BENCH)/bin/python -m bench $(if $(SHORT),--short) $(ONLY)
 
 fidelity: $(VENV_FIDELITY)/.installed ## Read every kind of value back with eight readers, and write docs/fidelity.md

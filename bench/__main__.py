@@ -1,4 +1,4 @@
-"""``python -m bench``: measures, and writes the sections of docs/performance.md that it measured."""
+"""``python -m bench``: measures, and writes what it measured into docs/performance.md and docs/profiles.md."""
 
 from __future__ import annotations
 
@@ -36,10 +36,11 @@ def growth(server: BulkS3, short: bool, say: Callable[[str], None]) -> dict[str,
 
 
 def memory(server: BulkS3, short: bool, say: Callable[[str], None]) -> dict[str, str]:
-    """Measure the peak of resident memory over large inputs."""
+    """Measure the peak of resident memory over large inputs, and over inputs of which one thing is large."""
+    from bench.large import large_section
     from bench.memory import memory_section
 
-    return {"Memory": memory_section(server, short, say)}
+    return {"Large things": large_section(server, say), "Memory": memory_section(server, short, say)}
 
 
 def scale_out(server: BulkS3, short: bool, say: Callable[[str], None]) -> dict[str, str]:
@@ -50,6 +51,8 @@ def scale_out(server: BulkS3, short: bool, say: Callable[[str], None]) -> dict[s
 
 
 _PARTS: dict[str, Measuring] = {"speed": speed, "growth": growth, "scale-out": scale_out, "memory": memory}
+_PROFILES = "profiles"
+_KNOWN = (*_PARTS, _PROFILES)
 _DEFAULT = ("speed", "growth", "scale-out")
 _DEFAULT_SHORT = ("speed", "growth")
 
@@ -57,18 +60,24 @@ _DEFAULT_SHORT = ("speed", "growth")
 def main() -> None:
     """Measure what the arguments name."""
     parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
-    parser.add_argument("parts", nargs="*", help=f"of {', '.join(_PARTS)}; by default {', '.join(_DEFAULT)}")
+    parser.add_argument("parts", nargs="*", help=f"of {', '.join(_KNOWN)}; by default {', '.join(_DEFAULT)}")
     parser.add_argument("--short", action="store_true", help="less of it, to see that it works")
     asked = parser.parse_args()
-    if unknown := set(asked.parts) - set(_PARTS):
-        parser.error(f"{', '.join(sorted(unknown))}: known are {', '.join(_PARTS)}")
+    if unknown := set(asked.parts) - set(_KNOWN):
+        parser.error(f"{', '.join(sorted(unknown))}: known are {', '.join(_KNOWN)}")
     only = f" ONLY='{' '.join(asked.parts)}'" if asked.parts else ""
     command = f"make bench{' SHORT=1' if asked.short else ''}{only}"
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # so that the server ends, and its objects go
     with _server() as server:
         for part in asked.parts or (_DEFAULT_SHORT if asked.short else _DEFAULT):
-            document.write(_PARTS[part](server, asked.short, _say), command)
-    print(document.PATH.read_text(encoding="utf-8"))
+            if part == _PROFILES:
+                from bench.profiles import profiles_section
+
+                document.write_profiles(profiles_section(server, asked.short, _say), command)
+            else:
+                document.write(_PARTS[part](server, asked.short, _say), command)
+    for page in (document.PATH, document.PROFILES):
+        print(page.read_text(encoding="utf-8"))
 
 
 @contextmanager

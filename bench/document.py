@@ -12,9 +12,10 @@ from pathlib import Path
 from textwrap import fill
 
 PATH = Path(__file__).parents[1] / "docs" / "performance.md"
+PROFILES = PATH.with_name("profiles.md")
 
 _TITLE = "# Performance"
-_ORDER = ("Targets", "Against others", "Memory", "Growth", "Scaling out")
+_ORDER = ("Targets", "Against others", "Memory", "Large things", "Growth", "Scaling out")
 """Sections, in their order."""
 
 _PACKAGES = ("boto3", "pyarrow", "polars", "pandas", "duckdb", "awswrangler", "orjson", "msgspec", "isal")
@@ -50,6 +51,17 @@ def write(sections: dict[str, str], command: str) -> None:
     body = [f"## {title}\n\n{known[title]}" for title in _ORDER if title in known]
     PATH.write_text("\n\n".join([f"{_TITLE}\n\n{_INTRODUCTION}", *body]) + "\n", encoding="utf-8")
 
+
+def write_profiles(text: str, command: str) -> None:
+    """Put profiles in the place of those that stand at the end of their page.
+
+    :param command: what measured them.
+    """
+    written, _, _ = PROFILES.read_text(encoding="utf-8").partition(_PROFILES)
+    PROFILES.write_text(f"{written}{_PROFILES}\n\n{_measured(command)}\n\n{text}\n", encoding="utf-8")
+
+
+_PROFILES = "## By cProfile"
 
 _INTRODUCTION = """\
 Measured by `make bench`, which writes this page. Every run has a process of its own, runs are interleaved, and medians

@@ -36,11 +36,11 @@ def source(dataset: str, kind: str, size: str, copies: int = 1) -> Any:
     :param dataset: ``lineitem`` or ``mixed``.
     :param kind: ``dicts``, or the ending of staged files: ``parquet``, ``csv`` or ``ndjson``.
     :param size: ``tiny``, ``short`` or ``full``.
-    :param copies: how many files, all the same, are staged.
+    :param copies: how many files, all the same, are staged; or how often each record is there.
     """
     if kind == "dicts":
         records: list[Record] = pickle.loads((FOLDER / dataset / size / "records.pickle").read_bytes())
-        return records
+        return records * copies
     return [str(FOLDER / dataset / size / f"{number}.{kind}") for number in range(copies)]
 
 

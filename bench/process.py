@@ -45,10 +45,20 @@ def measured(prepare: Callable[..., Callable[[], object]], *arguments: Any) -> M
     """Prepare a run in a process of its own, and measure it alone.
 
     :param prepare: gives the run; a function of a module, as are those among the arguments.
-    :raises RunFailed: if the run ends by an error.
+    :raises RunFailed: if it or the run ends by an error.
+    """
+    measure: Measure = result_of(_measure, prepare, *arguments)
+    return measure
+
+
+def result_of(function: Callable[..., Any], *arguments: Any) -> Any:
+    """Call a function in a process of its own, and give what it gives, which must be no text.
+
+    :param function: a function of a module, as are those among the arguments.
+    :raises RunFailed: if it ends by an error.
     """
     told, tells = _CONTEXT.Pipe(duplex=False)
-    process = _CONTEXT.Process(target=_run, args=(tells, prepare, arguments))
+    process = _CONTEXT.Process(target=_call, args=(tells, function, arguments))
     process.start()
     tells.close()
     try:
@@ -59,20 +69,23 @@ def measured(prepare: Callable[..., Callable[[], object]], *arguments: Any) -> M
     process.join()
     if isinstance(outcome, str):
         raise RunFailed(outcome)
-    measure: Measure = outcome
-    return measure
+    return outcome
 
 
-def _run(tells: Connection, prepare: Callable[..., Callable[[], object]], arguments: tuple[Any, ...]) -> None:
+def _call(tells: Connection, function: Callable[..., Any], arguments: tuple[Any, ...]) -> None:
     try:
-        run = prepare(*arguments)
-        before = _begin_peak()
-        wall, cpu = time.perf_counter(), _cpu()
-        run()
-        cpu, wall = _cpu() - cpu, time.perf_counter() - wall
-        tells.send(Measure(cpu, wall, _status("VmHWM") - before))
+        tells.send(function(*arguments))
     except BaseException as error:
         tells.send("".join(traceback.format_exception_only(error)).strip())
+
+
+def _measure(prepare: Callable[..., Callable[[], object]], *arguments: Any) -> Measure:
+    run = prepare(*arguments)
+    before = _begin_peak()
+    wall, cpu = time.perf_counter(), _cpu()
+    run()
+    cpu, wall = _cpu() - cpu, time.perf_counter() - wall
+    return Measure(cpu, wall, _status("VmHWM") - before)
 
 
 def _cpu() -> float:

@@ -12,12 +12,14 @@ from itertools import repeat
 from operator import itemgetter
 from typing import Any
 
+import msgspec
 import orjson
 
 from airflow_provider_s3dest.formats.encoding import Encoded
 from airflow_provider_s3dest.formats.values import OWN_RULES, date_converter
 from airflow_provider_s3dest.sources.table import Rows
 
+_ENCODER = msgspec.json.Encoder()
 _LINE = OWN_RULES | orjson.OPT_APPEND_NEWLINE
 _TAKEN_OUT = b'[]"'
 _CODES, _SEPARATOR = bytes(range(0x0E, 0x16)), b"\x16"
@@ -80,11 +82,17 @@ class LinesAtOnce:
         def records() -> Iterable[tuple[Any, ...]]:
             return map(tuple, map(values_of, chunk.rows))
 
-        try:
-            pieces = list(map(orjson.dumps, records(), repeat(date_converter(chunk.rows)), repeat(_LINE)))
-        except orjson.JSONEncodeError:  # a value that is no text, number, bool or null, and no date
-            return None
-        lines = b"".join(pieces)
+        # Its values are spelled already, which only msgspec lets stand.
+        is_staged_json = type(chunk.rows[0][self._columns[0]]) is msgspec.Raw
+        pieces: list[bytes] | None = None
+        if is_staged_json:
+            lines = _ENCODER.encode_lines(list(records()))
+        else:
+            try:
+                pieces = list(map(orjson.dumps, records(), repeat(date_converter(chunk.rows)), repeat(_LINE)))
+            except orjson.JSONEncodeError:  # a value that is no text, number, bool or null, and no date
+                return None
+            lines = b"".join(pieces)
         structure = lines.translate(None, self._others)
         others: list[int] = []
         if structure != (self._plain + b"\n") * len(chunk):
@@ -92,6 +100,7 @@ class LinesAtOnce:
             spelled = self._spelled(chunk, others)
             if spelled is None:
                 return None
+            pieces = pieces or lines.splitlines(keepends=True)
             for position, line in zip(others, spelled, strict=True):
                 pieces[position] = line + b"\n"
             lines = b"".join(pieces)
@@ -99,12 +108,13 @@ class LinesAtOnce:
             return None
         lines = lines.replace(b'""', self._empty)
         if b"null" in lines:
-            # Nulls are nothing in CSV, but JSON spells NaN and infinities null too.
-            nulls = [record.count(None) for record in records()]
-            for position in others:
-                nulls[position] = 0
-            if lines.count(b",null") + lines.count(b"[null") != sum(nulls):
-                return None
+            # Nulls are nothing in CSV, but orjson spells NaN and infinities null too.
+            if not is_staged_json:
+                nulls = [record.count(None) for record in records()]
+                for position in others:
+                    nulls[position] = 0
+                if lines.count(b",null") + lines.count(b"[null") != sum(nulls):
+                    return None
             lines = lines.replace(b",null", b",").replace(b"[null", b"[")
         return lines
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import cached_property
 from itertools import repeat
 from typing import Any
 
@@ -10,7 +11,7 @@ import orjson
 
 from airflow_provider_s3dest.formats.encoding import NOTHING, Encoded, of_lines, refusal
 from airflow_provider_s3dest.formats.values import OWN_RULES, date_converter, json_bytes, plain
-from airflow_provider_s3dest.sources.table import Chunk, Rows
+from airflow_provider_s3dest.sources.table import Chunk, Columns, Rows, Texts
 
 
 class JsonEncoder:
@@ -28,13 +29,46 @@ class JsonEncoder:
     def encode(self, chunk: Chunk) -> Encoded:
         if not len(chunk):
             return NOTHING
-        if isinstance(chunk, Rows) and chunk.shape == self._columns and (data := _lines_of(chunk.rows)):
-            return of_lines(data, len(chunk))
         try:
-            return of_lines(self._lines(chunk), len(chunk))
+            return of_lines(self._at_once(chunk) or self._lines(chunk), len(chunk))
         except Exception as error:
             refused = refusal(self._table, self._columns, chunk, json_bytes, error)
             raise refused or error from error
+
+    def _at_once(self, chunk: Chunk) -> bytes | None:
+        """Encode records without a look at each value; None if one of them can't be encoded as it is."""
+        if isinstance(chunk, Rows) and chunk.shape == self._columns:
+            return _lines_of(chunk.rows)
+        if not self._columns:
+            return None
+        texts = chunk.values if isinstance(chunk, Columns) else None
+        if isinstance(texts, Texts) and (*texts,) == self._columns and (data := self._between_keys(texts.fields)):
+            return data
+        rows = zip(*chunk.columns(self._columns), strict=True)
+        return _lines_of([dict(zip(self._columns, row, strict=True)) for row in rows])
+
+    def _between_keys(self, texts: Sequence[str | None]) -> bytes | None:
+        """Put the texts of records between what stands around them in JSON; None if one has to be escaped for it."""
+        around, records = self._around_texts, len(texts) // len(self._columns)
+        nulls = 0 if all(texts) else texts.count(None)
+        pieces: list[Any] = [""] * (2 * len(texts))
+        pieces[::2] = around * records
+        pieces[1::2] = [_NULL if text is None else text for text in texts] if nulls else texts
+        pieces[0] = around[0].removeprefix(_RECORD_END)
+        pieces.append(_RECORD_END)
+        lines = "".join(pieces).encode()
+        # An array of the texts tells by its length whether JSON escapes one of them.
+        unescaped = len(lines) - len("".join(around).encode()) * records - len(_NULL) * nulls
+        in_array = unescaped + len('"",') * len(texts) + len("[") + (len("null") - len('""')) * nulls
+        if len(orjson.dumps(texts)) != in_array:
+            return None
+        return lines.replace(f'"{_NULL}"'.encode(), b"null") if nulls else lines
+
+    @cached_property
+    def _around_texts(self) -> list[str]:
+        """What stands in front of each text of a record: the end of the text before it, and its key."""
+        keys = [orjson.dumps(name).decode() for name in self._columns]
+        return [f'{_RECORD_END}{{{keys[0]}:"', *(f'",{key}:"' for key in keys[1:])]
 
     def _lines(self, chunk: Chunk) -> bytes:
         if not self._columns:
@@ -45,6 +79,9 @@ class JsonEncoder:
 
 
 _LINE = OWN_RULES | orjson.OPT_APPEND_NEWLINE
+_RECORD_END = '"}\n'
+_NULL = "\x01"
+"""Stands for null among texts: a character that JSON escapes, so that it stands for nothing else."""
 
 
 def _lines_of(rows: Sequence[Any]) -> bytes | None:

@@ -2,30 +2,48 @@
 
 from __future__ import annotations
 
+import csv
+import io
+import re
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
-from itertools import chain
+from dataclasses import dataclass, replace
+from itertools import accumulate, chain
 from typing import IO
 
 from airflow_provider_s3dest.errors import Place, RecordError, short
 from airflow_provider_s3dest.sources.passing import Passed, csv_records
-from airflow_provider_s3dest.sources.table import Columns, Places
+from airflow_provider_s3dest.sources.table import Columns, Places, Texts
 from airflow_provider_s3dest.sources.text_lines import Block, blocks
 
 MAX_RECORD_BYTES = 2**30
 """A record beyond this is taken for a quote that never closes, before it fills the memory."""
 
-_BLANK: Sequence[str | None] = (None,)
-"""The row of a blank line: a null in a file of one column, and passed over in any other."""
+_Row = Sequence[str | None]
+"""The fields of a record; none at all is a blank line, which is a null in a file of one column."""
+
+_EMPTY = "\x01"
+"""Stands for a quoted field of nothing while csv.reader reads, which tells it from no unquoted one."""
 
 
 @dataclass(frozen=True, slots=True)
 class _Parsed:
-    """The records of a block: their fields, the line on which each begins, and how nulls stand in the fields."""
+    """The records of a block: their fields, and the line on which each begins.
 
-    rows: list[Sequence[str | None]]
+    :param empty_is_null: whether nulls are empty among the fields, instead of None.
+    :param empty_is_marked: whether texts of nothing are then ``_EMPTY``.
+    """
+
+    rows: Sequence[_Row]
     lines: Sequence[int]
-    empty_is_null: bool
+    empty_is_null: bool = False
+    empty_is_marked: bool = False
+
+    def values(self, fields: Sequence[str | None]) -> Sequence[str | None]:
+        """Give fields with None for nulls, and only for them."""
+        if not self.empty_is_null or (all(fields) and not self.empty_is_marked):
+            return fields
+        values = [field or None for field in fields]
+        return ["" if value == _EMPTY else value for value in values] if self.empty_is_marked else values
 
 
 class CsvFile:
@@ -41,6 +59,9 @@ class CsvFile:
         self.delimiter, self._table, self._path = delimiter, table, path
         self._blocks = blocks(stream, table, path)
         self._header: tuple[str, ...] | None = None
+        # A quoted field of nothing, or two quotes that look like one inside of another field.
+        edge = re.escape(delimiter)
+        self._two_quotes = re.compile(f'""(?<![^\n{edge}]"")(?![^\r\n{edge}])')
         self._ready: Iterator[_Parsed] = iter(())
 
     def header(self) -> tuple[str, ...]:
@@ -61,20 +82,19 @@ class CsvFile:
         """
         header = self.header()
         parts = self._passed(len(header)) if header and passing == header else self._parse()
+        without_blank_lines = _with_nulls_for_blank_lines if len(header) == 1 else _without_blank_lines
+        positions = {name: position for position, name in enumerate(header)}
         for part in chain(self._ready, parts):
             if isinstance(part, Passed):
                 yield part
-            elif (parsed := part if len(header) == 1 else _without_blank_lines(part)).rows:
-                yield self._columns(header, parsed)
+            elif (parsed := without_blank_lines(part)).rows:
+                yield self._columns(positions, parsed)
 
-    def _columns(self, header: tuple[str, ...], parsed: _Parsed) -> Columns:
-        if set(map(len, parsed.rows)) != {len(header)}:
-            self._refuse_ragged(parsed, len(header))
-        columns = [list(column) for column in zip(*parsed.rows, strict=True)]
-        if parsed.empty_is_null:
-            columns = [[value or None for value in column] if "" in column else column for column in columns]
-        places = Places(file=self._path, lines=parsed.lines)
-        return Columns(dict(zip(header, columns, strict=True)), places, len(parsed.rows))
+    def _columns(self, positions: dict[str, int], parsed: _Parsed) -> Columns:
+        if set(map(len, parsed.rows)) != {len(positions)}:
+            self._refuse_ragged(parsed, len(positions))
+        fields = parsed.values(list(chain.from_iterable(parsed.rows)))
+        return Columns(Texts(positions, fields), Places(file=self._path, lines=parsed.lines), len(parsed.rows))
 
     def _read_header(self) -> tuple[str, ...]:
         for block in self._blocks:
@@ -85,11 +105,12 @@ class CsvFile:
                 return self._names(line.rstrip("\r\n").split(self.delimiter), block.first_line)
             parts = self._parse_block(block)
             for parsed in parts:
-                first = next((position for position, row in enumerate(parsed.rows) if row is not _BLANK), None)
+                first = next((position for position, row in enumerate(parsed.rows) if row), None)
                 if first is not None:
-                    rest = _Parsed(parsed.rows[first + 1 :], parsed.lines[first + 1 :], parsed.empty_is_null)
+                    rest = replace(parsed, rows=parsed.rows[first + 1 :], lines=parsed.lines[first + 1 :])
                     self._ready = chain([rest], parts)
-                    return self._names([name or "" for name in parsed.rows[first]], parsed.lines[first])
+                    names = [name or "" for name in parsed.values(parsed.rows[first])]
+                    return self._names(names, parsed.lines[first])
         return ()
 
     def _names(self, names: list[str], line: int) -> tuple[str, ...]:
@@ -151,30 +172,50 @@ class CsvFile:
             for number, line in zip(numbers, lines, strict=True):
                 if "\r" in line:
                     raise self._stray(number, line)
-        rows: list[Sequence[str | None]] = [line.split(self.delimiter) for line in lines]
+        rows: list[_Row] = [line.split(self.delimiter) for line in lines]
         if "" in lines:
-            rows = [row if line else _BLANK for row, line in zip(rows, lines, strict=True)]
+            rows = [row if line else () for row, line in zip(rows, lines, strict=True)]
         return _Parsed(rows, numbers, empty_is_null=True)
 
     def _parse_quoted(self, block: Block) -> Iterator[_Parsed]:
         """Parse a block that holds quotes, drawing further blocks while its last record is open."""
         text, line = block.text, block.first_line
         while True:
-            rows: list[Sequence[str | None]] = []
+            parsed, done = self._read_at_once(text, line)
+            yield parsed
+            line += text.count("\n", 0, done)
+            rows: list[_Row] = []
             numbers: list[int] = []
-            done = 0
             while done < len(text):
                 row, end = self._record(text, done, line)
                 if row is None:
                     break
-                rows.append(row or _BLANK)
+                rows.append(row)
                 numbers.append(line)
                 line += text.count("\n", done, end)
                 done = end
-            yield _Parsed(rows, numbers, empty_is_null=False)
+            yield _Parsed(rows, numbers)
             if done >= len(text):
                 return
             text = self._with_more(text[done:], line)
+
+    def _read_at_once(self, text: str, line: int) -> tuple[_Parsed, int]:
+        """Let csv.reader read records up to one that is open or that it refuses, and tell where that begins."""
+        if _EMPTY in text or "\r\r" in text:  # csv.reader takes any number of these for one line end
+            return _Parsed((), ()), 0
+        marked, empties = self._two_quotes.subn(f'"{_EMPTY}"', text) if '""' in text else (text, 0)
+        rows: list[list[str]] = []
+        reader = csv.reader(io.StringIO(marked, newline="\n"), delimiter=self.delimiter, strict=True)
+        whole = True
+        try:
+            rows.extend(reader)
+        except csv.Error:
+            whole = False
+        lines: Sequence[int] = range(line, line + len(rows) + 1)
+        if not whole or reader.line_num != len(rows):
+            lines = list(accumulate((1 + "".join(row).count("\n") for row in rows), initial=line))
+        done = len(text) if whole else _after_lines(text, lines[-1] - line)
+        return _Parsed(rows, lines[:-1], empty_is_null=True, empty_is_marked=empties > 0), done
 
     def _with_more(self, text: str, line: int) -> str:
         """Add to an open record at least as much again, so that a long field is not read over and over."""
@@ -237,11 +278,21 @@ class CsvFile:
 
 
 def _without_blank_lines(parsed: _Parsed) -> _Parsed:
-    if _BLANK not in parsed.rows:
+    if all(parsed.rows):
         return parsed
-    kept = [position for position, row in enumerate(parsed.rows) if row is not _BLANK]
-    rows, lines = [parsed.rows[position] for position in kept], [parsed.lines[position] for position in kept]
-    return _Parsed(rows, lines, parsed.empty_is_null)
+    kept = [position for position, row in enumerate(parsed.rows) if row]
+    return replace(
+        parsed, rows=[parsed.rows[position] for position in kept], lines=[parsed.lines[position] for position in kept]
+    )
+
+
+def _with_nulls_for_blank_lines(parsed: _Parsed) -> _Parsed:
+    return parsed if all(parsed.rows) else replace(parsed, rows=[row or (None,) for row in parsed.rows])
+
+
+def _after_lines(text: str, lines: int) -> int:
+    """Find where a text goes on after so many line ends."""
+    return sum(map(len, text.split("\n", lines)[:lines])) + lines
 
 
 def _line_end(text: str, position: int) -> int:

@@ -18,6 +18,7 @@ from airflow_provider_s3dest.sources.text_lines import Block, blocks
 Record = dict[str, msgspec.Raw]
 
 _DECODER = msgspec.json.Decoder(Record)
+_ENCODER = msgspec.json.Encoder()
 _UNREADABLE = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError)
 _TOKEN = re.compile(rb'"[^"\\]*(?:\\.[^"\\]*)*(?P<closing>"?)|[\[\]{}]', re.DOTALL)
 """A string, whose closing quote may be yet to come, or a bracket."""
@@ -49,6 +50,17 @@ class JsonLines:
 
         :raises RecordError: at a line that is no JSON object.
         """
+        block = self._block
+        if records := _as_written(block.data[: block.data.find(b"\n") + 1]) and _as_written(block.data):
+            numbers: Sequence[int] = range(block.first_line, block.first_line + len(records))
+        else:
+            records, numbers = self._read_each()
+        if b"\r" in block.data and block.data.count(b"\r") != block.data.count(b"\r\n"):
+            records = list(map(_compact, records))
+        return Rows.of(records, Places(file=self._path, lines=numbers))
+
+    def _read_each(self) -> tuple[list[Record], Sequence[int]]:
+        """Read line by line: the records, and the line on which each stands."""
         block, table, path = self._block, self._table, self._path
         lines = block.data.split(b"\n")
         numbers: Sequence[int] = range(block.first_line, block.first_line + len(lines))
@@ -62,9 +74,7 @@ class JsonLines:
         if _may_repeat_key(block.data, sum(map(len, records))):
             for record, line, number in zip(records, lines, numbers, strict=False):
                 _refuse_repeated_key(record, line, table, path, number)
-        if block.data.count(b"\r") != block.data.count(b"\r\n"):
-            records = list(map(_compact, records))
-        return Rows.of(records, Places(file=path, lines=numbers))
+        return records, numbers
 
 
 def read_lines(stream: IO[bytes], table: str, path: str) -> Iterator[JsonLines]:
@@ -98,6 +108,15 @@ def begins_array(stream: IO[bytes]) -> bool:
     return head.startswith(b"[")
 
 
+def _as_written(lines: bytes) -> list[Record] | None:
+    """Decode lines that are just what would be written of their records, so that none holds a key twice; else None."""
+    try:
+        records = _DECODER.decode_lines(lines)
+    except _UNREADABLE:
+        return None
+    return records if _ENCODER.encode_lines(records) == lines else None
+
+
 def _decode(text: bytes, table: str, path: str, line: int) -> Record:
     try:
         return _DECODER.decode(text)
@@ -118,6 +137,8 @@ def _too_deep(table: str, path: str, line: int) -> RecordError:
 
 def _may_repeat_key(text: bytes, keys: int) -> bool:
     """Say whether an object in a text may hold a key twice, of which decoding keeps the last: quick, but not exact."""
+    if text.count(b":") == keys:  # each key has one, so that none is left for another
+        return False
     return text.count(b'":') != keys or any(blank in text and blank + b":" in text for blank in _BLANKS)
 
 

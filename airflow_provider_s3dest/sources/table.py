@@ -109,6 +109,27 @@ class Columns:
         return map(self.column, names)
 
 
+@dataclass(frozen=True, slots=True)
+class Texts(Mapping[str, Sequence[str | None]]):
+    """The fields of records of text, by column; they stand record after record, as in a file of CSV.
+
+    :param positions: the columns, each with its position in a record.
+    :param fields: of all records; None is null.
+    """
+
+    positions: Mapping[str, int]
+    fields: Sequence[str | None]
+
+    def __getitem__(self, name: str) -> Sequence[str | None]:
+        return self.fields[self.positions[name] :: len(self.positions)]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.positions)
+
+    def __len__(self) -> int:
+        return len(self.positions)
+
+
 class Unread(Protocol):
     """A chunk of staged text, read when it is asked for."""
 

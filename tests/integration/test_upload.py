@@ -339,6 +339,18 @@ def test_parts_of_one_object_count_as_bytes_under_way_too(moto_bucket: Bucket, m
     assert moto_bucket.head("out/t.json")["ContentLength"] == report.bytes == 10_000 * RECORD_BYTES
 
 
+def test_a_record_larger_than_what_may_be_under_way_goes_alone(
+    moto_bucket: Bucket, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("airflow_provider_s3dest.upload.IN_FLIGHT_BYTES", MIB)
+    records = [{"text": "a"}, {"text": "b" * 3 * MIB}, {"text": "c"}]
+
+    report = load(moto_bucket, records, batch_size_bytes=MIB)
+
+    assert report.objects == 3
+    assert sorted(records_in(moto_bucket), key=lambda record: str(record["text"])) == records
+
+
 def test_after_the_first_failure_no_request_begins(bucket: Bucket, proxy: FaultProxy) -> None:
     watched = Watched(proxy.client())
     watched.hold(after=1)

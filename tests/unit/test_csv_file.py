@@ -231,3 +231,61 @@ def test_nulls_and_empty_texts_are_told_apart_in_any_company(rows: list[tuple[An
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(text_lines, "BLOCK_BYTES", block)
         assert read(content)[1] == [list(row) for row in rows] == fields_with_nulls(content)[1:]
+
+
+ODD_FIELD = st.sampled_from(
+    [
+        "",
+        "",
+        "x",
+        "a,b",
+        'q"q',
+        '""',
+        '"',
+        ",",
+        "\n",
+        "\r\n",
+        "\\",
+        "\x00",
+        "\t",
+        " ",
+        '5" pipe',
+        "\ufeff",
+        "\u2028",
+        "é😀",
+    ]
+)
+
+
+@settings(derandomize=True, max_examples=400, deadline=None)
+@given(
+    st.lists(st.lists(st.tuples(ODD_FIELD | st.none(), st.booleans()), min_size=2, max_size=2), min_size=1, max_size=8),
+    st.sampled_from(["", "", "", ",", '"', "\n", '"\n', ',"",']),
+    st.sampled_from(["\n", "\r\n"]),
+    st.sampled_from(BLOCKS),
+)
+def test_records_read_at_once_are_those_read_one_by_one(
+    rows: list[list[tuple[str | None, bool]]], fault: str, end: str, block: int
+) -> None:
+    def spelled(text: str | None, quoted: bool) -> str:
+        if text is None:
+            return ""
+        return '"' + text.replace('"', '""') + '"' if quoted or not text or {*text} & {*',"\r\n'} else text
+
+    lines = [",".join(spelled(*field) for field in row) for row in rows]
+    lines[len(lines) // 2] += fault
+
+    def outcome(first: str, block: int) -> tuple[Any, ...]:
+        content = end.join(["a,b", first, *lines])
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(text_lines, "BLOCK_BYTES", block)
+            try:
+                return read(content)[1][1:], lines_of(content)
+            except RecordError as error:
+                return "refused", error.line, str(error)
+
+    # A block that holds this character is read one by one.
+    at_once, one_by_one = outcome('"x",y', block), outcome('"\x01",y', 2**20)
+    # At once, a record with too many fields is refused before one behind it that is malformed.
+    is_earlier = at_once[0] == one_by_one[0] == "refused" and at_once[1] < one_by_one[1]
+    assert at_once == one_by_one or is_earlier

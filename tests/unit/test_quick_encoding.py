@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import io
+import json
 from collections.abc import Sequence
 from datetime import date, datetime, time, timedelta, timezone, tzinfo
 from decimal import Decimal
 from enum import Enum
+from itertools import chain
 from typing import Any
 from uuid import UUID
 
@@ -16,7 +19,8 @@ from hypothesis import strategies as st
 from airflow_provider_s3dest.formats.csv import CsvEncoder
 from airflow_provider_s3dest.formats.json import JsonEncoder
 from airflow_provider_s3dest.formats.values import csv_text
-from airflow_provider_s3dest.sources.table import Places, Rows
+from airflow_provider_s3dest.sources.json_file import read_lines
+from airflow_provider_s3dest.sources.table import Columns, Places, Rows, Texts
 
 
 class Colour(Enum):
@@ -109,17 +113,60 @@ def test_json_at_once_is_json_value_by_value(records: Sequence[dict[str, Any]]) 
     assert _json(Rows.of(records, Places())) == b"".join(_json(Rows([record], Places())) for record in records)
 
 
+def _field(text: str | None, delimiter: str) -> str:
+    if text is None:
+        return ""
+    special = not text or any(one in text for one in (delimiter, '"', "\n", "\r", "\ufeff"))
+    return '"' + text.replace('"', '""') + '"' if special else text
+
+
 @given(_records | _same_kind, st.sampled_from(",\t;|e5.-n"))
 def test_csv_by_columns_is_csv_value_by_value(records: Sequence[dict[str, Any]], delimiter: str) -> None:
-    def field(value: Any) -> str:
-        text = csv_text(value)
-        if text is None:
-            return ""
-        special = not text or any(one in text for one in (delimiter, '"', "\n", "\r", "\ufeff"))
-        return '"' + text.replace('"', '""') + '"' if special else text
-
-    expected = "".join(f"{field(record['a'])}{delimiter}{field(record['b'])}\n" for record in records)
+    fields = [[_field(csv_text(record[name]), delimiter) for name in ("a", "b")] for record in records]
+    expected = "".join(f"{delimiter.join(pair)}\n" for pair in fields)
     assert _csv(Rows.of(records, Places()), delimiter).decode() == expected
+
+
+_spelled = st.one_of(
+    st.sampled_from(["1", "1.10", "-0", "1E5", "12345678901234567890123", "true", "null", "[1, 2]", '{"a": "x,y"}']),
+    st.sampled_from(['""', '"null"', '"[null"', '",null"', r'"\ud83d\ude00"', r'"\/"', r'"\u0000"', '"\x7f"']),
+    _texts.map(json.dumps),
+    _texts.map(lambda text: json.dumps(text, ensure_ascii=False)),
+)
+_plainly_spelled = st.sampled_from(["1", "1.10", "null", '"x"', '"two words"', '"é"', "false", '""'])
+
+
+@given(
+    st.lists(st.tuples(_spelled, _spelled), max_size=4),
+    st.lists(st.tuples(_plainly_spelled, _plainly_spelled)),
+    st.sampled_from(['{{"a":{},"b":{}}}\n', '{{"a": {}, "b" :{}}}\r\n', '\n {{ "a":{},"b":{}}}\n']),
+    st.sampled_from(",\t;|e"),
+)
+def test_staged_json_is_csv_of_each_value_as_it_is_spelled(
+    odd: list[tuple[str, str]], plain: list[tuple[str, str]], line: str, delimiter: str
+) -> None:
+    pairs = odd + plain
+
+    def field(spelled: str) -> str:
+        text = json.loads(spelled) if spelled.startswith('"') else None if spelled == "null" else spelled
+        return _field(text, delimiter)
+
+    content = "".join(line.format(*pair) for pair in pairs).encode()
+    lines = b"".join(_csv(chunk.rows, delimiter) for chunk in read_lines(io.BytesIO(content), "t", "x.ndjson"))
+    assert lines.decode() == "".join(f"{field(a)}{delimiter}{field(b)}\n" for a, b in pairs)
+
+
+@given(
+    st.lists(st.tuples(*[st.none() | _texts | st.sampled_from(["", ":", '"', "\\", "\x01", "null", "é\n"])] * 2)),
+    st.sampled_from(["a", ":", 'k"q', "é", "\x01", "a\\"]),
+)
+def test_fields_of_csv_come_out_as_the_same_texts_of_records(rows: list[tuple[Any, Any]], name: str) -> None:
+    columns = Columns(Texts({name: 0, "b": 1}, [*chain.from_iterable(rows)]), Places(), len(rows))
+    records = Rows.of([{name: a, "b": b} for a, b in rows], Places())
+    for wanted in ((name, "b"), ("b", name), ("b", "c", name)):
+        for encode in (JsonEncoder("t", wanted).encode, CsvEncoder("t", wanted, ",", skip_header=True).encode):
+            of_columns, of_records = encode(columns), encode(records)
+            assert (of_columns.data, [*of_columns.ends]) == (of_records.data, [*of_records.ends])
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 from pathlib import Path
 from typing import Any
@@ -24,6 +25,35 @@ def lay(folder: Path, *names: str) -> Path:
 def read(paths: Any) -> list[str]:
     """Give the names that the files hold, in the order in which they are read."""
     return [row["n"] for row in staged_rows(paths)]
+
+
+@pytest.mark.parametrize("ending", ["csv", "ndjson", "json"])
+def test_a_hundred_thousand_columns_are_read_and_written(ending: str, tmp_path: Path) -> None:
+    record = {f"column_{number}": number for number in range(100_000)}
+    path = tmp_path / f"wide.{ending}"
+    if ending == "csv":
+        put(path, f"{','.join(record)}\n{','.join(map(str, record.values()))}\n")
+    else:
+        put(path, json.dumps([record] if ending == "json" else record))
+
+    assert json.loads(written(staged_table(path), "json")) == {
+        name: str(number) if ending == "csv" else number for name, number in record.items()
+    }
+    assert written(staged_table(path), "csv").decode().split("\n")[1] == ",".join(map(str, range(100_000)))
+
+
+@pytest.mark.parametrize("ending", ["csv", "ndjson", "json"])
+def test_a_field_of_many_blocks_is_read_whole(ending: str, tmp_path: Path) -> None:
+    text = 'a long "field",\n' * 500_000
+    path = tmp_path / f"long.{ending}"
+    if ending == "csv":
+        put(path, 'a,b\n1,"' + text.replace('"', '""') + '"\n2,\n')
+    else:
+        records = [{"a": "1", "b": text}, {"a": "2", "b": None}]
+        put(path, json.dumps(records) if ending == "json" else "\n".join(map(json.dumps, records)))
+
+    read = map(json.loads, written(staged_table(path), "json").splitlines())
+    assert [*read] == [{"a": "1", "b": text}, {"a": "2", "b": None}]
 
 
 class TestMatching:
