@@ -11,23 +11,20 @@ from typing import Any
 
 import pytest
 
-from tests.servers import Bucket, SeaweedFS
+from tests.servers import Bucket
 from tests.system.airflow_server import AirflowServer, Run, wait_for
+from tests.system.conftest import EXAMPLES
 
 pytestmark = pytest.mark.slow
 
-EXAMPLES = Path(__file__).parents[2] / "example_dags"
 DATE = "2026-02-03"
 CONSOLE = "https://s3.example.com/{bucket}/{prefix}"
 
 
 @pytest.fixture(scope="module")
-def lake(seaweedfs: SeaweedFS) -> Iterator[Bucket]:
-    """The bucket that the examples write to unless told otherwise."""
-    bucket = Bucket("my-bucket", seaweedfs)
-    seaweedfs.client().create_bucket(Bucket=bucket.name)
-    yield bucket
-    bucket.remove()
+def lake(my_bucket: Bucket) -> Bucket:
+    """The bucket of the examples."""
+    return my_bucket
 
 
 @pytest.fixture(scope="module")
