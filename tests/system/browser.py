@@ -78,12 +78,10 @@ class ConnectionForm:
 
     def write(self, title: str, text: str) -> None:
         """Write JSON into the editor below a title, in place of what it holds."""
-        row = self._dialog.find_element(
-            By.XPATH, f".//*[normalize-space()='{title}']/following::*[contains(@class, 'monaco-editor')][1]"
-        )
-        row.click()
-        chains = ActionChains(self._browser).key_down(Keys.CONTROL).send_keys("a").key_up(Keys.CONTROL)
-        chains.send_keys(Keys.DELETE).perform()
+        below = f".//*[normalize-space()='{title}']/following::*[contains(@class, 'monaco-editor')][1]"
+        self._dialog.find_element(By.XPATH, below).click()
+        select_all = ActionChains(self._browser).key_down(Keys.CONTROL).send_keys("a").key_up(Keys.CONTROL)
+        select_all.send_keys(Keys.DELETE).perform()
         # Typed by keys, each bracket and quote would be closed by the editor too.
         self._browser.execute_cdp_cmd("Input.insertText", {"text": text})
 
