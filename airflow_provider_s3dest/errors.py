@@ -105,10 +105,13 @@ class StoreError(S3DestinationError):
 
     :param code: the error code of S3's answer; empty if there was none.
     :param denied: whether a right is missing.
+    :param refused_key: whether the key itself is unknown, wrong or expired.
     """
 
-    def __init__(self, message: str, *, final: bool, code: str = "", denied: bool = False) -> None:
-        self.final, self.code, self.denied = final, code, denied
+    def __init__(
+        self, message: str, *, final: bool, code: str = "", denied: bool = False, refused_key: bool = False
+    ) -> None:
+        self.final, self.code, self.denied, self.refused_key = final, code, denied, refused_key
         super().__init__(message)
 
 

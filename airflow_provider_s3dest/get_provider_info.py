@@ -49,13 +49,19 @@ def get_provider_info() -> dict[str, Any]:
                     "bucket": {
                         "label": "Bucket",
                         "description": "Name of the bucket, without s3:// and folders.",
-                        "schema": {"type": ["string", "null"]},
+                        "schema": {"type": ["string", "null"], "examples": ["my-bucket"]},
                     },
                     "path": {
                         "label": "Path",
                         "description": "Template of the objects' keys, such as raw/{{TABLE}}/{{UUID}}.{{FORMAT}}. "
                         "Jinja works in the operator's argument only.",
-                        "schema": {"type": ["string", "null"]},
+                        "schema": {
+                            "type": ["string", "null"],
+                            "examples": [
+                                "raw/{{TABLE}}/{{UUID}}.{{FORMAT}}",
+                                "raw/{{TABLE}}/{{YEAR}}/{{MONTH}}/{{DAY}}/{{UUID}}.{{FORMAT}}",
+                            ],
+                        },
                     },
                     "format": {
                         "label": "Format",
@@ -74,13 +80,13 @@ def get_provider_info() -> dict[str, Any]:
                     },
                     "batch_size": {
                         "label": "Records in an object",
-                        "description": "At most; empty: 10,000.",
-                        "schema": {"type": ["integer", "null"], "minimum": 1},
+                        "description": "At most, and at least 1; empty: 10,000.",
+                        "schema": {"type": ["integer", "null"]},
                     },
                     "batch_size_bytes": {
                         "label": "Bytes of an object",
-                        "description": "Before compression, at most; empty: 5 MiB.",
-                        "schema": {"type": ["integer", "null"], "minimum": 1},
+                        "description": "Before compression, at most, and at least 1; empty: 5 MiB.",
+                        "schema": {"type": ["integer", "null"]},
                     },
                     "no_rotate": {
                         "label": "One object per table",
@@ -91,23 +97,29 @@ def get_provider_info() -> dict[str, Any]:
                         "label": "AWS connection",
                         "description": "Id of the connection that holds credentials, endpoint and region; "
                         "empty: aws_default.",
-                        "schema": {"type": ["string", "null"]},
+                        "schema": {"type": ["string", "null"], "examples": ["aws_default"]},
                     },
                     "console_url": {
                         "label": "URL of the console",
                         "description": "Of a store that is not AWS, for the links of tasks; "
                         "{bucket} and {prefix} are filled in.",
-                        "schema": {"type": ["string", "null"]},
+                        "schema": {
+                            "type": ["string", "null"],
+                            "examples": ["https://minio.example.com/browser/{bucket}/{prefix}"],
+                        },
                     },
                     "region": {
                         "label": "Region",
                         "description": "Of the bucket; empty: that of the AWS connection.",
-                        "schema": {"type": ["string", "null"]},
+                        "schema": {"type": ["string", "null"], "examples": ["eu-central-1", "us-east-1"]},
                     },
                     "storage_class": {
                         "label": "Storage class",
                         "description": "Such as STANDARD_IA; empty: that of the bucket.",
-                        "schema": {"type": ["string", "null"]},
+                        "schema": {
+                            "type": ["string", "null"],
+                            "examples": ["STANDARD_IA", "INTELLIGENT_TIERING", "GLACIER_IR"],
+                        },
                     },
                     "server_side_encryption_configuration": {
                         "label": "Encryption",

@@ -51,6 +51,16 @@ _REMEDIES = {
 }
 """Error codes of the S3 API that no retry can mend (Amazon S3 API Reference, "Error responses")."""
 
+_REFUSED_KEY = (
+    "InvalidAccessKeyId",
+    "SignatureDoesNotMatch",
+    "ExpiredToken",
+    "InvalidToken",
+    "InvalidClientTokenId",
+    "ExpiredTokenException",
+)
+"""Error codes of S3 and of the token service that say that a key is unknown, wrong or expired."""
+
 
 @contextmanager
 def explained(operation: str, bucket: str, key: str) -> Iterator[None]:
@@ -91,14 +101,16 @@ def store_error(error: Exception, operation: str, bucket: str, key: str) -> Stor
     if not isinstance(response, dict):
         return StoreError(f"{target}: {one_line(error)} {_remedy_unanswered(error)}", final=not is_passing(error))
     if str(getattr(error, "operation_name", "")).startswith("AssumeRole"):
-        text = f"{target}: {one_line(error)} Check `role_arn` in the extra of the AWS connection."
-        return StoreError(text, final=not is_passing(error))
+        refused_key = response.get("Error", {}).get("Code") in _REFUSED_KEY
+        check = "login and password" if refused_key else "`role_arn` in the extra"
+        text = f"{target}: {one_line(error)} Check {check} of the AWS connection."
+        return StoreError(text, final=not is_passing(error), refused_key=refused_key)
     status = response.get("ResponseMetadata", {}).get("HTTPStatusCode", "")
     code = str(response.get("Error", {}).get("Code") or status)
     message = str(response.get("Error", {}).get("Message", "")).rstrip(".")
     remedy, final = _remedy(code, operation)
     text = f"{target}: S3 answered {code}: {message}. {remedy}"
-    return StoreError(text, final=final, code=code, denied=is_denied(code))
+    return StoreError(text, final=final, code=code, denied=is_denied(code), refused_key=code in _REFUSED_KEY)
 
 
 def is_passing(error: Exception) -> bool:

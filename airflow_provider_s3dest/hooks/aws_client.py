@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_s3dest.errors import Fault, S3DestinationError, SpecError, StoreError, short
@@ -117,9 +118,37 @@ def explained_failure(conn_id: str | None) -> Iterator[None]:
     except Exception as error:
         described = f"{type(error).__name__}: {one_line(error)}"
         check = next((f"{text}" for said, text in _FIELDS.items() if said in described), "its fields")
-        subject = f"the AWS connection {conn_id!r}" if conn_id else "boto3's own configuration"
-        problem = f"{subject} makes no client: {described}"
+        problem = f"{_named(conn_id)} makes no client: {described}"
         remedy = f"In its extra, check {check}." if conn_id else "Check the AWS configuration of the worker."
         if isinstance(error, (ClientError, BotoCoreError, OSError)) and is_passing(error):
             raise StoreError(f"`aws_conn_id`: {problem} {remedy}", final=False) from error
         raise SpecError([Fault("aws_conn_id", problem, remedy)]) from error
+
+
+@contextmanager
+def explained_key(client: Any, conn_id: str | None) -> Iterator[None]:
+    """Say of a key that S3 refuses which AWS connection holds it, and whether another try may find a good one there.
+
+    :raises StoreError: ``final`` unless S3 took the key before, in this block: then it was replaced in the meantime, or
+        has expired, and each try asks the connection anew.
+    """
+    taken = False
+
+    def note(http_response: Any, **_: Any) -> None:
+        nonlocal taken
+        taken = taken or http_response.status_code < HTTPStatus.BAD_REQUEST
+
+    client.meta.events.register("after-call.s3", note)
+    try:
+        yield
+    except StoreError as error:
+        if not error.refused_key:
+            raise
+        text = f"{error} It is that of {_named(conn_id)}."
+        if taken:
+            text += " It was good earlier in this load, so it was replaced or has expired: another try asks anew."
+        raise StoreError(text, final=not taken, code=error.code, refused_key=True) from error
+
+
+def _named(conn_id: str | None) -> str:
+    return f"the AWS connection {conn_id!r}" if conn_id else "boto3's own configuration"

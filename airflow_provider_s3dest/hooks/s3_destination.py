@@ -19,7 +19,7 @@ from airflow_provider_s3dest.delivery.sweep import Sweeper
 from airflow_provider_s3dest.delivery.tries import Delivery
 from airflow_provider_s3dest.errors import Fault, S3DestinationError, SpecError, StoreError, short
 from airflow_provider_s3dest.formats.choice import passing_for
-from airflow_provider_s3dest.hooks.aws_client import aws_faults, client_of, extra_of, s3_hook
+from airflow_provider_s3dest.hooks.aws_client import aws_faults, client_of, explained_key, extra_of, s3_hook
 from airflow_provider_s3dest.hooks.connection import AWS_CONN_ID, CONN_TYPE, CONSOLE_URL, read_extra, without_own
 from airflow_provider_s3dest.load import run_load
 from airflow_provider_s3dest.manifest import Manifest
@@ -237,7 +237,7 @@ class S3DestinationHook(BaseHook):
             retried=attempt.number > 1,
         )
         stores = _Stores(client)
-        with Progress() as progress:
+        with explained_key(client, self.aws_conn_id), Progress() as progress:
             consumes: list[tuple[str, str]] | None = None
             if is_given(arguments.staging_path):
                 if delivery.was_consumed():

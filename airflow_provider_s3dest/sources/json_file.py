@@ -131,7 +131,7 @@ def _decode(text: bytes, table: str, path: str, line: int) -> Record:
 
 
 def _too_deep(table: str, path: str, line: int) -> RecordError:
-    problem = "is nested too deeply: Python reads about 1,000 levels, from 3.12 on a few thousand."
+    problem = "is nested too deeply: Python reads about 1,000 levels, from 3.12 on more."
     return RecordError(problem, "Stage it flatter.", table=table, place=Place(file=path, line=line))
 
 

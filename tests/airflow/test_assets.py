@@ -103,17 +103,19 @@ def test_an_alias_of_the_users_own_is_used(run_dag: RunDag, lake: Bucket) -> Non
     assert {uri for _, uri, _ in run.asset_events()} == {"s3://my/own", f"s3://{lake.name}/raw/t"}
 
 
-def test_above_the_limit_there_are_prefixes_and_counts_instead_of_uris(
-    run_dag: RunDag, lake: Bucket, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("manifest", [None, "redshift"])
+def test_above_the_limit_there_are_prefixes_counts_and_the_manifest_instead_of_uris(
+    run_dag: RunDag, lake: Bucket, monkeypatch: pytest.MonkeyPatch, manifest: str | None
 ) -> None:
     monkeypatch.setattr("airflow_provider_s3dest.load.MAX_URIS", 2)
-    with dag_of("many") as dag:
-        load(lake, asset=True, records=[{"id": n} for n in range(3)], table="t")
+    with dag_of(f"many_{manifest}") as dag:
+        load(lake, asset=True, records=[{"id": n} for n in range(3)], table="t", manifest=manifest)
     run = run_dag(dag)
 
     assert run.state == "success", run.log
     [(_, _, extra)] = run.asset_events()
-    assert (extra["uris"], extra["manifest"]) == (None, None)
+    assert (extra["uris"], extra["manifest"]) == (None, run.xcom("load")["manifest"])
+    assert (extra["manifest"] is None) == (manifest is None)
     assert extra["tables"]["t"]["prefix"] == "raw/t/2026-02-03/"
     assert extra["tables"]["t"]["objects"] == 3
 

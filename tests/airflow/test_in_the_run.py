@@ -174,3 +174,27 @@ def test_the_last_words_of_a_failed_task_name_table_and_record(run_dag: RunDag, 
 
     of_error = [line for line in run.log.splitlines() if "AirflowFailException: " in line]
     assert "table 't', record 1, column 'id': there is no rule for complex: 3j." in of_error[-1]
+
+
+def test_a_later_task_takes_the_manifest_from_the_report_in_a_function_or_a_template(
+    run_dag: RunDag, lake: Bucket
+) -> None:
+    with dag_of("manifest") as dag:
+        loaded = load(lake, manifest="redshift")
+
+        @task
+        def in_a_function(report: Any) -> Any:
+            return report["manifest"]
+
+        @task
+        def in_a_template(manifest: str) -> str:
+            return manifest
+
+        output: Any = loaded.output
+        in_a_function(output)
+        loaded >> in_a_template("{{ ti.xcom_pull(task_ids='load')['manifest'] }}")
+    run = run_dag(dag)
+
+    [manifest] = [key for key in lake.objects() if "_manifest/" in key]
+    assert run.xcom("in_a_function") == run.xcom("in_a_template") == f"s3://{lake.name}/{manifest}"
+    assert output["manifest"].key == "manifest"  # of another XCom

@@ -22,6 +22,8 @@ from tests.servers import Bucket
 
 PATH = "out/{{TABLE}}/region={{FIELD.region}}/{{BATCH}}-{{UUID}}.{{FORMAT}}"
 HOSTILE = [*map(chr, range(1, 128)), "ü", "漢字", "😀", ".", "..", "a/b", "a=b", "%2F", "a%", " x ", "{{UUID}}", "null"]
+TAKEN_FOR_NULL = ["null"] if duckdb.__version__ < "2" else []
+"""Texts of a partition that this DuckDB takes for no value; version 2, which needs Python 3.11, takes none."""
 
 
 def records(count: int = 40) -> list[dict[str, Any]]:
@@ -129,11 +131,13 @@ class TestReaders:
         )
         folder = copied(moto_bucket, tmp_path)
 
-        # DuckDB takes no folder with a line end or the like into a glob.
+        # DuckDB takes no folder with a line end or the like into a glob; its guess of the dialect errs at such values.
+        columns_of_objects = "{'n': 'INTEGER', 'part': 'VARCHAR'}" if columns == "keep" else "{'n': 'INTEGER'}"
         found = duckdb.execute(
-            f"SELECT n, part FROM read_csv('{folder}/*/*.csv', hive_partitioning=true, hive_types_autocast=false)"
+            f"SELECT n, part FROM read_csv('{folder}/*/*.csv', hive_partitioning=true, hive_types_autocast=false, "
+            f"columns={columns_of_objects}, auto_detect=false, header=true, delim=',', quote='\"', escape='\"')"
         ).fetchall()
-        assert dict(found) == {row["n"]: row["part"] for row in rows}
+        assert dict(found) == {row["n"]: None if row["part"] in TAKEN_FOR_NULL else row["part"] for row in rows}
 
         partitioning_ = pyarrow.dataset.partitioning(pyarrow.schema([("part", pyarrow.string())]), flavor="hive")
         if columns == "drop":

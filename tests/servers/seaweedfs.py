@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import os
 import signal
@@ -11,10 +12,12 @@ import tempfile
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+
+from botocore.exceptions import ClientError
 
 from tests.servers.endpoint import S3Endpoint
 from tests.servers.ports import free_ports
@@ -24,6 +27,8 @@ _START_TIMEOUT = 30.0
 # SIGTERM asks it to end, which it often doesn't; a test server has nothing to lose.
 _STOP_TIMEOUT = 1.5
 _GRPC_OFFSET = 10_000
+
+_loader_keys = itertools.count(1)
 
 _ADMIN = ("test-admin", "test-admin-secret")
 _READER = ("test-reader", "test-reader-secret")
@@ -49,6 +54,15 @@ class SeaweedFS(S3Endpoint):
     def reader(self) -> S3Endpoint:
         """The same server with the rights of the reader."""
         return S3Endpoint(self.endpoint_url, *_READER, region=self.region)
+
+    def rotate(self) -> S3Endpoint:
+        """Give the loader, who may do all that a load does, a new key in place of its old one."""
+        key = f"test-loader-{next(_loader_keys)}", "test-loader-secret"
+        self.process.let_in(_identity("loader", *key, actions=("Read", "Write", "List", "Tagging")))
+        loader = S3Endpoint(self.endpoint_url, *key, region=self.region)
+        while not _is_let_in(loader):
+            time.sleep(0.02)
+        return loader
 
     def kill(self) -> None:
         """End the server as a crash does."""
@@ -95,6 +109,11 @@ class _Process:
         self.running = _start(self._home, s3_port, master_port, volume_port, filer_port)
         _wait_until_ready(self.running, self.endpoint_url, f"http://127.0.0.1:{master_port}", self.log_path)
 
+    def let_in(self, identity: Mapping[str, object]) -> None:
+        """Let the running server know one identity more."""
+        _write_identities(self._home, identity)
+        os.kill(self.running.pid, signal.SIGHUP)
+
     def stop(self) -> None:
         """End it, and remove what it leaves outside of its home."""
         _stop(self.running)
@@ -105,8 +124,7 @@ def _start(home: Path, s3_port: int, master_port: int, volume_port: int, filer_p
     """Start `weed server` in a process group of its own."""
     data = home / "data"
     data.mkdir(exist_ok=True)
-    identities = home / "s3.json"
-    identities.write_text(json.dumps(_identities()))
+    identities = _write_identities(home)
     command = [
         str(Path(sysconfig.get_path("scripts")) / "weed"),
         "server",
@@ -147,18 +165,28 @@ def _start(home: Path, s3_port: int, master_port: int, volume_port: int, filer_p
         )
 
 
-def _identities() -> dict[str, object]:
+def _write_identities(home: Path, *further: Mapping[str, object]) -> Path:
     """Write down who may do what."""
+    admin = _identity("admin", *_ADMIN, actions=("Admin", "Read", "Write", "List", "Tagging"))
+    reader = _identity("reader", *_READER, actions=("Read", "List"))
+    file = home / "s3.json"
+    file.write_text(json.dumps({"identities": [admin, reader, *further]}))
+    return file
 
-    def identity(name: str, secret: str, *actions: str) -> dict[str, object]:
-        return {"name": name, "credentials": [{"accessKey": name, "secretKey": secret}], "actions": actions}
 
-    return {
-        "identities": [
-            identity(*_ADMIN, "Admin", "Read", "Write", "List", "Tagging"),
-            identity(*_READER, "Read", "List"),
-        ]
-    }
+def _identity(name: str, access_key: str, secret_key: str, actions: Sequence[str]) -> dict[str, object]:
+    return {"name": name, "credentials": [{"accessKey": access_key, "secretKey": secret_key}], "actions": actions}
+
+
+def _is_let_in(endpoint: S3Endpoint) -> bool:
+    """Say whether the server knows a key by now."""
+    try:
+        endpoint.client().list_buckets()
+    except ClientError as error:
+        if error.response["Error"]["Code"] != "InvalidAccessKeyId":
+            raise
+        return False
+    return True
 
 
 def _wait_until_ready(process: subprocess.Popen[bytes], endpoint_url: str, master_url: str, log_path: Path) -> None:

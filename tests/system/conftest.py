@@ -12,6 +12,7 @@ from tests.servers.fault_proxy import FaultProxy
 from tests.system.airflow_server import AirflowServer
 
 DAGS = Path(__file__).parent / "dags"
+EXAMPLES = Path(__file__).parents[2] / "example_dags"
 
 SETTINGS = {
     # A task whose supervisor is stopped is soon found dead, yet not one on a machine that is merely slow.
@@ -41,6 +42,15 @@ def airflow(way: FaultProxy, tmp_path_factory: pytest.TempPathFactory) -> Iterat
     connection = {"AIRFLOW_CONN_AWS_DEFAULT": way.connection()}
     with AirflowServer.running(tmp_path_factory.mktemp("airflow"), DAGS, {**SETTINGS, **connection}) as server:
         yield server
+
+
+@pytest.fixture(scope="module")
+def my_bucket(seaweedfs: SeaweedFS) -> Iterator[Bucket]:
+    """The bucket that the examples write to unless told otherwise."""
+    bucket = Bucket("my-bucket", seaweedfs)
+    seaweedfs.client().create_bucket(Bucket=bucket.name)
+    yield bucket
+    bucket.remove()
 
 
 @pytest.fixture

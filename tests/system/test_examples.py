@@ -11,23 +11,22 @@ from typing import Any
 
 import pytest
 
-from tests.servers import Bucket, SeaweedFS
+from tests.servers import Bucket
+from tests.servers.postgresql import PostgreSQL
+from tests.servers.statsd import StatsD
 from tests.system.airflow_server import AirflowServer, Run, wait_for
+from tests.system.conftest import EXAMPLES
 
 pytestmark = pytest.mark.slow
 
-EXAMPLES = Path(__file__).parents[2] / "example_dags"
 DATE = "2026-02-03"
 CONSOLE = "https://s3.example.com/{bucket}/{prefix}"
 
 
 @pytest.fixture(scope="module")
-def lake(seaweedfs: SeaweedFS) -> Iterator[Bucket]:
-    """The bucket that the examples write to unless told otherwise."""
-    bucket = Bucket("my-bucket", seaweedfs)
-    seaweedfs.client().create_bucket(Bucket=bucket.name)
-    yield bucket
-    bucket.remove()
+def lake(my_bucket: Bucket) -> Bucket:
+    """The bucket of the examples."""
+    return my_bucket
 
 
 @pytest.fixture(scope="module")
@@ -37,10 +36,33 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def airflow(lake: Bucket, home: Path) -> Iterator[AirflowServer]:
-    """An Airflow of the examples, with connections in its database and OpenLineage's file transport."""
+def database() -> Iterator[PostgreSQL]:
+    """The metadata database."""
+    with PostgreSQL.running() as server:
+        yield server
+
+
+@pytest.fixture(scope="module")
+def metrics() -> Iterator[StatsD]:
+    """What Airflow's metrics are sent to."""
+    with StatsD.running() as server:
+        yield server
+
+
+@pytest.fixture(scope="module")
+def airflow(lake: Bucket, home: Path, metrics: StatsD, database: PostgreSQL) -> Iterator[AirflowServer]:
+    """An Airflow of the examples, with connections in its database, OpenLineage's file transport and StatsD."""
     transport = {"type": "file", "log_file_path": str(home.parent / "lineage")}
-    settings = {"AIRFLOW__OPENLINEAGE__TRANSPORT": json.dumps(transport), "AIRFLOW__CORE__TEST_CONNECTION": "Enabled"}
+    settings = {
+        "AIRFLOW__OPENLINEAGE__TRANSPORT": json.dumps(transport),
+        # With SQLite, an API server that starts a run while another of its requests writes may wait for itself.
+        "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": f"postgresql+psycopg2://{database.address}",
+        "AIRFLOW__CORE__TEST_CONNECTION": "Enabled",
+        "AIRFLOW__METRICS__STATSD_ON": "True",
+        "AIRFLOW__METRICS__STATSD_HOST": "127.0.0.1",
+        "AIRFLOW__METRICS__STATSD_PORT": str(metrics.port),
+        "AIRFLOW__METRICS__STATSD_INFLUXDB_ENABLED": "True",  # which tells the tags
+    }
     with AirflowServer.running(home, EXAMPLES, settings) as server:
         server.create_connection("aws_default", json.loads(lake.server.connection()))
         server.create_connection("s3_destination_default", _destination())
@@ -139,6 +161,29 @@ def test_records_through_xcom(runs: Mapping[str, Run], lake: Bucket) -> None:
     # The date stands before the table, so no more than this is the same in every run.
     assert outputs_of(run, "load") == {"s3://my-bucket/raw": (25_000, 3, ["id", "name", "paid"])}
     assert run.links("load") == {"Objects in S3": None, "Manifest in S3": None}  # nobody has said where its console is
+
+
+def test_metrics_among_airflows_own(runs: Mapping[str, Run], metrics: StatsD) -> None:
+    run = runs[""]
+    assert run.wait() == "success"
+    report = run.xcom("load")
+
+    sent: dict[str, str] = {}
+    for line in metrics.lines:
+        series, _, value = line.partition(":")
+        name, *tags = series.split(",")
+        if name.startswith("airflow.s3_destination.") and {f"dag_id={run.dag_id}", "task_id=load"} <= {*tags}:
+            sent[name.removeprefix("airflow.s3_destination.")] = value
+    duration, kind = sent.pop("duration").split("|")
+
+    assert sent == {
+        "records": "25000|c",
+        "objects": "3|c",
+        "bytes": f"{report['bytes']}|c",
+        "retries": "0|c",
+    }
+    assert float(duration) > 0
+    assert kind == "ms"
 
 
 def test_records_through_a_staging_path(runs: Mapping[str, Run], lake: Bucket) -> None:
