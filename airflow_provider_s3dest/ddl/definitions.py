@@ -25,7 +25,7 @@ _STATEMENTS = {"athena": athena.statements, "redshift": redshift.statements}
 class Definitions:
     """What a load writes as its table definitions.
 
-    :param names: of the objects of the load.
+    :param names: of the objects of the load, none of which may have the key of a definition.
     :param tables: names of its tables.
     :param manifest: that of the load, if it has one.
     :raises SpecError: if the keys can't be made, two are one, or a definition would be read as data.
@@ -52,7 +52,8 @@ class Definitions:
         for dialect in spec.ddl:
             own = ObjectNames(PathTemplate.parse(template), f"{dialect}.sql", identity, moment)
             for table in tables:
-                self._keys[table, dialect] = own.key(table, 0, partition="ddl")
+                key = self._keys[table, dialect] = own.key(table, 0, partition="ddl")
+                names.keep_free(key, "ddl_path")
         beside = [manifest.key] if manifest else []
         _check_keys([*self.keys, *beside])
         self._check_folders(tables, [*self.keys, *beside])
@@ -98,10 +99,10 @@ class Definitions:
             if "athena" in self._spec.ddl and (seen := [key for key in beside if _is_read(key, folder)]):
                 problem = f"makes data of {seen[0]!r} in Athena: it lies in the folder of table {table!r}."
                 raise _fault("ddl_path", problem, "Let a name in it begin with `_`, or give another folder.")
-            if "redshift" in self._spec.ddl and self._copied is None:
-                if inside := [key for key in beside if key.startswith(folder)]:
-                    problem = f"makes COPY load {inside[0]!r}, which lies in the folder of table {table!r}."
-                    raise _fault("ddl_path", problem, "Give another folder, or `manifest='redshift'`.")
+            by_prefix = "redshift" in self._spec.ddl and self._copied is None
+            if by_prefix and (inside := [key for key in beside if key.startswith(folder)]):
+                problem = f"makes COPY load {inside[0]!r}, which lies in the folder of table {table!r}."
+                raise _fault("ddl_path", problem, "Give another folder, or `manifest='redshift'`.")
         if "athena" in self._spec.ddl:
             named = [athena.table_name(table) for table in tables]
             if twice := sorted({name for name in named if named.count(name) > 1}):

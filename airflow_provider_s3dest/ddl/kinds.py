@@ -14,7 +14,7 @@ class Kind:
     """A type.
 
     :param family: ``bool``, ``int``, ``uint``, ``float``, ``decimal``, ``text``, ``bytes``, ``date``, ``time``,
-        ``timestamp``, ``moment`` (a timestamp in a time zone), ``duration``, ``list``, ``map``, ``struct`` or ``other``.
+        ``timestamp``, ``moment`` (a timestamp in a time zone), ``duration``, ``list``, ``map``, ``struct``, ``other``.
     :param arrow: the name of the Arrow type.
     :param bits: of a number.
     :param digits: precision and scale of a decimal.

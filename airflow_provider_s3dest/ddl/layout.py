@@ -1,4 +1,4 @@
-"""The rules of table definitions that the destination spec alone decides, so that a DAG shows them when it is parsed."""
+"""The rules of table definitions that the spec alone decides, so that a DAG shows them when it is parsed."""
 
 from __future__ import annotations
 
@@ -56,6 +56,8 @@ def _folder_faults(path: str) -> Iterator[Fault]:
 
 def _athena_faults(fields: Mapping[str, Any]) -> Iterator[Fault]:
     path, is_csv = fields["path"], fields["format"] == "csv"
+    if any(name.startswith(("_", ".")) for name in path.removeprefix(folder_in(path)).split("/")):
+        yield Fault("ddl", f"is for Athena, which passes over names that begin so: {path!r}.", "Name them otherwise.")
     if fields["format"] != "parquet":
         told = path.endswith(".gz") or (bool(fields.get("compression")) and _ends_with_format(path))
         if told != bool(fields.get("compression")):

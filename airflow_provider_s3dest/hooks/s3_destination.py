@@ -268,8 +268,6 @@ class S3DestinationHook(BaseHook):
                 manifest = Manifest.of(arguments.manifest, spec, identity, moment, openers)
                 names.keep_free(manifest.key, "manifest_path")
             definitions = Definitions(spec, names, identity, moment, openers, manifest)
-            for key in definitions.keys:
-                names.keep_free(key, "ddl_path")
             names.check(openers)
             if faults := list(arguments.state_faults(map(names.prefix, openers))):
                 raise SpecError(faults)
