@@ -8,7 +8,7 @@ from functools import partial
 from typing import Any
 
 from airflow_provider_s3dest.batching import BatchLine, Content, Limits, ObjectSink
-from airflow_provider_s3dest.ddl.definitions import Definitions, kinds_of
+from airflow_provider_s3dest.ddl.definitions import Definitions
 from airflow_provider_s3dest.delivery.record import Consumed
 from airflow_provider_s3dest.delivery.tries import Delivery
 from airflow_provider_s3dest.errors import Fault, SpecError
@@ -64,7 +64,7 @@ def run_load(
         table = _written(named, spec)
         columns[table.name] = table.columns
         if definitions:
-            definitions.add(named, table.columns, kinds_of(typed))
+            definitions.add(typed, named, table.columns)
         encoder = encoder_for(spec, table)
         lines = _Lines(table, spec, names, delivery, store, encoder.header)
         for chunk in table.chunks:
@@ -81,6 +81,8 @@ def run_load(
     report = _report(spec.bucket, columns, objects, names, manifest.key if manifest and writes else None)
     consumed = None if consumes is None else Consumed(list(consumes), report.as_dict())
     delivery.commit(objects, consumed, partial(_call_all, writes) if writes else None)
+    if definitions and writes:
+        definitions.tell()
     return report
 
 

@@ -10,7 +10,7 @@ from typing import Any
 from airflow_provider_s3dest.ddl import athena, redshift
 from airflow_provider_s3dest.ddl.kinds import columns_of
 from airflow_provider_s3dest.ddl.table import TableData
-from airflow_provider_s3dest.errors import Fault, SpecError
+from airflow_provider_s3dest.errors import Fault, MissingExtraError, SpecError
 from airflow_provider_s3dest.manifest import Manifest
 from airflow_provider_s3dest.naming import LoadIdentity, ObjectNames
 from airflow_provider_s3dest.path_template import PathTemplate, prefix_of_text
@@ -63,31 +63,35 @@ class Definitions:
         """Give the keys of all definitions."""
         return list(self._keys.values())
 
-    def add(self, table: Table, columns: Sequence[str], kinds: Sequence[Any]) -> None:
+    def add(self, typed: Table, named: Table, columns: Sequence[str]) -> None:
         """Spell the definitions of a table; called before anything of it is written.
 
-        :param table: whose columns are all that the load has, those of the path included.
+        :param typed: the table as it knows its types.
+        :param named: the same with the names that its columns have in the end.
         :param columns: those of the objects.
-        :param kinds: the ``pyarrow.DataType`` of each column of the table; None where it is not known.
         :raises SpecError: if a dialect can't say what the objects hold.
         """
         if not self._keys:
             return
-        known = {column.name: column for column in columns_of(table.columns, kinds)}
+        table = named.name
+        known = {column.name: column for column in columns_of(named.columns, _kinds_of(typed))}
         inside = tuple(known[name] for name in columns)
         partitions = tuple(known[name] for name in self._spec.partition_fields if name in known)
         if not {*columns} - {*self._spec.partition_fields}:
-            log.warning(
-                "Table %s: no definition is written, as no column beside those of the path is known.", table.name
-            )
+            log.warning("Table %s: no definition is written, as no column beside those of the path is known.", table)
             return
-        data = TableData(table.name, inside, partitions, self._spec, self._names.prefix(table.name), self._copied)
+        data = TableData(table, inside, partitions, self._spec, self._names.prefix(table), self._copied)
         for dialect in self._spec.ddl:
-            self._contents[self._keys[table.name, dialect]] = _STATEMENTS[dialect](data).encode()
+            self._contents[self._keys[table, dialect]] = _STATEMENTS[dialect](data).encode()
 
     def contents(self) -> Mapping[str, bytes]:
         """Give what is written, by key."""
         return self._contents
+
+    def tell(self) -> None:
+        """Say in the log where they are."""
+        for key in self._contents:
+            log.info("Table definition: s3://%s/%s", self._spec.bucket, key)
 
     def _check_folders(self, tables: Collection[str], beside: Collection[str]) -> None:
         folders: dict[str, str] = {}
@@ -109,18 +113,18 @@ class Definitions:
                 raise _fault("ddl", f"has two tables that are {twice[0]!r} in Athena.")
 
 
-def kinds_of(table: Table) -> Sequence[Any]:
-    """Give the ``pyarrow.DataType`` of each column of a table as it is written; None where none is known."""
+def _kinds_of(table: Table) -> Sequence[Any]:
+    """Give the ``pyarrow.DataType`` of each column of a table; None where none is known."""
     if table.schema is not None:
         return [table.schema.field(column).type for column in table.columns]
     return [_told(table, column) for column in table.columns]
 
 
 def _told(table: Table, column: str) -> Any:
-    """Ask the source; where its files disagree, the column is text."""
+    """Ask the source; where its files disagree, the column is text, as it is where there is no pyarrow."""
     try:
         return table.types([column]).get(column) if table.types else None
-    except SpecError:
+    except (SpecError, MissingExtraError):
         return None
 
 

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
+from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -148,6 +151,15 @@ class TestTypes:
 
     def test_are_text_where_none_is_known(self) -> None:
         assert Column("a").kind == kind_of(None) == kind_of(arrow_types({"a": "string"})["a"])
+
+
+def test_the_documents_show_what_is_written() -> None:
+    page = Path(__file__).parents[2].joinpath("docs/table-definitions.md").read_text(encoding="utf-8")
+    schema = {"id": "int64", "price": "decimal(18,2)", "day": "date32"}
+    data = table(schema, "parquet", "orders", path=HIVE)
+    for text in (athena.statements(replace(data, partitions=data.columns[2:])), redshift.statements(data)):
+        statements = re.sub(r"(?m)^--.*\n", "", text)
+        assert f"```sql\n{statements}```" in page
 
 
 class TestOptions:
