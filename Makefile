@@ -33,7 +33,7 @@ help: ## Say what can be made
 
 test: lint $(VENV)/.installed $(VENV_2_11)/.installed ## Run the checks and all tests, on Airflow 3.3 and 2.11
 	@echo "==> Tests on Airflow 3.3"
-	@$(VENV)/bin/python -m pytest --ignore=tests/system
+	@$(VENV)/bin/python -m pytest --ignore=tests/system --ignore=tests/fidelity
 	@echo "==> Hook, operator and DAG tests on Airflow 2.11"
 	@$(VENV_2_11)/bin/python -m pytest tests/airflow
 
@@ -41,7 +41,7 @@ test-matrix: $(addprefix test-on-,$(MATRIX)) ## Run the tests on every supported
 
 test-on-%: .venv-matrix/%/.installed
 	@echo "==> Tests on Airflow $(call airflow_of,$*), Python $(call python_of,$*)"
-	@.venv-matrix/$*/bin/python -m pytest $(if $(filter 3.3-%,$*),--ignore=tests/system,tests/airflow)
+	@.venv-matrix/$*/bin/python -m pytest $(if $(filter 3.3-%,$*),--ignore=tests/system --ignore=tests/fidelity,tests/airflow)
 
 chaos: $(VENV)/.installed ## Load under every fault, kill and crash (CHAOS=tests/model: a part); counts go to docs/chaos.md
 	@echo "==> All cases of $(CHAOS), for docs/chaos.md"
@@ -66,7 +66,8 @@ demo-ui: $(VENV)/.installed ## Look around in Airflow's UI, with the demo's DAGs
 bench: $(VENV_BENCH)/.installed ## Measure speed, growth and scale-out, and write docs/performance.md (SHORT=1: less; ONLY=memory, ONLY=profiles)
 	@$(VENV_BENCH)/bin/python -m bench $(if $(SHORT),--short) $(ONLY)
 
-fidelity: $(VENV_FIDELITY)/.installed ## Read every kind of value back with eight readers, and write docs/fidelity.md
+fidelity: $(VENV_FIDELITY)/.installed ## Run the table definitions, read every kind of value back with eight readers, and write docs/fidelity.md
+	@$(VENV_FIDELITY)/bin/python -m pytest tests/fidelity
 	@$(VENV_FIDELITY)/bin/python -m fidelity
 
 docs: $(VENV_DOCS)/.installed ## Build the documents as a site; a warning is an error

@@ -9,6 +9,7 @@ from itertools import islice
 from typing import Any
 
 from airflow_provider_s3dest import manifest, path_template, schema, state_path, variables
+from airflow_provider_s3dest.ddl import layout
 from airflow_provider_s3dest.errors import Fault, RecordError, SpecError, short
 from airflow_provider_s3dest.formats.json import JsonEncoder
 from airflow_provider_s3dest.not_given import NOT_GIVEN, is_given
@@ -77,7 +78,11 @@ class LoadArguments:
         """
         unknown = {*unknown, *(name for name, value in self.fields.items() if value is UNKNOWN)}
         yield from self.found
-        yield from spec_faults({k: v for k, v in self.fields.items() if k not in unknown}, elsewhere=unknown)
+        known = {name: value for name, value in self.fields.items() if name not in unknown}
+        of_spec = list(spec_faults(known, elsewhere=unknown))
+        yield from of_spec
+        if not of_spec and unknown.isdisjoint(layout.NEEDED):
+            yield from layout.faults(known, copies_manifest=self.manifest == "redshift")
         replaced = [f for name in _TEXTS if name not in unknown for f in variables.faults(getattr(self, name), name)]
         yield from replaced
         unknown |= {fault.key for fault in replaced}

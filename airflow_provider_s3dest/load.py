@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from typing import Any
 
 from airflow_provider_s3dest.batching import BatchLine, Content, Limits, ObjectSink
+from airflow_provider_s3dest.ddl.definitions import Definitions
 from airflow_provider_s3dest.delivery.record import Consumed
 from airflow_provider_s3dest.delivery.tries import Delivery
 from airflow_provider_s3dest.errors import Fault, SpecError
@@ -41,6 +42,7 @@ def run_load(
     progress: Progress,
     consumes: Sequence[tuple[str, str]] | None = None,
     manifest: Manifest | None = None,
+    definitions: Definitions | None = None,
     schema: Mapping[str, Any] | None = None,
 ) -> LoadReport:
     """Deliver the records of all tables.
@@ -49,6 +51,7 @@ def run_load(
     :param delivery: has claimed the load.
     :param consumes: path and version of the staged files to delete after the load.
     :param manifest: written once all objects are there.
+    :param definitions: of the tables, written just before the manifest.
     :param schema: the names of the Arrow types of columns, or a mapping of table to such.
     :raises RecordError: at a record that can't be delivered; no object holds a part of its batch.
     :raises StoreError: if S3 refuses or can't be reached.
@@ -56,8 +59,12 @@ def run_load(
     """
     columns: dict[str, tuple[str, ...]] = {}
     for table in tables:
-        table = _written(with_safe_keys_for(spec, with_types_for(spec, table, of_table(schema, table.name))), spec)
+        typed = with_types_for(spec, table, of_table(schema, table.name))
+        named = with_safe_keys_for(spec, typed)
+        table = _written(named, spec)
         columns[table.name] = table.columns
+        if definitions:
+            definitions.add(typed, named, table.columns)
         encoder = encoder_for(spec, table)
         lines = _Lines(table, spec, names, delivery, store, encoder.header)
         for chunk in table.chunks:
@@ -66,12 +73,22 @@ def run_load(
             store.tick()
         lines.close()
     objects = store.finish()
-    write_manifest = store.prepare(manifest.key, manifest.content(spec, columns, objects)) if manifest else None
+    sidecars = [(key, text, "application/sql") for key, text in (definitions.contents() if definitions else {}).items()]
+    if manifest:
+        sidecars.append((manifest.key, manifest.content(spec, columns, objects), "application/json"))
+    writes = [write for write in (store.prepare(*sidecar) for sidecar in sidecars) if write]
     delivery.publish(objects, store.complete)
-    report = _report(spec.bucket, columns, objects, names, manifest.key if manifest and write_manifest else None)
+    report = _report(spec.bucket, columns, objects, names, manifest.key if manifest and writes else None)
     consumed = None if consumes is None else Consumed(list(consumes), report.as_dict())
-    delivery.commit(objects, consumed, write_manifest)
+    delivery.commit(objects, consumed, partial(_call_all, writes) if writes else None)
+    if definitions and writes:
+        definitions.tell()
     return report
+
+
+def _call_all(jobs: Iterable[Callable[[], None]]) -> None:
+    for job in jobs:
+        job()
 
 
 def _written(table: Table, spec: DestinationSpec) -> Table:

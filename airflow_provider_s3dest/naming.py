@@ -74,7 +74,7 @@ class ObjectNames:
             problem = f"has {{{{{min(needed)}}}}}, and the run has neither a logical date nor a run_after."
             raise SpecError([Fault("path", problem, "Use {{SYNC_ID}}, or trigger the run with a date.")])
         self.fields = template.fields
-        self._kept_free: str | None = None
+        self._kept_free: dict[str, str] = {}
         self._keys: dict[str, tuple[str, str]] = {}
 
     def key(self, table: str, batch: int, *, partition: str = "", generation: int = 0) -> str:
@@ -91,8 +91,8 @@ class ObjectNames:
             parts = (*self._identity.load, generation, table, partition, batch)
             return self._template.render({**values, "BATCH": f"{batch:06d}", "UUID": _uuid(*parts)})
         key = self._template.render({**values, "BATCH": f"{batch:06d}"})
-        if key == self._kept_free:
-            raise SpecError([Fault("manifest_path", f"gives the key of an object: {key!r}.", "Give another.")])
+        if key in self._kept_free:
+            raise SpecError([Fault(self._kept_free[key], f"gives the key of an object: {key!r}.", "Give another.")])
         other, part = self._keys.setdefault(key, (table, partition))
         if other != table:
             problem = f"gives the tables {other!r} and {table!r} the same key {key!r}."
@@ -102,9 +102,9 @@ class ObjectNames:
             raise SpecError([Fault("path", problem, "Put something between the fields.")])
         return key
 
-    def keep_free(self, key: str) -> None:
-        """Let no object have the key of the manifest."""
-        self._kept_free = key
+    def keep_free(self, key: str, field: str) -> None:
+        """Let no object have a key that a field of the spec gave away."""
+        self._kept_free[key] = field
 
     def check(self, tables: Iterable[str]) -> None:
         """See, before anything is written, that every table can be part of a key, and that none shares another's.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from enum import Enum
 from typing import Annotated, Any, Final, Literal
 
@@ -219,6 +219,23 @@ class SpecFields(BaseModel):
         Field(
             json_schema_extra={"not": {"pattern": NO_KEY}},
             description="Template of the manifest's key; empty: _manifest/{{UUID}}.json in the path's first folder.",
+        ),
+    ] = ""
+    ddl: Annotated[
+        Sequence[Literal["athena", "redshift"]],
+        AfterValidator(tuple),
+        Field(
+            validate_default=True,
+            json_schema_extra={"uniqueItems": True},
+            description="Table definitions to write beside the data: for athena, redshift or both.",
+        ),
+    ] = ()
+    ddl_path: Annotated[
+        str,
+        Field(
+            json_schema_extra={"not": {"pattern": NO_KEY}},
+            description="Template of the definitions' keys; "
+            "empty: _ddl/{{TABLE}}-{{UUID}}.{{FORMAT}} in the path's first folder.",
         ),
     ] = ""
     athena: Annotated[

@@ -40,6 +40,9 @@ from airflow_provider_s3dest.spec_fields import (
 OPTIONS: Mapping[str, type[BaseModel]] = {"csv": CsvOptions, "json": JsonOptions, "parquet": ParquetOptions}
 """The model of ``format_spec``, by format."""
 
+_TEMPLATES = ("bucket", "path", "manifest_path", "ddl_path")
+"""Fields that may hold placeholders, or have rules of their own about them."""
+
 _MISSING = "is required."
 
 
@@ -122,12 +125,15 @@ def _single_rules(known: Mapping[str, Any]) -> Iterator[Fault]:
         )
         if kind != "AES256" and not key_id:
             yield Fault("server_side_encryption_configuration", f"{kind} needs a key.", "Give `sse_kms_key_id`.")
-    for key, text in nested_texts({key: known[key] for key in known if key not in ("bucket", "path", "manifest_path")}):
+    for key, text in nested_texts({key: known[key] for key in known if key not in _TEMPLATES}):
         yield from path_template.refused_placeholders(text, key)
-    if template := known.get("manifest_path"):
-        yield from (replace(fault, key="manifest_path") for fault in path_template.faults(template))
-        if path_template.fields_in(template) or "BATCH" in path_template.placeholders(template):
-            yield Fault("manifest_path", "has {{BATCH}} or {{FIELD}}, of which a manifest has none.", "Take it out.")
+    for key, what in (("manifest_path", "a manifest"), ("ddl_path", "a definition")):
+        if template := known.get(key):
+            yield from (replace(fault, key=key) for fault in path_template.faults(template))
+            if path_template.fields_in(template) or "BATCH" in path_template.placeholders(template):
+                yield Fault(key, f"has {{{{BATCH}}}} or {{{{FIELD}}}}, of which {what} has none.", "Take it out.")
+    if len({*known.get("ddl", ())}) < len(known.get("ddl", ())):
+        yield Fault("ddl", "names one twice.", "Take it out.")
     yield from _tag_rules(known.get("tags", {}))
     yield from _metadata_rules(known.get("metadata", {}))
 

@@ -67,7 +67,7 @@ class ObjectStore(Protocol):
         """Complete the objects that were held back."""
         ...
 
-    def prepare(self, key: str, content: bytes) -> Callable[[], None] | None:
+    def prepare(self, key: str, content: bytes, content_type: str) -> Callable[[], None] | None:
         """Give what stores an object that is no batch; None if nothing is stored.
 
         With ``atomic`` its bytes are sent at once, so that no other try can be taken by surprise.
@@ -148,8 +148,8 @@ class Uploader:
             self.submit(0, job)
         self._wait_for_jobs()
 
-    def prepare(self, key: str, content: bytes) -> Callable[[], None]:
-        arguments = {**self.put_arguments, "ContentType": "application/json"}
+    def prepare(self, key: str, content: bytes, content_type: str) -> Callable[[], None]:
+        arguments = {**self.put_arguments, "ContentType": content_type}
         if not self.delivery.atomic:
             return lambda: self.request("PutObject", key, **self.checked(content), **arguments)
         upload_id = self.begin_multipart(key, arguments).upload_id
@@ -482,7 +482,7 @@ class DryRun:
     def complete(self) -> None:
         """Nothing is held back."""
 
-    def prepare(self, key: str, content: bytes) -> None:
+    def prepare(self, key: str, content: bytes, content_type: str) -> None:
         """Nothing is stored."""
 
     def tick(self) -> None:

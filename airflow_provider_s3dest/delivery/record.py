@@ -130,8 +130,8 @@ class LoadRecord:
     :param doomed: names to delete, never to be used again.
     :param uploads: multipart uploads that may be open.
     :param consumed: the staged files of the last success, if they are to be deleted.
-    :param manifest: bucket and key of the manifest of the last success, if it has one.
-    :param old_manifests: those of successes before, to remove before any object that they list.
+    :param sidecars: bucket and key of what the last success wrote about its objects: a manifest, table definitions.
+    :param old_sidecars: those of successes before, to remove before any object that they tell of.
     """
 
     generation: int = 0
@@ -141,8 +141,8 @@ class LoadRecord:
     doomed: list[Names] = field(default_factory=list)
     uploads: list[Upload] = field(default_factory=list)
     consumed: Consumed | None = None
-    manifest: tuple[str, str] | None = None
-    old_manifests: list[tuple[str, str]] = field(default_factory=list)
+    sidecars: list[tuple[str, str]] = field(default_factory=list)
+    old_sidecars: list[tuple[str, str]] = field(default_factory=list)
 
     def to_text(self) -> str:
         """Spell the record. What only grows while a load runs comes first, so that most of the text stays the same."""
@@ -155,8 +155,8 @@ class LoadRecord:
             "pending": [names.as_json() for names in self.pending],
             "doomed": [names.as_json() for names in self.doomed],
             "consumed": None if self.consumed is None else [self.consumed.files, self.consumed.report],
-            "manifest": self.manifest,
-            "old_manifests": self.old_manifests,
+            "sidecars": self.sidecars,
+            "old_sidecars": self.old_sidecars,
         }
         return json.dumps(document, separators=(",", ":"))
 
@@ -166,7 +166,7 @@ class LoadRecord:
         if text is None:
             return cls()
         document = json.loads(text)
-        consumed, manifest = document["consumed"], document.get("manifest")
+        consumed = document["consumed"]
         return cls(
             generation=document["generation"],
             atomic=document["atomic"],
@@ -175,6 +175,6 @@ class LoadRecord:
             doomed=[Names.from_json(value) for value in document["doomed"]],
             uploads=[Upload(*value) for value in document["uploads"]],
             consumed=Consumed([(path, version) for path, version in consumed[0]], consumed[1]) if consumed else None,
-            manifest=(manifest[0], manifest[1]) if manifest else None,
-            old_manifests=[(bucket, key) for bucket, key in document.get("old_manifests", ())],
+            sidecars=[(bucket, key) for bucket, key in document.get("sidecars", ())],
+            old_sidecars=[(bucket, key) for bucket, key in document.get("old_sidecars", ())],
         )

@@ -69,7 +69,7 @@ class Delivery:
         self.atomic, self._staged = atomic, staged
         self._naming, self._identity, self._state, self._sweeper = naming, identity, state, sweeper
         self._retried = retried
-        self._manifest: tuple[str, str] | None = None
+        self._sidecars: list[tuple[str, str]] = []
         self._record = LoadRecord()
         self._earlier: list[Names] = []
         self._begun: dict[tuple[str, str], int] = {}
@@ -126,11 +126,11 @@ class Delivery:
         """Say whether an earlier try was to delete the staged files that it had loaded."""
         return LoadRecord.from_text(self._state.peek()).consumed is not None
 
-    def claim(self, tables: Iterable[str] = (), manifest: str | None = None) -> None:
+    def claim(self, tables: Iterable[str] = (), sidecars: Iterable[str] = ()) -> None:
         """Take the load over from earlier tries.
 
         :param tables: names of the tables, as far as they are known.
-        :param manifest: key of the manifest that this try is to write, if any.
+        :param sidecars: keys of what this try is to write about its objects: a manifest, table definitions.
         :raises SupersededError: if a newer try owns the load.
         """
         if self._retried and not self._state.durable:
@@ -139,7 +139,7 @@ class Delivery:
                 "the input is the same; if it gave fewer batches this time, surplus objects of theirs remain. "
                 "Give `state_path` to have them removed."
             )
-        self._manifest = None if manifest is None else (self._naming.bucket, manifest)
+        self._sidecars = [(self._naming.bucket, key) for key in sidecars]
         reserved = [BatchId(table, "", FIRST_RESERVED - 1) for table in ([] if self.atomic else tables)]
 
         def take_over(text: str | None) -> str:
@@ -151,13 +151,13 @@ class Delivery:
         self._open = {upload.upload_id: upload for upload in self._record.uploads}
         self._claimed = True
         self._written = self._reserved = time.monotonic()
-        unsure = self._record.old_manifests or any(not names.committed for names in self._earlier)
+        unsure = self._record.old_sidecars or any(not names.committed for names in self._earlier)
         if not self.atomic and unsure:
             self._quiet_until = self._written + QUIET_SECONDS
         if self.consumed is None:
             self._fence_off()
             if not self.atomic:
-                self._remove_manifests()
+                self._remove_sidecars()
         else:
             self._committed = True
             self._clean()
@@ -247,12 +247,12 @@ class Delivery:
         self,
         objects: Sequence[StoredObject],
         consumed: Consumed | None = None,
-        write_manifest: Callable[[], None] | None = None,
+        write_sidecars: Callable[[], None] | None = None,
     ) -> None:
         """Note that the load is whole, and remove what earlier tries left beside it.
 
         :param consumed: staged files to delete once this is noted.
-        :param write_manifest: lets the manifest appear, which is done between the two.
+        :param write_sidecars: lets the manifest and the table definitions appear, which is done between the two.
         :raises SupersededError: if a newer try owns the load.
         :raises StoreError: if what earlier tries left can't be removed.
         """
@@ -262,16 +262,16 @@ class Delivery:
         live = [mine] if mine else []
         committed = replace(record, live=live, pending=[], doomed=record.doomed + surplus)
         self._committing = True
-        if write_manifest is None:
+        if write_sidecars is None:
             self._write(replace(committed, consumed=consumed))
         else:
             # Only a load whose manifest is there is not loaded again.
-            self._write(replace(committed, manifest=self._manifest))
+            self._write(replace(committed, sidecars=self._sidecars))
         self._committed = True
-        if write_manifest is not None:
-            write_manifest()
+        if write_sidecars is not None:
+            write_sidecars()
             self._record.consumed = consumed
-        self._clean(changed=write_manifest is not None)
+        self._clean(changed=write_sidecars is not None)
 
     def remove_consumed(self, remove: Callable[[Sequence[tuple[str, str]]], None]) -> None:
         """Delete the staged files that the last success noted, and note that.
@@ -296,8 +296,7 @@ class Delivery:
             record.generation = earlier.generation + 1
         self._naming = replace(self._naming, generation=record.generation)
         self._earlier = record.live + record.pending
-        record.old_manifests = [*earlier.old_manifests, *([earlier.manifest] if earlier.manifest else [])]
-        record.manifest = None
+        record.old_sidecars, record.sidecars = [*earlier.old_sidecars, *earlier.sidecars], []
         if reserved:
             record.pending = _with(record.pending, self._naming, reserved)
         return record
@@ -314,17 +313,17 @@ class Delivery:
             self._sweeper.delete(self._keys(failed) - self._keys(record.live))
             record.doomed = [names for names in record.doomed if names.committed]
 
-    def _remove_manifests(self) -> None:
-        """Remove what manifests there may be, before anything is written under a name that they list."""
-        unknown = [self._manifest] if self._manifest and not self._state.durable else []
-        self._delete_manifests({*self._record.old_manifests, *unknown})
-        self._record.old_manifests = []
+    def _remove_sidecars(self) -> None:
+        """Remove what sidecars there may be, before anything is written under a name that they tell of."""
+        unknown = [] if self._state.durable else self._sidecars
+        self._delete_sidecars({*self._record.old_sidecars, *unknown})
+        self._record.old_sidecars = []
 
-    def _delete_manifests(self, manifests: set[tuple[str, str]]) -> None:
-        if manifests:
+    def _delete_sidecars(self, sidecars: set[tuple[str, str]]) -> None:
+        if sidecars:
             # Their keys are used again, other than those of objects, so that a newer try may need them.
             self.fence()
-            self._sweeper.delete(manifests)
+            self._sweeper.delete(sidecars)
 
     def _clean(self, *, changed: bool = False) -> None:
         """Delete what is surplus beside the last success.
@@ -332,10 +331,10 @@ class Delivery:
         :param changed: whether the record is to be written in any case.
         """
         record = self._record
-        self._delete_manifests({*record.old_manifests} - {record.manifest})
+        self._delete_sidecars({*record.old_sidecars} - {*record.sidecars})
         self._sweeper.delete(self._keys(record.doomed) - self._keys(record.live))
-        if changed or record.old_manifests or record.doomed:
-            record.old_manifests, record.doomed = [], []
+        if changed or record.old_sidecars or record.doomed:
+            record.old_sidecars, record.doomed = [], []
             self._write()
 
     def _give_up(self) -> None:

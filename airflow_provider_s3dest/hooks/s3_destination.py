@@ -12,6 +12,7 @@ from uuid import uuid4
 from airflow.providers.common.compat.sdk import AirflowNotFoundException, BaseHook
 
 from airflow_provider_s3dest.arguments import LoadArguments, table_faults
+from airflow_provider_s3dest.ddl.definitions import Definitions
 from airflow_provider_s3dest.delivery.record import Naming
 from airflow_provider_s3dest.delivery.s3_state import S3State
 from airflow_provider_s3dest.delivery.state import UNCOUNTED, Attempt, NoState, StateStore
@@ -265,18 +266,29 @@ class S3DestinationHook(BaseHook):
             manifest = None
             if arguments.manifest is not None:
                 manifest = Manifest.of(arguments.manifest, spec, identity, moment, openers)
-                names.keep_free(manifest.key)
+                names.keep_free(manifest.key, "manifest_path")
+            definitions = Definitions(spec, names, identity, moment, openers, manifest)
             names.check(openers)
             if faults := list(arguments.state_faults(map(names.prefix, openers))):
                 raise SpecError(faults)
             arguments.warn()
             tables = _opened(openers, progress)
-            run = partial(run_load, tables, spec, names, delivery, manifest=manifest, schema=arguments.schema)
+            run = partial(
+                run_load,
+                tables,
+                spec,
+                names,
+                delivery,
+                manifest=manifest,
+                definitions=definitions,
+                schema=arguments.schema,
+            )
             if arguments.dry_run:
                 report = run(DryRun(spec, progress), progress)
             else:
                 with delivery:
-                    delivery.claim([] if names.fields else openers, manifest.key if manifest else None)
+                    sidecars = [*definitions.keys, *([manifest.key] if manifest else [])]
+                    delivery.claim([] if names.fields else openers, sidecars)
                     if delivery.consumed is not None:  # an earlier try that still lived has ended meanwhile
                         return self._finish_removal(delivery, stores)
                     with Uploader(client, spec, delivery, progress, stop) as uploader:

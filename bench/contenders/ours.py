@@ -115,7 +115,7 @@ class _Discarding:
     def complete(self) -> None:
         """Nothing is held back."""
 
-    def prepare(self, key: str, content: bytes) -> None:
+    def prepare(self, key: str, content: bytes, content_type: str) -> None:
         """Nothing is stored."""
 
     def tick(self) -> None:

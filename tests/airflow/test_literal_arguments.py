@@ -86,6 +86,8 @@ def test_all_faults_are_listed_at_once_with_the_task() -> None:
         ({"manifest": "hive"}, "`manifest`: is 'hive'. Give one of redshift, s3dest."),
         ({"manifest": "redshift", "records": {"a": [], "b": []}, "table": None}, "`manifest`: is for COPY"),
         ({"spec": {"manifest_path": "/x"}}, "`manifest_path`: starts with `/`"),
+        ({"spec": {"ddl_path": "/x"}}, "`ddl_path`: starts with `/`"),
+        ({"spec": {"ddl": ["athena"]}, "path": "{{UUID}}.csv"}, "`ddl`: needs a folder of the table's own"),
         ({"path": "{{FIELD}}/{{UUID}}"}, "Write {{FIELD.name}}"),
         ({"compression": "zstd"}, "`compression`: zstd is for parquet alone"),
         ({"format": "parquet", "format_spec": {"delimiter": ";"}}, "`format_spec.delimiter`: extra inputs"),

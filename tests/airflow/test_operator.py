@@ -536,6 +536,28 @@ def test_partitions_athena_s_names_and_a_manifest_through_jinja(run_dag: RunDag,
     }
 
 
+def test_table_definitions_of_a_run(run_dag: RunDag, lake: Bucket) -> None:
+    with dag_of("op_definitions") as dag:
+        S3DestinationOperator(
+            task_id="load",
+            records=[{"id": n} for n in range(4)],
+            table="orders",
+            schema={"id": "int64"},
+            bucket=lake.name,
+            path="raw/{{ ds }}/{{TABLE}}/{{UUID}}.{{FORMAT}}",
+            format="json",
+            manifest="redshift",
+            spec={"ddl": ["athena", "redshift"], "ddl_path": "ddl/{{ ds }}/{{TABLE}}.{{FORMAT}}"},
+        )
+    run = run_dag(dag)
+
+    assert run.state == "success", run.log
+    for dialect, source in (("athena", "/raw/2026-02-03/orders/'"), ("redshift", "/raw/2026-02-03/_manifest/")):
+        text = lake.read(f"ddl/2026-02-03/orders.{dialect}.sql").decode()
+        assert f"s3://{lake.name}{source}" in text
+        assert f"Table definition: s3://{lake.name}/ddl/2026-02-03/orders.{dialect}.sql" in run.log
+
+
 def test_dry_run_writes_nothing_and_reports_all(run_dag: RunDag, lake: Bucket) -> None:
     with dag_of("op_dry_run") as dag:
         for dry_run in (True, False):

@@ -10,6 +10,7 @@ from datetime import datetime, timezone
 from math import inf
 from typing import Any
 
+from airflow_provider_s3dest.ddl.definitions import Definitions
 from airflow_provider_s3dest.delivery.record import Naming
 from airflow_provider_s3dest.delivery.s3_state import S3State
 from airflow_provider_s3dest.delivery.state import UNCOUNTED, Attempt, NoState, StateStore
@@ -115,17 +116,20 @@ def run(
     names = ObjectNames(PathTemplate.parse(spec.path), spec.file_format, LoadIdentity.of_load_id(load_id), MOMENT)
     delivery = delivery_of(spec, client, load_id=load_id, state=state, stop=stop, atomic=atomic)
     progress = Progress()
-    listed = Manifest.of(manifest, spec, LoadIdentity.of_load_id(load_id), MOMENT, table_names) if manifest else None
+    identity = LoadIdentity.of_load_id(load_id)
+    listed = Manifest.of(manifest, spec, identity, MOMENT, table_names) if manifest else None
     if listed:
-        names.keep_free(listed.key)
+        names.keep_free(listed.key, "manifest_path")
+    definitions = Definitions(spec, names, identity, MOMENT, table_names, listed)
+    beside: Any = {"manifest": listed, "definitions": definitions, "schema": schema}
     names.check(table_names)
     if dry_run:
         store = DryRun(spec, progress)
-        return run_load(tables, spec, names, delivery, store, progress, manifest=listed, schema=schema)
+        return run_load(tables, spec, names, delivery, store, progress, **beside)
     with delivery:
-        delivery.claim([] if names.fields else table_names, listed.key if listed else None)
+        delivery.claim([] if names.fields else table_names, [*definitions.keys, *([listed.key] if listed else [])])
         with Uploader(client, spec, delivery, progress, stop) as uploader:
-            return run_load(tables, spec, names, delivery, uploader, progress, manifest=listed, schema=schema)
+            return run_load(tables, spec, names, delivery, uploader, progress, **beside)
 
 
 @contextmanager

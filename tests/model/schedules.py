@@ -196,8 +196,8 @@ def check_listed(world: World, newest: Actor) -> None:
     """See that the manifest of a success lists just its objects, and that no other is left."""
     own = [{place: crc32_header(body) for place, body in newest.expected.items()}]
     assert world.listed() == (own if newest.plan.manifest else []), world.listed()
-    assert world.record().manifest == ((BUCKET, newest.plan.manifest) if newest.plan.manifest else None)
-    assert not world.record().old_manifests
+    assert world.record().sidecars == ([(BUCKET, newest.plan.manifest)] if newest.plan.manifest else [])
+    assert not world.record().old_sidecars
 
 
 def _makes_visible(actor: Actor) -> bool:

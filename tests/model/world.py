@@ -227,7 +227,7 @@ class Actor:
             self.committed = True
             return
         with delivery:
-            delivery.claim(list(plan.tables), plan.manifest)
+            delivery.claim(list(plan.tables), [plan.manifest] if plan.manifest else [])
             self.filling, self.generation = plan.atomic, delivery.generation
             load = _Load(self, delivery, names, client)
             objects = load.fill()

@@ -101,6 +101,8 @@ VALUES: dict[str, list[Any]] = {
     "batch_size_bytes": [2, "5 MiB"],
     "no_rotate": [],
     "manifest_path": ["a", "a/{{UUID}}.json", "/a", "a//b", "a/", "./a", "a/..", "a\n"],
+    "ddl": [["athena"], ["redshift", "athena"], [], ["athena", "athena"], ["hive"], "athena"],
+    "ddl_path": ["a", "a/{{UUID}}.{{FORMAT}}", "/a", "a//b", "a/", "./a", "a/..", "a\n"],
     "partition_columns": ["keep", "drop", "Keep"],
     "athena": [],
     "write_empty_objects_for_empty_tables": [],
