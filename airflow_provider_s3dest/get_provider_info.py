@@ -65,18 +65,18 @@ def get_provider_info() -> dict[str, Any]:
                     },
                     "format": {
                         "label": "Format",
-                        "description": "csv, or json: one JSON object a line.",
-                        "schema": {"type": ["string", "null"], "enum": ["csv", "json"]},
+                        "description": "csv, json (one JSON object a line) or parquet.",
+                        "schema": {"type": ["string", "null"], "enum": ["csv", "json", "parquet"]},
                     },
                     "format_spec": {
                         "label": "Options of the format",
-                        "description": 'JSON, of csv only, such as {"delimiter": ";", "skip_header": true}.',
+                        "description": 'JSON, such as {"delimiter": ";", "skip_header": true} of csv.',
                         "schema": {"type": ["object", "null"]},
                     },
                     "compression": {
                         "label": "Compression",
-                        "description": "gzip, or empty for none.",
-                        "schema": {"type": ["string", "null"], "enum": ["gzip"]},
+                        "description": "gzip, or empty for none; of parquet also zstd, none, and empty for snappy.",
+                        "schema": {"type": ["string", "null"], "enum": ["gzip", "zstd", "snappy", "none"]},
                     },
                     "batch_size": {
                         "label": "Records in an object",
