@@ -77,13 +77,25 @@ class Place:
 
 
 class RecordError(S3DestinationError, ValueError):
-    """One record can't be delivered as it is: names its table, place, column and value, and the way out."""
+    """One record can't be delivered as it is: names its table, place, column and value, and the way out.
+
+    ``separable`` says that it is this record alone that is wrong, so that the others can be delivered without it.
+    """
 
     def __init__(
-        self, problem: str, remedy: str, *, table: str, place: Place, column: str | None = None, value: Any = None
+        self,
+        problem: str,
+        remedy: str,
+        *,
+        table: str,
+        place: Place,
+        column: str | None = None,
+        value: Any = None,
+        separable: bool = True,
     ) -> None:
         self.table, self.place, self.column, self.value, self.remedy = table, place, column, value, remedy
         self.index, self.file, self.line = place.index, place.file, place.line
+        self.separable = separable
         where = f"table {table!r}, {place}" + (f", column {column!r}" if column is not None else "")
         super().__init__(f"{where}: {problem} {remedy}")
 

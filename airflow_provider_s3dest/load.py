@@ -19,7 +19,8 @@ from airflow_provider_s3dest.formats.choice import (
     with_safe_keys_for,
     with_types_for,
 )
-from airflow_provider_s3dest.formats.encoding import of_passed
+from airflow_provider_s3dest.formats.encoding import Encoder, of_passed
+from airflow_provider_s3dest.formats.parquet import ParquetEncoder
 from airflow_provider_s3dest.manifest import Manifest
 from airflow_provider_s3dest.naming import ObjectNames
 from airflow_provider_s3dest.objects import BatchId, StoredObject
@@ -27,6 +28,7 @@ from airflow_provider_s3dest.partitioning import PartitionLines
 from airflow_provider_s3dest.progress import Progress
 from airflow_provider_s3dest.report import MAX_URIS, LoadReport, TableReport
 from airflow_provider_s3dest.schema import of_table
+from airflow_provider_s3dest.sources.bad_records import sifted
 from airflow_provider_s3dest.sources.passing import Passed
 from airflow_provider_s3dest.sources.table import Chunk, Table
 from airflow_provider_s3dest.spec import DestinationSpec
@@ -66,9 +68,9 @@ def run_load(
         if definitions:
             definitions.add(typed, named, table.columns)
         encoder = encoder_for(spec, table)
-        lines = _Lines(table, spec, names, delivery, store, encoder.header)
+        lines = _Lines(table, spec, names, delivery, store, encoder)
         for chunk in table.chunks:
-            lines.add(chunk, of_passed(chunk) if isinstance(chunk, Passed) else encoder.encode(chunk))
+            lines.add(chunk)
             progress.encoded(len(chunk))
             store.tick()
         lines.close()
@@ -114,25 +116,33 @@ class _Lines:
         names: ObjectNames,
         delivery: Delivery,
         store: ObjectStore,
-        header: bytes,
+        encoder: Encoder | ParquetEncoder,
     ) -> None:
         self._table, self._spec, self._names = table, spec, names
         self._delivery, self._store = delivery, store
-        self._limits, self._header = _limits(spec), header
+        self._limits, self._encoder = _limits(spec), encoder
         self._lines: BatchLine | PartitionLines = self._partitions() if spec.partition_fields else self._line_of("")
 
-    def add(self, chunk: Chunk | Passed, encoded: Content) -> None:
-        if isinstance(self._lines, BatchLine):
-            self._lines.add(encoded)
+    def add(self, chunk: Chunk | Passed) -> None:
+        if isinstance(chunk, Passed):
+            assert isinstance(self._lines, BatchLine)
+            self._lines.add(of_passed(chunk))
+        elif isinstance(self._lines, BatchLine):
+            encode: Callable[[Chunk], Content] = self._encoder.encode
+            for encoded in sifted(encode, chunk, self._table.bad):
+                self._lines.add(encoded)
         else:
-            assert not isinstance(chunk, Passed)
-            self._lines.add(chunk, encoded)
+            for encoded, partitions in sifted(partial(self._sorted, self._lines), chunk, self._table.bad):
+                self._lines.add(partitions, encoded)
 
     def close(self) -> None:
         if isinstance(self._lines, BatchLine):
             self._lines.close(empty=self._spec.write_empty_objects_for_empty_tables)
         else:
             self._lines.close()
+
+    def _sorted(self, lines: PartitionLines, chunk: Chunk) -> tuple[Content, Sequence[str]]:
+        return self._encoder.encode(chunk), lines.named(chunk)
 
     def _partitions(self) -> PartitionLines:
         return PartitionLines(
@@ -147,7 +157,7 @@ class _Lines:
 
     def _line_of(self, partition: str) -> BatchLine:
         self._names.key(self._table.name, 0, partition=partition)
-        return BatchLine(self._limits, self._header, partial(self._open, partition))
+        return BatchLine(self._limits, self._encoder.header, partial(self._open, partition))
 
     def _open(self, partition: str, number: int) -> ObjectSink:
         batch = BatchId(self._table.name, partition, number)

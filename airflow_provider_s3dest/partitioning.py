@@ -62,16 +62,23 @@ class PartitionLines:
         self._names: dict[tuple[str | None, ...], str] = {}
         self._texts: dict[tuple[type, Any], str | None] = {}
 
-    def add(self, chunk: Chunk, encoded: Content) -> None:
-        """Add the records of a chunk.
+    def named(self, chunk: Chunk) -> Sequence[str]:
+        """Name the partition of each record of a chunk.
 
         :raises RecordError: at a record whose partition can't be named, or is one too many.
         """
         partitions = self._partitions_of(chunk)
-        last = {partition: position for position, partition in enumerate(partitions)}
-        for partition in last:
+        for partition in dict.fromkeys(partitions):
             if partition not in self._lines:
                 self._lines[partition] = self._new_line(partition, chunk, partitions.index(partition))
+        return partitions
+
+    def add(self, partitions: Sequence[str], encoded: Content) -> None:
+        """Add the records of a chunk.
+
+        :param partitions: what :meth:`named` gave for it.
+        """
+        last = {partition: position for position, partition in enumerate(partitions)}
         self._begin([(one, self._lines[one].batches) for one in last if one not in self._open])
         if self._has_room(last, encoded.size):
             parts = _by_partition(partitions, encoded)
@@ -125,7 +132,9 @@ class PartitionLines:
         if len(self._lines) == most:
             problem = f"the partition {short(partition)} is beyond the {most:,} that a table can have in a load"
             remedy = "Partition by a column of fewer values, or spread the records over several loads."
-            raise self._refusal(f"{problem}{' with `no_rotate`' * self._whole}.", remedy, chunk, position)
+            # Which records are too many hangs on their order alone, so that none of them is a bad one.
+            problem += f"{' with `no_rotate`' * self._whole}."
+            raise self._refusal(problem, remedy, chunk, position, separable=False)
         if not is_unicode(partition):
             problem = f"the partition {short(partition)} holds half of a surrogate pair and is no Unicode."
             raise self._refusal(problem, "Decode it properly upstream.", chunk, position)
@@ -143,9 +152,17 @@ class PartitionLines:
                 raise self._refusal(problem, "Use `partition_columns: keep`.", chunk, position, field)
 
     def _refusal(
-        self, problem: str, remedy: str, chunk: Chunk, position: int, column: str | None = None
+        self,
+        problem: str,
+        remedy: str,
+        chunk: Chunk,
+        position: int,
+        column: str | None = None,
+        *,
+        separable: bool = True,
     ) -> RecordError:
-        return RecordError(problem, remedy, table=self._table, place=chunk.places[position], column=column)
+        place = chunk.places[position]
+        return RecordError(problem, remedy, table=self._table, place=place, column=column, separable=separable)
 
     def _has_room(self, partitions: Mapping[str, object], size: int) -> bool:
         """Say whether no batch has to end before it is full, whatever the order of so many more bytes."""

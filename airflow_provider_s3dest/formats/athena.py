@@ -12,6 +12,7 @@ import orjson
 
 from airflow_provider_s3dest.errors import Fault, RecordError, SpecError
 from airflow_provider_s3dest.formats.values import NoRuleError, plain
+from airflow_provider_s3dest.sources.bad_records import sifted
 from airflow_provider_s3dest.sources.passing import Passed
 from airflow_provider_s3dest.sources.table import Chunk, Columns, Table
 
@@ -31,7 +32,7 @@ def with_safe_keys(table: Table) -> Table:
     :raises SpecError: if two columns would have the same name, or names that differ only in case.
     """
     names = safe_columns(table)
-    return Table(table.name, tuple(names.values()), _renamed(table, names))
+    return Table(table.name, tuple(names.values()), _renamed(table, names), bad=table.bad)
 
 
 def safe_columns(table: Table) -> dict[str, str]:
@@ -57,15 +58,18 @@ def safe_key(key: str) -> str:
 
 
 def _renamed(table: Table, names: Mapping[str, str]) -> Iterator[Chunk | Passed]:
-    for chunk in table.chunks:
-        if isinstance(chunk, Passed):  # lines of CSV, which hold no keys
-            yield chunk
-            continue
+    def renamed(chunk: Chunk) -> Columns:
         values = {
             name: _with_safe_values(column, table.name, original, chunk)
             for (original, name), column in zip(names.items(), chunk.columns(tuple(names)), strict=True)
         }
-        yield Columns(values, chunk.places, len(chunk))
+        return Columns(values, chunk.places, len(chunk))
+
+    for chunk in table.chunks:
+        if isinstance(chunk, Passed):  # lines of CSV, which hold no keys
+            yield chunk
+        else:
+            yield from sifted(renamed, chunk, table.bad)
 
 
 def _with_safe_values(values: Sequence[Any], table: str, column: str, chunk: Chunk) -> Sequence[Any]:

@@ -20,7 +20,7 @@ def with_safe_fields(table: Table) -> Table:
     names = safe_columns(table)
     fields = [(names[field.name], _safe_type(field.type, table.name, field.name)) for field in table.schema]
     schema = import_pyarrow().schema(fields)
-    return Table(table.name, tuple(schema.names), _renamed(table, schema), schema=schema)
+    return Table(table.name, tuple(schema.names), _renamed(table, schema), schema=schema, bad=table.bad)
 
 
 def _renamed(table: Table, schema: Any) -> Iterator[ArrowChunk]:

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 from airflow_provider_s3dest.errors import Fault, SpecError
-from airflow_provider_s3dest.sources.arrow_chunk import ArrowChunk, ArrowValues, cut
+from airflow_provider_s3dest.sources.arrow_chunk import ArrowChunk, ArrowRecords, ArrowValues, cut
 from airflow_provider_s3dest.sources.arrow_import import import_pyarrow
 from airflow_provider_s3dest.sources.table import Places
 
@@ -60,6 +60,6 @@ def arrow_chunks(batches: Iterable[Any], table: str, path: str | None = None) ->
     start = 0
     for batch in batches:
         for part in cut(batch):
-            places = Places(start) if path is None else Places(start + 1, file=path, unit="row")
+            places = Places(start if path is None else start + 1, path, unit="row", originals=ArrowRecords(part, {}))
             yield ArrowChunk(ArrowValues(part, {}, places, table), places, part.num_rows)
             start += part.num_rows

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from airflow_provider_s3dest.sources.arrow_import import import_pyarrow
-from airflow_provider_s3dest.sources.arrow_values import column_values
+from airflow_provider_s3dest.sources.arrow_values import column_values, values_of
 from airflow_provider_s3dest.sources.table import Columns, Places
 
 CHUNK_RECORDS = 32_768
@@ -29,7 +29,7 @@ class ArrowValues(Mapping[str, Sequence[Any]]):
 
     def __init__(self, batch: Any, objects: Mapping[str, Sequence[Any]], places: Places, table: str) -> None:
         self.batch, self.objects = batch, objects
-        self._places, self._table = places, table
+        self.table, self._places = table, places
         self._names: Mapping[str, None] = dict.fromkeys((*batch.schema.names, *objects))
 
     def __getitem__(self, name: str) -> Sequence[Any]:
@@ -37,7 +37,7 @@ class ArrowValues(Mapping[str, Sequence[Any]]):
             return self.objects[name]
         if name not in self._names:
             raise KeyError(name)
-        return column_values(self.batch.column(name), name, self._places, self._table)
+        return column_values(self.batch.column(name), name, self._places, self.table)
 
     def __contains__(self, name: object) -> bool:
         return name in self._names
@@ -60,6 +60,42 @@ class ArrowChunk(Columns):
         if name in self.values.objects:
             return None
         return self.values.batch.column(name) if name in self.values else import_pyarrow().nulls(self.size)
+
+    def slice(self, start: int, stop: int) -> ArrowChunk:
+        values, places = self.values, self.places.slice(start, stop)
+        objects = {name: column[start:stop] for name, column in values.objects.items()}
+        batch = values.batch.slice(start, stop - start)
+        return ArrowChunk(ArrowValues(batch, objects, places, values.table), places, stop - start)
+
+
+class ArrowRecords(Sequence[Any]):
+    """The records of a record batch as mappings, made when one is asked for.
+
+    :param batch: a ``pyarrow.RecordBatch``.
+    :param objects: further columns, as Python values.
+    """
+
+    def __init__(self, batch: Any, objects: Mapping[str, Sequence[Any]]) -> None:
+        self._batch, self._objects = batch, objects
+
+    def __len__(self) -> int:
+        return len(next(iter(self._objects.values()))) if self._objects else int(self._batch.num_rows)
+
+    def __getitem__(self, index: Any) -> Any:
+        if isinstance(index, slice):
+            start, stop, _ = index.indices(len(self))
+            objects = {name: column[index] for name, column in self._objects.items()}
+            return ArrowRecords(self._batch.slice(start, stop - start), objects)
+        names, columns = self._batch.schema.names, self._batch.columns
+        record = {name: _value(column.slice(index, 1)) for name, column in zip(names, columns, strict=True)}
+        return record | {name: column[index] for name, column in self._objects.items()}
+
+
+def _value(array: Any) -> Any:
+    try:
+        return values_of(array)[0]
+    except Exception:  # it may be what makes the record a bad one
+        return repr(array[0])
 
 
 def cut(batch: Any) -> Iterator[Any]:

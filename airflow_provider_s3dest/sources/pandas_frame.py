@@ -7,7 +7,7 @@ from typing import Any
 
 from airflow_provider_s3dest.errors import Fault, SpecError
 from airflow_provider_s3dest.sources.arrow import unique_names
-from airflow_provider_s3dest.sources.arrow_chunk import ArrowChunk, ArrowValues, chunk_rows
+from airflow_provider_s3dest.sources.arrow_chunk import ArrowChunk, ArrowRecords, ArrowValues, chunk_rows
 from airflow_provider_s3dest.sources.arrow_import import import_pyarrow
 from airflow_provider_s3dest.sources.table import Places
 
@@ -40,9 +40,10 @@ def open_pandas(frame: Any, table: str) -> tuple[dict[str, Any], Iterator[ArrowC
     def chunks() -> Iterator[ArrowChunk]:
         rows = chunk_rows(len(names))
         for start in range(0, len(plain), rows):
-            part, places = plain.iloc[start : start + rows], Places(start)
-            values = {name: _objects(part[name]) for name in objects}
-            yield ArrowChunk(ArrowValues(typed.slice(start, rows), values, places, table), places, len(part))
+            part = plain.iloc[start : start + rows]
+            batch, values = typed.slice(start, rows), {name: _objects(part[name]) for name in objects}
+            places = Places(start, originals=ArrowRecords(batch, values))
+            yield ArrowChunk(ArrowValues(batch, values, places, table), places, len(part))
 
     kinds = dict(zip(typed.schema.names, typed.schema.types, strict=True))
     return {name: kinds.get(name) for name in names}, chunks()

@@ -8,6 +8,7 @@ from typing import Any
 
 from airflow_provider_s3dest.errors import Fault, S3DestinationError, SpecError, short
 from airflow_provider_s3dest.sources.arrow import is_arrow, open_stream
+from airflow_provider_s3dest.sources.bad_records import BadRecords
 from airflow_provider_s3dest.sources.pandas_frame import is_pandas, open_pandas
 from airflow_provider_s3dest.sources.table import (
     CHUNK_RECORDS,
@@ -55,12 +56,14 @@ def open_records(
     records: Any,
     wanted: tuple[str, ...] | None,
     counted: Callable[[Iterable[Any]], Iterator[Any]] = iter,
+    bad: BadRecords | None = None,
 ) -> Table:
     """Open the records of one table.
 
     :param records: a list, tuple, iterator or generator of mappings; a lazy sequence of mappings or of lists of
         them; or anything with ``__arrow_c_stream__``.
     :param counted: passes records on as they come one by one, and counts them.
+    :param bad: takes the records that can't be delivered; None: the first of them is an error.
     :raises NoRecordsError: for anything else.
     """
     if records is None:
@@ -68,9 +71,9 @@ def open_records(
     if is_arrow(records):
         pandas = is_pandas(records)
         kinds, chunks = open_pandas(records, name) if pandas else open_stream(records, name)
-        return table_of_known(name, kinds, chunks, wanted, is_held=pandas, types=partial(_told, kinds))
+        return table_of_known(name, kinds, chunks, wanted, is_held=pandas, types=partial(_told, kinds), bad=bad)
     if isinstance(records, (list, tuple)):
-        return table_of_list(name, records, wanted)
+        return table_of_list(name, records, wanted, bad)
     if not is_records(records):
         raise NoRecordsError(
             f"The records of table {name!r} are no list of mappings but {type(records).__name__}: {short(records)}. "
@@ -78,8 +81,8 @@ def open_records(
             "render_template_as_native_obj=True."
         )
     if isinstance(records, Sequence):
-        return table_of_stream(name, chunks_of(counted(flattened(_items(records)))), wanted)
-    return table_of_stream(name, chunks_of(counted(records)), wanted)
+        return table_of_stream(name, chunks_of(counted(flattened(_items(records)))), wanted, bad=bad)
+    return table_of_stream(name, chunks_of(counted(records)), wanted, bad=bad)
 
 
 def _told(kinds: Mapping[str, Any], columns: Iterable[str]) -> dict[str, Any]:

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import logging
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass
+from functools import partial
 from itertools import chain, islice
 from typing import Any, Protocol
 
 import orjson
 
 from airflow_provider_s3dest.errors import Fault, Place, RecordError, SpecError, short
+from airflow_provider_s3dest.formats.values import json_bytes
+from airflow_provider_s3dest.sources.bad_records import BadRecords, sifted
 from airflow_provider_s3dest.sources.passing import Passed
 
 log = logging.getLogger(__name__)
@@ -28,18 +31,28 @@ STREAM_WINDOW = 10_000
 
 @dataclass(frozen=True, slots=True)
 class Places:
-    """Where the records of a chunk came from: an index to count from, or a file and a line for each."""
+    """Where the records of a chunk came from: an index to count from, or a file and a line for each.
+
+    :param originals: the records as they came: objects, or the text of staged ones.
+    """
 
     start: int = 0
     file: str | None = None
     lines: Sequence[int] | None = None
     unit: str = "line"
+    originals: Sequence[Any] | None = None
 
     def __getitem__(self, position: int) -> Place:
         if self.file is None:
             return Place(index=self.start + position)
         line = self.lines[position] if self.lines is not None else self.start + position
         return Place(file=self.file, line=line, unit=self.unit)
+
+    def slice(self, start: int, stop: int) -> Places:
+        """Give the places of the records from ``start`` up to ``stop``."""
+        lines = None if self.lines is None else self.lines[start:stop]
+        originals = None if self.originals is None else self.originals[start:stop]
+        return Places(self.start + start, self.file, lines, self.unit, originals)
 
 
 class Chunk(Protocol):
@@ -56,6 +69,10 @@ class Chunk(Protocol):
 
     def columns(self, names: Sequence[str]) -> Iterable[Sequence[Any]]:
         """Give the values of several columns."""
+        ...
+
+    def slice(self, start: int, stop: int) -> Any:
+        """Give the records from ``start`` up to ``stop``."""
         ...
 
 
@@ -90,6 +107,9 @@ class Rows:
         positions = {name: position for position, name in enumerate(self.shape)}
         return (values[positions[name] :: len(self.shape)] for name in names)
 
+    def slice(self, start: int, stop: int) -> Rows:
+        return Rows.of(self.rows[start:stop], self.places.slice(start, stop))
+
 
 @dataclass(frozen=True, slots=True)
 class Columns:
@@ -107,6 +127,10 @@ class Columns:
 
     def columns(self, names: Sequence[str]) -> Iterable[Sequence[Any]]:
         return map(self.column, names)
+
+    def slice(self, start: int, stop: int) -> Columns:
+        values = {name: column[start:stop] for name, column in self.values.items()}
+        return Columns(values, self.places.slice(start, stop), stop - start)
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,6 +158,17 @@ class Unread(Protocol):
     """A chunk of staged text, read when it is asked for."""
 
     @property
+    def places(self) -> Places: ...
+
+    def __len__(self) -> int:
+        """Give the number of lines, blank ones included."""
+        ...
+
+    def slice(self, start: int, stop: int) -> Any:
+        """Give the lines from ``start`` up to ``stop``."""
+        ...
+
+    @property
     def rows(self) -> Rows:
         """The records."""
         ...
@@ -150,6 +185,7 @@ class Table:
     :param is_held: whether all records are in memory, so that they can be looked through first.
     :param types: gives the ``pyarrow.DataType`` of those of some columns that the source tells the types of.
     :param schema: the ``pyarrow.Schema`` that every chunk, then an ``ArrowChunk``, has.
+    :param bad: takes the records that can't be delivered; None: the first of them ends the load.
     """
 
     name: str
@@ -158,6 +194,7 @@ class Table:
     is_held: bool = False
     types: Callable[[Sequence[str]], Mapping[str, Any]] | None = None
     schema: Any = None
+    bad: BadRecords | None = None
 
 
 def check_columns(columns: Any) -> tuple[str, ...] | None:
@@ -185,26 +222,37 @@ def table_of_known(
     *,
     is_held: bool = False,
     types: Callable[[Sequence[str]], Mapping[str, Any]] | None = None,
+    bad: BadRecords | None = None,
 ) -> Table:
     """Make a table of chunks whose columns are known beforehand (typed files, headers, data frames)."""
-    return Table(name, _chosen(name, tuple(known), wanted), iter(chunks), is_held, types)
+    return Table(name, _chosen(name, tuple(known), wanted), iter(chunks), is_held, types, bad=bad)
 
 
-def table_of_list(name: str, records: Sequence[Any], wanted: tuple[str, ...] | None) -> Table:
+def table_of_list(
+    name: str, records: Sequence[Any], wanted: tuple[str, ...] | None, bad: BadRecords | None = None
+) -> Table:
     """Make a table of a list of mappings, all of which are looked through for their columns first."""
     chunks: list[Rows] = []
     columns: dict[str, None] = {}
     start, size = 0, 1
+
+    def collected(chunk: Rows) -> Rows:
+        _collect(name, chunk, columns, proves=bad is not None and not wanted)
+        return chunk
+
     while rows := records[start : start + size]:
-        chunk = Rows.of(rows, Places(start))
-        _collect(name, chunk, columns)
-        chunks.append(chunk)
+        chunks += sifted(collected, Rows.of(rows, Places(start, originals=rows)), bad)
         start, size = start + len(rows), _next_size(rows)
-    return Table(name, _chosen(name, tuple(columns), wanted), iter(chunks), is_held=True)
+    return Table(name, _chosen(name, tuple(columns), wanted), iter(chunks), is_held=True, bad=bad)
 
 
 def table_of_stream(
-    name: str, chunks: Iterable[Rows | Columns | Unread], wanted: tuple[str, ...] | None, *, passes: bool = False
+    name: str,
+    chunks: Iterable[Rows | Columns | Unread],
+    wanted: tuple[str, ...] | None,
+    *,
+    passes: bool = False,
+    bad: BadRecords | None = None,
 ) -> Table:
     """Make a table of a stream: its columns are ``wanted``, or those of its first 10,000 records.
 
@@ -214,20 +262,27 @@ def table_of_stream(
     """
     stream = iter(chunks)
     if wanted:
-        return Table(name, wanted, (_checked_keys(name, _read(chunk)) for chunk in stream))
+        named = chain.from_iterable(sifted(partial(_checked_keys, name), chunk, bad) for chunk in stream)
+        return Table(name, wanted, named, bad=bad)
     head: list[Rows | Columns | Unread] = []
     columns: dict[str, None] = {}
     seen = 0
-    for chunk in stream:
-        head.append(chunk)
+
+    def looked_at(chunk: Rows | Columns | Unread) -> tuple[Rows | Columns | Unread, int]:
         # Text that may pass has just the columns that are known already.
         passed = _passed(chunk, columns) if passes and columns else None
         if passed is None:
-            _collect(name, _read(chunk), columns, limit=STREAM_WINDOW - seen)
-        seen += len(_read(chunk) if passed is None else passed)
+            _collect(name, _read(chunk), columns, limit=max(0, STREAM_WINDOW - seen), proves=bad is not None)
+        return chunk, len(_read(chunk) if passed is None else passed)
+
+    for chunk in stream:
+        for part, records in sifted(looked_at, chunk, bad):
+            head.append(part)
+            seen += records
         if seen >= STREAM_WINDOW:
             break
-    return Table(name, tuple(columns), _without_late_columns(name, _emptied(head, stream), columns, passes))
+    checked = _without_late_columns(name, _emptied(head, stream), columns, passes, bad)
+    return Table(name, tuple(columns), checked, bad=bad)
 
 
 def _emptied(head: list[Any], stream: Iterator[Any]) -> Iterator[Any]:
@@ -272,7 +327,7 @@ def chunks_of(records: Iterable[Any]) -> Iterator[Rows]:
     stream, start, size = iter(records), 0, 1
     # Copied, for a generator may change one dict over and over and yield it each time.
     while rows := [row.copy() if type(row) is dict else row for row in islice(stream, size)]:
-        yield Rows.of(rows, Places(start))
+        yield Rows.of(rows, Places(start, originals=rows))
         start, size = start + len(rows), _next_size(rows)
 
 
@@ -285,14 +340,22 @@ def _next_size(rows: Sequence[Any]) -> int:
     return max(1, min(10 * len(rows), CHUNK_RECORDS, CHUNK_BYTES // weight))
 
 
-def _collect(table: str, chunk: Rows | Columns, columns: dict[str, None], limit: int | None = None) -> None:
-    """Add the columns of a chunk's records, of its first ``limit`` if given, in the order in which they turn up."""
+def _collect(
+    table: str, chunk: Rows | Columns, columns: dict[str, None], limit: int | None = None, *, proves: bool = False
+) -> None:
+    """Add the columns of a chunk's records, of its first ``limit`` if given, in the order in which they turn up.
+
+    :param proves: whether a record whose columns are added must hold nothing but what can be written, as columns that
+        only bad records have are none.
+    """
     if isinstance(chunk, Columns):
         columns.update(dict.fromkeys(chunk.values))
         return
     if chunk.shape is not None and limit != 0:
         if columns.keys() != set(chunk.shape):
             _check_names(table, chunk.shape, chunk.places, 0)
+            if proves:
+                _prove(table, chunk, 0)
             columns.update(dict.fromkeys(chunk.shape))
         return
     last: Any = None
@@ -300,11 +363,26 @@ def _collect(table: str, chunk: Rows | Columns, columns: dict[str, None], limit:
         keys = _keys(table, row, chunk.places, position)
         if keys != last:
             _check_names(table, keys, chunk.places, position)
+            if proves and not keys <= columns.keys():
+                _prove(table, chunk, position)
             columns.update(dict.fromkeys(keys))
             last = keys
 
 
-def _checked_keys(table: str, chunk: Rows | Columns) -> Rows | Columns:
+def _prove(table: str, chunk: Rows, position: int) -> None:
+    """See that a record holds nothing that can't be written."""
+    for name, value in chunk.rows[position].items():
+        try:
+            json_bytes(value)  # what JSON has a form for, other formats have one for
+        except Exception as error:
+            remedy = "Convert it upstream, to text if need be."
+            raise RecordError(
+                f"{error}: {short(value)}.", remedy, table=table, place=chunk.places[position], column=name, value=value
+            ) from error
+
+
+def _checked_keys(table: str, unread: Rows | Columns | Unread) -> Rows | Columns:
+    chunk = _read(unread)
     if isinstance(chunk, Rows):
         if chunk.shape is not None:
             _check_names(table, chunk.shape, chunk.places, 0)
@@ -319,29 +397,20 @@ def _checked_keys(table: str, chunk: Rows | Columns) -> Rows | Columns:
 
 
 def _without_late_columns(
-    table: str, chunks: Iterable[Rows | Columns | Unread], columns: Mapping[str, None], passes: bool
+    table: str,
+    chunks: Iterable[Rows | Columns | Unread],
+    columns: Mapping[str, None],
+    passes: bool,
+    bad: BadRecords | None,
 ) -> Iterator[Chunk | Passed]:
     known = columns.keys()
-    for unread in chunks:
+
+    def checked(unread: Rows | Columns | Unread) -> Chunk | Passed:
         if passes and (passed := _passed(unread, columns)):
-            yield passed
-            continue
+            return passed
         chunk = _read(unread)
-        if isinstance(chunk, Columns):
-            late = [(0, name) for name in chunk.values if name not in known]
-        elif chunk.shape is not None:
-            late = [(0, name) for name in chunk.shape if name not in known]
-            if late:
-                _check_names(table, chunk.shape, chunk.places, 0)
-        else:
-            late = []
-            for position, row in enumerate(chunk.rows):
-                keys = _keys(table, row, chunk.places, position)
-                if keys != known and not keys <= known:
-                    _check_names(table, keys, chunk.places, position)
-                    late = [(position, name) for name in keys if name not in known]
-                    break
-        for position, name in late:
+        if late := _late_column(table, chunk, known):
+            position, name = late
             raise RecordError(
                 f"a new column after the first {STREAM_WINDOW:,} records of a stream.",
                 "Name all columns with `columns=`, or hand over a list, which is looked through first.",
@@ -349,7 +418,27 @@ def _without_late_columns(
                 place=chunk.places[position],
                 column=name,
             )
-        yield chunk
+        return chunk
+
+    for chunk in chunks:
+        yield from sifted(checked, chunk, bad)
+
+
+def _late_column(table: str, chunk: Rows | Columns, known: Set[str]) -> tuple[int, str] | None:
+    """Find the first record with a column that is not known."""
+    names = chunk.values if isinstance(chunk, Columns) else chunk.shape
+    if names is not None:
+        late = next((name for name in names if name not in known), None)
+        if late is not None and isinstance(chunk, Rows):
+            _check_names(table, names, chunk.places, 0)
+        return None if late is None else (0, late)
+    assert isinstance(chunk, Rows)
+    for position, row in enumerate(chunk.rows):
+        keys = _keys(table, row, chunk.places, position)
+        if keys != known and not keys <= known:
+            _check_names(table, keys, chunk.places, position)
+            return position, next(name for name in keys if name not in known)
+    return None
 
 
 def _keys(table: str, row: Any, places: Places, position: int) -> Any:

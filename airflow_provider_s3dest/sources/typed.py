@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from itertools import chain
 from typing import Any
 
@@ -13,6 +14,7 @@ from airflow_provider_s3dest.errors import Fault, RecordError, SpecError, short
 from airflow_provider_s3dest.formats.values import csv_texts
 from airflow_provider_s3dest.sources.arrow_chunk import ArrowChunk, ArrowValues
 from airflow_provider_s3dest.sources.arrow_import import import_pyarrow
+from airflow_provider_s3dest.sources.bad_records import sifted
 from airflow_provider_s3dest.sources.column_types import MixedTypesError, array_of, common_type, storable_type
 from airflow_provider_s3dest.sources.exact_cast import exact_cast
 from airflow_provider_s3dest.sources.table import STREAM_WINDOW, Chunk, Table
@@ -39,9 +41,9 @@ def with_types(table: Table, given: Mapping[str, Any], *, stored: bool = False, 
         shown = _Shown(table.name, missing)
         head, seen = [], 0
         for chunk in chunks:
-            head.append(chunk)
-            shown.add(chunk)
-            seen += len(chunk)
+            for part in sifted(shown.add, chunk, table.bad):
+                head.append(part)
+                seen += len(part)
             if seen >= STREAM_WINDOW and not table.is_held:
                 break
         kinds |= shown.kinds
@@ -50,7 +52,8 @@ def with_types(table: Table, given: Mapping[str, Any], *, stored: bool = False, 
     if stored:
         kinds = {column: _storable(table.name, column, kinds[column], nanoseconds) for column in table.columns}
     schema = import_pyarrow().schema([(column, kinds[column]) for column in table.columns])
-    return Table(table.name, table.columns, (_typed(table.name, chunk, schema) for chunk in chunks), schema=schema)
+    typed = chain.from_iterable(sifted(partial(_typed, table.name, schema), chunk, table.bad) for chunk in chunks)
+    return Table(table.name, table.columns, typed, schema=schema, bad=table.bad)
 
 
 @dataclass
@@ -64,30 +67,36 @@ class _Shown:
     def __post_init__(self) -> None:
         self.kinds = dict.fromkeys(self.columns, import_pyarrow().null())
 
-    def add(self, chunk: Chunk) -> None:
+    def add(self, chunk: Chunk) -> Chunk:
+        """Look at a chunk, which is given back; at one that is refused, nothing is learnt."""
+        kinds = {}
         for column in self.columns:
             so_far = self.kinds[column]
             try:
-                self.kinds[column] = common_type(so_far, _array(chunk, column).type)
+                kinds[column] = common_type(so_far, _array(chunk, column).type)
             except Exception as error:
                 raise self._refusal(chunk, column) or error from error
+        self.kinds = kinds
+        return chunk
 
     def _refusal(self, chunk: Chunk, column: str) -> RecordError | None:
         so_far = self.kinds[column]
         for position, value in enumerate(chunk.column(column)):
             try:
-                so_far = common_type(so_far, array_of([value]).type)
+                kind = array_of([value]).type
+            except Exception as error:
+                return _error(f"{error}: {short(_shown(value))}.", self.table, chunk, position, column)
+            try:
+                so_far = common_type(so_far, kind)
             except MixedTypesError as error:
                 problem = (
                     f"{short(_shown(value))} is {error.other} here, and in earlier records the type is {error.one}."
                 )
-                return _error(problem, self.table, chunk, position, column)
-            except Exception as error:
-                return _error(f"{error}: {short(_shown(value))}.", self.table, chunk, position, column)
+                return _error(problem, self.table, chunk, position, column, separable=False)
         return None
 
 
-def _typed(table: str, chunk: Chunk, schema: Any) -> ArrowChunk:
+def _typed(table: str, schema: Any, chunk: Chunk) -> ArrowChunk:
     arrays, faults = [], []
     for column, kind in zip(schema.names, schema.types, strict=True):
         try:
@@ -158,7 +167,10 @@ def _shown(value: Any) -> Any:
     return bytes(value).decode() if isinstance(value, msgspec.Raw) else value
 
 
-def _error(problem: str, table: str, chunk: Chunk, position: int, column: str | None) -> RecordError:
+def _error(
+    problem: str, table: str, chunk: Chunk, position: int, column: str | None, *, separable: bool = True
+) -> RecordError:
     remedy = "Name the columns and their types with `schema=`, or convert the values upstream."
     value = None if column is None else chunk.column(column)[position]
-    return RecordError(problem, remedy, table=table, place=chunk.places[position], column=column, value=value)
+    place = chunk.places[position]
+    return RecordError(problem, remedy, table=table, place=place, column=column, value=value, separable=separable)

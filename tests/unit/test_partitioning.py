@@ -53,7 +53,7 @@ class Objects:
         """Add records of which the partition and the size are given, as one chunk."""
         chunk = Rows.of([{"p": value} for value, _ in records], Places(start))
         texts = [b"%d" % (10 ** (size - 1)) for _, size in records]
-        self.lines.add(chunk, Encoded(b"".join(texts), len(texts), lambda: map(len, texts)))
+        self.lines.add(self.lines.named(chunk), Encoded(b"".join(texts), len(texts), lambda: map(len, texts)))
 
 
 class Sink:
@@ -199,7 +199,7 @@ class TestNamesThePartitionOf:
     def test_several_columns_in_the_order_of_the_path(self) -> None:
         objects = Objects(Limits(None, None), fields=["p", "odd=name", "missing"])
         chunk = Rows.of([{"odd=name": "x/y", "p": 1}], Places())
-        objects.lines.add(chunk, Encoded(b"1", 1, lambda: [1]))
+        objects.lines.add(objects.lines.named(chunk), Encoded(b"1", 1, lambda: [1]))
         assert [partition for partition, _ in objects.batches] == [
             "p=1/odd%3Dname=x%2Fy/missing=__HIVE_DEFAULT_PARTITION__"
         ]
@@ -240,4 +240,4 @@ class TestRefuses:
 
         lines = PartitionLines("t", ["p"], drops=False, whole=False, line_of=refuse, begin=lambda _: None, held=HELD)
         with pytest.raises(RecordError, match=r"record 0: the partition 'p=x' gives a key that is too long"):
-            lines.add(Rows.of([{"p": "x"}], Places()), Encoded(b"1", 1, lambda: [1]))
+            lines.named(Rows.of([{"p": "x"}], Places()))

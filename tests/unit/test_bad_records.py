@@ -1,0 +1,228 @@
+"""Bad records are set aside, as they came and with the reason, and all others go on as if they had been alone."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import date
+from decimal import Decimal
+from typing import Any
+
+import pyarrow as pa
+import pytest
+
+from airflow_provider_s3dest.errors import Place, RecordError
+from airflow_provider_s3dest.formats.choice import encoder_for, with_safe_keys_for, with_types_for
+from airflow_provider_s3dest.sources.bad_records import BadRecords, sifted
+from airflow_provider_s3dest.sources.passing import Passed
+from airflow_provider_s3dest.sources.records import open_records
+from airflow_provider_s3dest.sources.table import Places, Rows, Table
+from airflow_provider_s3dest.spec import DestinationSpec
+
+PATH = "out/{{TABLE}}/{{UUID}}"
+NO_RULE = object()
+
+
+class Aside(BadRecords):
+    """Keeps what is set aside."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.lines: list[dict[str, Any]] = []
+        self.put = lambda table, line: self.lines.append(json.loads(line))
+
+    @property
+    def records(self) -> list[Any]:
+        return [line["record"] for line in self.lines]
+
+
+def content_of(
+    table: Table, format_: str = "json", schema: Mapping[str, str] | None = None, **fields: Any
+) -> tuple[Any, tuple[str, ...]]:
+    """Encode what is good of a table: the text, or the records of Arrow, and the columns."""
+    spec = DestinationSpec(bucket="b", path=PATH, format=format_, **fields)
+    table = with_safe_keys_for(spec, with_types_for(spec, table, schema))
+    encoder = encoder_for(spec, table)
+    pieces: list[Any] = []
+    for chunk in table.chunks:
+        pieces += [chunk] if isinstance(chunk, Passed) else sifted(encoder.encode, chunk, table.bad)
+    if format_ == "parquet":
+        return [row for piece in pieces for row in piece.batch.to_pylist()], table.columns
+    return encoder.header + b"".join(bytes(piece.data) for piece in pieces), table.columns
+
+
+def sift(records: Any, columns: Sequence[str] | None = None, **how: Any) -> tuple[Any, Aside]:
+    aside = Aside()
+    content, _ = content_of(open_records("t", records, tuple(columns) if columns else None, bad=aside), **how)
+    return content, aside
+
+
+def as_stream(records: Sequence[Any]) -> Iterator[Any]:
+    yield from records
+
+
+LANES = pytest.mark.parametrize("lane", [list, as_stream])
+FORMATS = pytest.mark.parametrize("format_", ["csv", "json", "parquet"])
+
+
+class TestOfPython:
+    @LANES
+    @FORMATS
+    @pytest.mark.parametrize(
+        ("bad", "reason"),
+        [
+            ({"n": NO_RULE}, "no rule for object"),
+            ({"n": "\ud83d"}, "surrogate"),
+            ("a text", "a record must be a mapping"),
+            (None, "a record must be a mapping"),
+            ([1], "a record must be a mapping"),
+            ({1: 2}, "the key 1 is no string but int"),
+            ({"\ud83d": 2}, "is no Unicode"),
+        ],
+        ids=repr,
+    )
+    def test_is_set_aside_wherever_it_stands(self, lane: Any, format_: str, bad: Any, reason: str) -> None:
+        good = [{"n": str(number)} for number in range(50)]
+        for position in (0, 1, 20, 50):
+            content, aside = sift(lane([*good[:position], bad, *good[position:]]), format_=format_)
+            assert content == sift(lane(good), format_=format_)[0]
+            (line,) = aside.lines
+            assert (line["table"], line["index"]) == ("t", position)
+            assert reason in line["error"]
+
+    @FORMATS
+    def test_many_of_them(self, format_: str) -> None:
+        rows = [{"n": NO_RULE if number % 3 else "x" * (number % 7), "i": number} for number in range(2_500)]
+        content, aside = sift(rows, format_=format_)
+        assert content == sift(rows[::3], format_=format_)[0]
+        assert [line["index"] for line in aside.lines] == [number for number in range(2_500) if number % 3]
+        assert aside.counts["t"] == len(aside.lines)
+
+    def test_all_of_them(self) -> None:
+        content, aside = sift([{"n": NO_RULE}] * 10)
+        assert (content, len(aside.lines)) == (b"", 10)
+
+    @LANES
+    def test_their_columns_are_none(self, lane: Any) -> None:
+        rows = [{"n": 1, "odd": NO_RULE}, {"n": 2}, {"n": 3, "x": 1, "more": NO_RULE}, {"n": 4}]
+        assert sift(lane(rows), format_="csv")[0] == b"n\n2\n4\n"
+
+    def test_late_columns_of_a_stream(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr("airflow_provider_s3dest.sources.table.STREAM_WINDOW", 10)
+        rows = [{"n": number} for number in range(100)]
+        content, aside = sift(as_stream([*rows[:50], {"n": 1, "late": 2}, *rows[50:]]), format_="csv")
+        assert content == sift(as_stream(rows), format_="csv")[0]
+        assert (aside.lines[0]["index"], aside.lines[0]["column"], aside.records) == (50, "late", [{"n": 1, "late": 2}])
+
+    def test_what_a_schema_does_not_hold(self) -> None:
+        rows = [{"n": "1", "x": NO_RULE}, {"n": "one", "x": 5}, {"n": 2.5, "x": None}, {"n": 3, "x": True}]
+        content, aside = sift(rows, ["n"], schema={"n": "int64"}, format_="csv")
+        assert content == b"n\n1\n3\n"
+        assert aside.records == [{"n": "one", "x": 5}, {"n": 2.5, "x": None}]
+        assert "'one' does not fit the column's type int64" in aside.lines[0]["error"]
+
+    def test_keys_that_are_one_to_athena(self) -> None:
+        rows = [{"a.b": {"x": 1}}, {"a.b": {"X": 1, "x": 2}}, {"a.b": 3}]
+        content, aside = sift(rows, athena=True)
+        assert content == b'{"a_b":{"x":1}}\n{"a_b":3}\n'
+        assert aside.records == [{"a.b": {"X": 1, "x": 2}}]
+
+    def test_types_that_clash_over_the_load_still_end_it(self) -> None:
+        with pytest.raises(RecordError, match="'x' is string here, and in earlier records the type is int64"):
+            sift([{"n": 1}, {"n": "x"}], format_="parquet")
+
+
+class TestOfArrow:
+    TABLE = pa.table({"n": pa.array(["1", "x", None, "4"] * 1_000), "i": range(4_000)})
+
+    @FORMATS
+    def test_what_a_schema_does_not_hold(self, format_: str) -> None:
+        how: Any = {"schema": {"n": "int64", "i": "int64"}, "format_": format_}
+        content, aside = sift(self.TABLE, **how)
+        good = self.TABLE.take([number for number in range(4_000) if number % 4 != 1])
+        assert content == sift(good, **how)[0]
+        assert aside.records == [{"n": "x", "i": number} for number in range(1, 4_000, 4)]
+
+    @pytest.mark.parametrize("format_", ["csv", "json"])
+    def test_what_has_no_exact_form(self, format_: str) -> None:
+        moments = pa.array([0, 2**62, 1], pa.timestamp("us"))
+        content, aside = sift(pa.table({"at": moments, "n": [1, 2, 3]}), format_=format_)
+        assert content == sift(pa.table({"at": moments.take([0, 2]), "n": [1, 3]}), format_=format_)[0]
+        (line,) = aside.lines
+        assert (line["index"], line["column"], line["record"]["n"]) == (1, "at", 2)
+        assert line["record"]["at"] == "<pyarrow.TimestampScalar: '17036-07-06T14:00:27.387904'>"
+
+    def test_of_pandas_with_its_columns_of_objects(self) -> None:
+        pandas = pytest.importorskip("pandas")
+        frame = pandas.DataFrame({"n": [1, 2, 3], "o": ["a", NO_RULE, None]})
+        content, aside = sift(frame, format_="csv")
+        assert content == b"n,o\n1,a\n3,\n"
+        assert aside.records == [{"n": 2, "o": repr(NO_RULE)}]
+
+
+def test_a_record_is_told_as_json_and_what_json_cannot_say_as_python_spells_it() -> None:
+    class Mute:
+        def __repr__(self) -> str:
+            raise RuntimeError
+
+    record = {
+        "n": 2**70,
+        "f": [1.5, float("nan"), float("-inf")],
+        "d": Decimal("1.10"),
+        "at": date(2026, 2, 3),
+        "t": "é\n",
+        "half": "\ud83d",
+        2: {"deep": ({3},)},
+        "set": {1, 2},
+        "none": None,
+        "bytes": b"\x00\xff",
+        "o": Mute(),
+    }
+    _, aside = sift([record])
+    assert aside.records == [
+        {
+            "n": 2**70,
+            "f": [1.5, "nan", "-inf"],
+            "d": "1.10",
+            "at": "2026-02-03",
+            "t": "é\n",
+            "half": r"'\ud83d'",
+            "2": {"deep": [[3]]},
+            "set": [1, 2],
+            "none": None,
+            "bytes": "AP8=",
+            "o": "<Mute>",
+        }
+    ]
+
+
+def test_a_record_that_holds_itself_is_told() -> None:
+    record: dict[Any, Any] = {1: 2}
+    record["self"] = record
+    _, aside = sift([record])
+    assert len(aside.lines) == 1
+
+
+def test_the_first_are_kept_for_the_error_and_all_are_counted() -> None:
+    _, aside = sift([{"n": NO_RULE}] * 20)
+    assert [error.index for error in aside.first] == [0, 1, 2, 3, 4]
+    assert aside.counts.total() == 20
+
+
+def test_good_records_are_not_looked_at_one_by_one() -> None:
+    looks: list[int] = []
+
+    def work(chunk: Rows) -> Rows:
+        looks.append(len(chunk))
+        for position, row in enumerate(chunk.rows):
+            if row["n"] == 700:
+                raise RecordError("bad", "", table="t", place=chunk.places[position])
+        return chunk
+
+    rows = [{"n": number} for number in range(1_000)]
+    aside = Aside()
+    kept = list(sifted(work, Rows.of(rows, Places(5, originals=rows)), aside))
+    assert [row for chunk in kept for row in chunk.rows] == [*rows[:700], *rows[701:]]
+    assert (aside.lines[0]["index"], aside.records) == (705, [{"n": 700}])
+    assert len(looks) < 25
+    assert Place(index=705) == aside.first[0].place
