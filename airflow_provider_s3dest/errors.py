@@ -100,6 +100,10 @@ class RecordError(S3DestinationError, ValueError):
         super().__init__(f"{where}: {problem} {remedy}")
 
 
+class BadRecordsError(S3DestinationError):
+    """More records can't be delivered as they are than ``max_bad_records`` allows."""
+
+
 class StagingError(S3DestinationError):
     """A staging path matches nothing, or a staged file can't be read at all."""
 

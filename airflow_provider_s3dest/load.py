@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
@@ -23,9 +24,10 @@ from airflow_provider_s3dest.formats.encoding import Encoder, of_passed
 from airflow_provider_s3dest.formats.parquet import ParquetEncoder
 from airflow_provider_s3dest.manifest import Manifest
 from airflow_provider_s3dest.naming import ObjectNames
-from airflow_provider_s3dest.objects import BatchId, StoredObject
+from airflow_provider_s3dest.objects import QUARANTINE, BatchId, StoredObject
 from airflow_provider_s3dest.partitioning import PartitionLines
 from airflow_provider_s3dest.progress import Progress
+from airflow_provider_s3dest.quarantine import BadRecordLines, Quarantine
 from airflow_provider_s3dest.report import MAX_URIS, LoadReport, TableReport
 from airflow_provider_s3dest.schema import of_table
 from airflow_provider_s3dest.sources.bad_records import sifted
@@ -46,6 +48,7 @@ def run_load(
     manifest: Manifest | None = None,
     definitions: Definitions | None = None,
     schema: Mapping[str, Any] | None = None,
+    quarantine: Quarantine | None = None,
 ) -> LoadReport:
     """Deliver the records of all tables.
 
@@ -55,11 +58,14 @@ def run_load(
     :param manifest: written once all objects are there.
     :param definitions: of the tables, written just before the manifest.
     :param schema: the names of the Arrow types of columns, or a mapping of table to such.
+    :param quarantine: where records go that can't be delivered; the tables put them aside there.
     :raises RecordError: at a record that can't be delivered; no object holds a part of its batch.
+    :raises BadRecordsError: if more records are put aside than may be.
     :raises StoreError: if S3 refuses or can't be reached.
     :raises SupersededError: if a newer try owns the load.
     """
     columns: dict[str, tuple[str, ...]] = {}
+    aside = None if quarantine is None else BadRecordLines(quarantine, names, delivery, store)
     for table in tables:
         typed = with_types_for(spec, table, of_table(schema, table.name))
         named = with_safe_keys_for(spec, typed)
@@ -74,17 +80,25 @@ def run_load(
             progress.encoded(len(chunk))
             store.tick()
         lines.close()
-    objects = store.finish()
+        if aside is not None:
+            aside.close(table.name)
+    stored = store.finish()
+    objects = [one for one in stored if one.batch.partition != QUARANTINE]
+    if quarantine is not None:
+        quarantine.check(sum(one.records for one in objects))
     sidecars = [(key, text, "application/sql") for key, text in (definitions.contents() if definitions else {}).items()]
     if manifest:
         sidecars.append((manifest.key, manifest.content(spec, columns, objects), "application/json"))
     writes = [write for write in (store.prepare(*sidecar) for sidecar in sidecars) if write]
-    delivery.publish(objects, store.complete)
-    report = _report(spec.bucket, columns, objects, names, manifest.key if manifest and writes else None)
+    delivery.publish(stored, store.complete)
+    bad = Counter[str]() if quarantine is None else quarantine.bad.counts
+    report = _report(spec.bucket, columns, objects, names, manifest.key if manifest and writes else None, bad)
     consumed = None if consumes is None else Consumed(list(consumes), report.as_dict())
-    delivery.commit(objects, consumed, partial(_call_all, writes) if writes else None)
+    delivery.commit(stored, consumed, partial(_call_all, writes) if writes else None)
     if definitions and writes:
         definitions.tell()
+    if quarantine is not None:
+        quarantine.warn(names)
     return report
 
 
@@ -179,6 +193,7 @@ def _report(
     objects: Sequence[StoredObject],
     names: ObjectNames,
     manifest: str | None,
+    bad: Counter[str],
 ) -> LoadReport:
     of_table: dict[str, list[StoredObject]] = {table: [] for table in columns}
     for one in objects:
@@ -190,6 +205,7 @@ def _report(
             bytes=sum(one.bytes for one in own),
             columns=columns[table],
             prefix=names.prefix(table),
+            bad_records=bad[table],
         )
         for table, own in of_table.items()
     }
@@ -201,4 +217,5 @@ def _report(
         tables=tables,
         uris=[f"s3://{bucket}/{one.key}" for one in objects] if len(objects) <= MAX_URIS else None,
         manifest=None if manifest is None else f"s3://{bucket}/{manifest}",
+        bad_records=bad.total(),
     )

@@ -10,6 +10,7 @@ from typing import Any
 from uuid import UUID, uuid5
 
 from airflow_provider_s3dest.errors import Fault, SpecError, short
+from airflow_provider_s3dest.objects import QUARANTINE
 from airflow_provider_s3dest.partition import partition_of, values_in
 from airflow_provider_s3dest.path_template import DATE_FORMATS, PathTemplate, escape, field_of, folder_of, is_unicode
 
@@ -56,6 +57,7 @@ class ObjectNames:
     :param file_format: the text of ``{{FORMAT}}``.
     :param identity: what the load is.
     :param moment: the run's logical date, or when it was due; None if it has neither.
+    :param quarantine: the path of bad records, if they are set aside.
 
     ``fields`` are the columns whose values are part of the keys, and so name partitions.
     """
@@ -66,8 +68,10 @@ class ObjectNames:
         file_format: str,
         identity: LoadIdentity,
         moment: datetime | None,
+        quarantine: PathTemplate | None = None,
     ) -> None:
         self._template, self._identity = template, identity
+        self._quarantine = None if quarantine is None else ObjectNames(quarantine, "json", identity, moment)
         self._values = {"FORMAT": file_format, "SYNC_ID": identity.sync_id, **_date_values(moment)}
         needed = template.names & set(DATE_FORMATS)
         if needed and moment is None:
@@ -86,6 +90,8 @@ class ObjectNames:
         :param generation: what the delivery claimed; grows when names of earlier tries must not be used again.
         :raises SpecError: if two tables or partitions would share a key, or a name can't be part of one.
         """
+        if self._quarantine is not None and partition == QUARANTINE:
+            return self._quarantine.key(table, batch, partition=partition, generation=generation)
         values = {**self._of_table(table), **self._of_partition(partition)}
         if "UUID" in self._template.names:
             parts = (*self._identity.load, generation, table, partition, batch)
@@ -117,6 +123,10 @@ class ObjectNames:
     def prefix(self, table: str) -> str:
         """Give the folder that all objects of a table share, with its slash; empty if they share none."""
         return self._template.prefix(self._of_table(table))
+
+    def quarantine_prefix(self, table: str) -> str:
+        """Give the folder of a table's bad records, with its slash; empty if there is none."""
+        return "" if self._quarantine is None else self._quarantine.prefix(table)
 
     def _of_table(self, table: Any) -> Mapping[str, str]:
         if not isinstance(table, str) or table in ("", ".", "..") or not is_unicode(table):

@@ -5,6 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
+QUARANTINE = "quarantine"
+"""The partition of bad records; that of the values of fields has a ``=`` in its name."""
+
 
 class BatchId(NamedTuple):
     """One batch of a load, and so one object.

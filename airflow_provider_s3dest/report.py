@@ -25,6 +25,7 @@ class TableReport:
     :param bytes: bytes as stored, after compression.
     :param columns: names of the columns, in order.
     :param prefix: the folder of the bucket that all objects of the table share, with its slash.
+    :param bad_records: number of the records that were set aside instead; none of the other numbers count them.
     """
 
     records: int
@@ -32,6 +33,7 @@ class TableReport:
     bytes: int
     columns: Sequence[str]
     prefix: str
+    bad_records: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +47,7 @@ class LoadReport:
     :param tables: a report of each table, by name.
     :param uris: URIs of all objects, in order, while they are at most 1,000; else None.
     :param manifest: URI of the manifest, where one was written; else None.
+    :param bad_records: number of the records of all tables that were set aside instead.
     """
 
     records: int
@@ -54,6 +57,7 @@ class LoadReport:
     tables: Mapping[str, TableReport]
     uris: Sequence[str] | None
     manifest: str | None = None
+    bad_records: int = 0
 
     def as_dict(self) -> dict[str, Any]:
         """Give the report as JSON types: what the operator returns."""
@@ -87,6 +91,7 @@ class LoadReport:
             bucket=buckets[0],
             tables={name: _merged(name, own) for name, own in of_table.items()},
             uris=[uri for part in parts for uri in part.uris or ()] if objects <= MAX_URIS else None,
+            bad_records=sum(part.bad_records for part in parts),
         )
 
     @classmethod
@@ -106,4 +111,5 @@ def _merged(name: str, parts: Sequence[TableReport]) -> TableReport:
         bytes=sum(part.bytes for part in parts),
         columns=list(dict.fromkeys(column for part in parts for column in part.columns)),
         prefix=shared and f"{shared}/",
+        bad_records=sum(part.bad_records for part in parts),
     )

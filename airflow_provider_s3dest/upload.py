@@ -55,8 +55,11 @@ s3:ListBucket, and of any without s3:GetObject."""
 class ObjectStore(Protocol):
     """Where a load writes its objects."""
 
-    def open(self, key: str, batch: BatchId) -> ObjectSink:
-        """Begin an object that holds the records of a batch."""
+    def open(self, key: str, batch: BatchId, spec: DestinationSpec | None = None) -> ObjectSink:
+        """Begin an object that holds the records of a batch.
+
+        :param spec: its compression, and what is sent with it; None: that of the load.
+        """
         ...
 
     def finish(self) -> list[StoredObject]:
@@ -132,10 +135,10 @@ class Uploader:
         self.client.meta.events.unregister("before-send.s3", self._before_send)
         self.client.meta.events.unregister("before-sign.s3", _before_sign)
 
-    def open(self, key: str, batch: BatchId) -> ObjectUpload:
+    def open(self, key: str, batch: BatchId, spec: DestinationSpec | None = None) -> ObjectUpload:
         self._check()
         self._stored.append(None)
-        return ObjectUpload(self, key, batch, len(self._stored) - 1)
+        return ObjectUpload(self, key, batch, len(self._stored) - 1, spec or self.spec)
 
     def finish(self) -> list[StoredObject]:
         self._wait_for_jobs()
@@ -351,11 +354,12 @@ class _Multipart:
 class ObjectUpload:
     """The content of one object on its way: one PutObject if it is small, else parts that leave while it grows."""
 
-    def __init__(self, uploader: Uploader, key: str, batch: BatchId, position: int) -> None:
+    def __init__(self, uploader: Uploader, key: str, batch: BatchId, position: int, spec: DestinationSpec) -> None:
         self._uploader, self._key, self._batch, self._position = uploader, key, batch, position
+        self._arguments = uploader.put_arguments if spec is uploader.spec else spec.put_arguments
         self._pieces: list[bytes | memoryview] = []
         self._size = self._records = self._crc32 = 0
-        self._compressor = compressor_for(uploader.spec)
+        self._compressor = compressor_for(spec)
         self._multipart: _Multipart | None = None
 
     def write(self, data: bytes | memoryview) -> None:
@@ -388,7 +392,7 @@ class ObjectUpload:
             self._uploader.submit(0, lambda: self._sent(multipart))
 
     def _begin_multipart(self) -> _Multipart:
-        return self._uploader.begin_multipart(self._key, self._uploader.put_arguments)
+        return self._uploader.begin_multipart(self._key, self._arguments)
 
     def _put(self) -> None:
         compressed = self._compressor.compress(b"".join(self._pieces))
@@ -401,7 +405,7 @@ class ObjectUpload:
             multipart.begun, multipart.closed = 1, True
             self._upload_part(1, content)
             return
-        arguments = self._uploader.put_arguments
+        arguments = self._arguments
         checksum = fingerprint(content, arguments)
         if not self._uploader.holds_already(self._key, self._batch, len(content), checksum):
             metadata = {**arguments.get("Metadata", {}), CHECKSUM: checksum}
@@ -471,8 +475,8 @@ class DryRun:
         self._spec, self._progress = spec, progress
         self._objects: list[_Measured] = []
 
-    def open(self, key: str, batch: BatchId) -> ObjectSink:
-        measured = _Measured(key, batch, self._spec, self._progress)
+    def open(self, key: str, batch: BatchId, spec: DestinationSpec | None = None) -> ObjectSink:
+        measured = _Measured(key, batch, spec or self._spec, self._progress)
         self._objects.append(measured)
         return measured
 

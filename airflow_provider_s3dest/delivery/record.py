@@ -22,6 +22,7 @@ class Naming:
 
     :param moment: what the dates in the path derive from, in ISO 8601; None if there is no such moment.
     :param generation: grows when names of earlier tries must not be used again.
+    :param quarantine: the path of bad records, if they are set aside.
     """
 
     bucket: str
@@ -29,11 +30,13 @@ class Naming:
     file_format: str
     moment: str | None
     generation: int = 0
+    quarantine: str | None = None
 
     def names(self, identity: LoadIdentity) -> ObjectNames:
         """Give what makes the keys."""
         moment = None if self.moment is None else datetime.fromisoformat(self.moment)
-        return ObjectNames(PathTemplate.parse(self.path), self.file_format, identity, moment)
+        quarantine = None if self.quarantine is None else PathTemplate.parse(self.quarantine)
+        return ObjectNames(PathTemplate.parse(self.path), self.file_format, identity, moment, quarantine)
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,8 +90,9 @@ class Names:
     def as_json(self) -> dict[str, Any]:
         spans = [[table, partition, begin, end] for (table, partition), (begin, end) in self.spans.items()]
         naming = self.naming
+        quarantine = [] if naming.quarantine is None else [naming.quarantine]
         return {
-            "naming": [naming.bucket, naming.path, naming.file_format, naming.moment, naming.generation],
+            "naming": [naming.bucket, naming.path, naming.file_format, naming.moment, naming.generation, *quarantine],
             "spans": spans,
             "committed": self.committed,
         }

@@ -4,6 +4,7 @@
 ``s3_destination.records``       counter  records of loads that succeeded
 ``s3_destination.objects``       counter  objects of loads that succeeded
 ``s3_destination.bytes``         counter  bytes as stored, of loads that succeeded
+``s3_destination.bad_records``   counter  records that were set aside, of loads that succeeded
 ``s3_destination.retries``       counter  requests to S3 that were sent again, of all loads
 ``s3_destination.duration``      timer    time that a try took, of all loads
 ===============================  =======  ====================================================
@@ -28,7 +29,7 @@ def count_try(ti: Any, seconds: float, retries: int, report: LoadReport | None) 
     """
     tags = {"dag_id": ti.dag_id, "task_id": ti.task_id}
     if report is not None:
-        for name in ("records", "objects", "bytes"):
+        for name in ("records", "objects", "bytes", "bad_records"):
             Stats.incr(f"s3_destination.{name}", getattr(report, name), tags=tags)
     Stats.incr("s3_destination.retries", retries, tags=tags)
     Stats.timing("s3_destination.duration", timedelta(seconds=seconds), tags=tags)

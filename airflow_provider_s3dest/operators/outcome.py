@@ -37,6 +37,7 @@ class Outcome:
             tables=own,
             uris=uris,
             manifest=self.report.manifest,
+            bad_records=sum(table.bad_records for table in own.values()),
         )
 
     def _uris(self, uris: Sequence[str], tables: Sequence[str]) -> list[str]:

@@ -105,7 +105,7 @@ class _Discarding:
     def __init__(self) -> None:
         self._objects: list[_Discarded] = []
 
-    def open(self, key: str, batch: BatchId) -> _Discarded:
+    def open(self, key: str, batch: BatchId, spec: DestinationSpec | None = None) -> _Discarded:
         self._objects.append(_Discarded(key, batch))
         return self._objects[-1]
 

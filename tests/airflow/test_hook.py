@@ -385,10 +385,12 @@ class TestALoad:
                     "bytes": len(LINES),
                     "columns": ["id", "name"],
                     "prefix": "raw/people/",
+                    "bad_records": 0,
                 }
             },
             "uris": [f"s3://{moto_bucket.name}/{key}"],
             "manifest": None,
+            "bad_records": 0,
         }
         assert json.loads(json.dumps(report.as_dict())) == report.as_dict()
         for name, value in report.as_dict().items():

@@ -78,10 +78,11 @@ class TestMetrics:
             "s3_destination.records": 5,
             "s3_destination.objects": 3,
             "s3_destination.bytes": run.xcom("load")["bytes"],
+            "s3_destination.bad_records": 0,
             "s3_destination.retries": 1,
         }
         assert metrics.timed["s3_destination.duration"] > timedelta(0)
-        assert metrics.tags == [{"dag_id": "run_metrics", "task_id": "load"}] * 5
+        assert metrics.tags == [{"dag_id": "run_metrics", "task_id": "load"}] * 6
 
     def test_of_a_failed_or_dry_load_count_no_records(self, run_dag: RunDag, lake: Bucket, metrics: Metrics) -> None:
         with dag_of("metrics_of_nothing") as dag:

@@ -208,6 +208,7 @@ def test_tables_as_a_mapping_arrive_each_under_its_name(run_dag: RunDag, lake: B
         "bytes": 0,
         "columns": [],
         "prefix": "none/",
+        "bad_records": 0,
     }
 
 

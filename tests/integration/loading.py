@@ -6,6 +6,7 @@ import json
 import threading
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from datetime import datetime, timezone
 from math import inf
 from typing import Any
@@ -18,10 +19,11 @@ from airflow_provider_s3dest.delivery.sweep import Sweeper
 from airflow_provider_s3dest.delivery.tries import Delivery
 from airflow_provider_s3dest.load import run_load
 from airflow_provider_s3dest.manifest import Manifest
-from airflow_provider_s3dest.naming import LoadIdentity, ObjectNames
-from airflow_provider_s3dest.path_template import PathTemplate
+from airflow_provider_s3dest.naming import LoadIdentity
 from airflow_provider_s3dest.progress import Progress
+from airflow_provider_s3dest.quarantine import Quarantine
 from airflow_provider_s3dest.report import LoadReport
+from airflow_provider_s3dest.sources.bad_records import BadRecords
 from airflow_provider_s3dest.sources.records import open_records, tables_of
 from airflow_provider_s3dest.sources.staging import open_staged, staged_tables
 from airflow_provider_s3dest.sources.stores import S3Store
@@ -49,13 +51,14 @@ def load(
     *,
     columns: Sequence[str] | None = None,
     schema: Mapping[str, str] | None = None,
+    bad: BadRecords | None = None,
     **how: Any,
 ) -> LoadReport:
     """Load records into a bucket; `how` as for `run`."""
     wanted = tuple(columns or schema or ()) or None
     own = tables_of(records, table)
-    tables = (open_records(name, records, wanted) for name, records in own.items())
-    return run(bucket, tables, list(own), schema=schema, **how)
+    tables = (open_records(name, records, wanted, bad=bad) for name, records in own.items())
+    return run(bucket, tables, list(own), schema=schema, bad=bad, **how)
 
 
 def load_staged(
@@ -81,10 +84,11 @@ def delivery_of(
     load_id: str = "load-1",
     state: StateStore | None = None,
     stop: StopFlag | None = None,
+    quarantine: str | None = None,
     **how: Any,
 ) -> Delivery:
     """Make the delivery of one try."""
-    naming = Naming(spec.bucket, spec.path, spec.file_format, MOMENT.isoformat())
+    naming = Naming(spec.bucket, spec.path, spec.file_format, MOMENT.isoformat(), quarantine=quarantine)
     sweeper = Sweeper(client, stop or StopFlag())
     return Delivery(naming, LoadIdentity.of_load_id(load_id), state or NoState(), sweeper, **how)
 
@@ -107,29 +111,37 @@ def run(
     dry_run: bool = False,
     manifest: str | None = None,
     schema: Mapping[str, str] | None = None,
+    bad: BadRecords | None = None,
+    quarantine_path: str | None = None,
+    max_bad_records: float | None = None,
     **fields: Any,
 ) -> LoadReport:
     """Run one try of a load as the hook does; the fields are those of the spec."""
     spec = spec_of(bucket, **fields)
     client, stop = client or bucket.server.client(), stop or StopFlag()
     stop.guard(client)
-    names = ObjectNames(PathTemplate.parse(spec.path), spec.file_format, LoadIdentity.of_load_id(load_id), MOMENT)
-    delivery = delivery_of(spec, client, load_id=load_id, state=state, stop=stop, atomic=atomic)
-    progress = Progress()
+    quarantine = None if bad is None else replace(Quarantine.of(spec, quarantine_path, max_bad_records), bad=bad)
+    aside = None if quarantine is None else quarantine.spec.path
     identity = LoadIdentity.of_load_id(load_id)
+    names = Naming(spec.bucket, spec.path, spec.file_format, MOMENT.isoformat(), quarantine=aside).names(identity)
+    delivery = delivery_of(spec, client, load_id=load_id, state=state, stop=stop, atomic=atomic, quarantine=aside)
+    progress = Progress()
     listed = Manifest.of(manifest, spec, identity, MOMENT, table_names) if manifest else None
     if listed:
         names.keep_free(listed.key, "manifest_path")
     definitions = Definitions(spec, names, identity, MOMENT, table_names, listed)
-    beside: Any = {"manifest": listed, "definitions": definitions, "schema": schema}
     names.check(table_names)
-    if dry_run:
-        store = DryRun(spec, progress)
+    beside: Any = {"manifest": listed, "definitions": definitions, "schema": schema, "quarantine": quarantine}
+
+    def loaded(store: Any, progress: Progress) -> LoadReport:
         return run_load(tables, spec, names, delivery, store, progress, **beside)
+
+    if dry_run:
+        return loaded(DryRun(spec, progress), progress)
     with delivery:
         delivery.claim([] if names.fields else table_names, [*definitions.keys, *([listed.key] if listed else [])])
         with Uploader(client, spec, delivery, progress, stop) as uploader:
-            return run_load(tables, spec, names, delivery, uploader, progress, **beside)
+            return loaded(uploader, progress)
 
 
 @contextmanager

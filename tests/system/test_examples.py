@@ -146,10 +146,12 @@ def test_records_through_xcom(runs: Mapping[str, Run], lake: Bucket) -> None:
                 "bytes": report["bytes"],
                 "columns": ["id", "name", "paid"],
                 "prefix": f"raw/{DATE}/orders/",
+                "bad_records": 0,
             }
         },
         "uris": report["uris"],
         "manifest": None,
+        "bad_records": 0,
     }
     assert sorted(report["uris"]) == [f"s3://my-bucket/{key}" for key in stored]
     lines = [

@@ -5,17 +5,18 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
+from dataclasses import replace
 
 import pytest
 
 from airflow_provider_s3dest.delivery import tries
-from airflow_provider_s3dest.delivery.record import LoadRecord, Naming, Upload
+from airflow_provider_s3dest.delivery.record import LoadRecord, Names, Naming, Upload
 from airflow_provider_s3dest.delivery.state import NoState
 from airflow_provider_s3dest.delivery.sweep import Sweeper
 from airflow_provider_s3dest.delivery.tries import Delivery
 from airflow_provider_s3dest.errors import LoadStoppedError
 from airflow_provider_s3dest.naming import LoadIdentity
-from airflow_provider_s3dest.objects import BatchId, StoredObject
+from airflow_provider_s3dest.objects import QUARANTINE, BatchId, StoredObject
 
 NAMING = Naming("lake", "out/{{TABLE}}/{{UUID}}.json", "json", None)
 PLACE = "t", ""
@@ -216,3 +217,14 @@ class TestIsQuietAtFirst:
         claimed(state).fence()
 
         assert state.verified == 1
+
+
+def test_the_record_knows_the_path_of_bad_records_and_reads_one_that_knows_none() -> None:
+    for naming in (NAMING, replace(NAMING, quarantine="bad/{{UUID}}.json")):
+        names = Names.of(
+            naming, [BatchId("t", "", 1), BatchId("t", QUARANTINE, 0)] if naming.quarantine else [batch(1)]
+        )
+        record = LoadRecord(live=[names])
+        assert LoadRecord.from_text(record.to_text()).live == [names]
+    keys = [key for _, key in names.keys(LoadIdentity.of_load_id("load-1"))]
+    assert [key.split("/")[0] for key in keys] == ["out", "out", "bad"]

@@ -8,6 +8,7 @@ import pytest
 
 from airflow_provider_s3dest.errors import SpecError
 from airflow_provider_s3dest.naming import LoadIdentity, ObjectNames, stable_prefix
+from airflow_provider_s3dest.objects import QUARANTINE
 from airflow_provider_s3dest.partition import partition_of
 from airflow_provider_s3dest.path_template import PathTemplate
 
@@ -227,3 +228,20 @@ class TestKeys:
         names = _names("raw/{{YEAR}}/{{TABLE}}/{{BATCH}}-{{UUID}}.csv", moment=datetime(2026, 1, 31))
         assert names.prefix("a/b") == "raw/2026/a%2Fb/"
         assert names.key("a/b", 0).startswith(names.prefix("a/b"))
+
+
+class TestOfBadRecords:
+    def names(self, path: str = "bad/{{TABLE}}/{{UUID}}.{{FORMAT}}") -> ObjectNames:
+        data = PathTemplate.parse("out/{{TABLE}}/p={{FIELD.p}}/{{UUID}}.csv.gz")
+        return ObjectNames(data, "csv.gz", LoadIdentity.of_load_id("load-1"), None, PathTemplate.parse(path))
+
+    def test_keys_follow_their_own_path_and_are_json(self) -> None:
+        key = self.names().key("orders", 0, partition=QUARANTINE)
+        assert key.startswith("bad/orders/")
+        assert key.endswith(".json")
+        assert self.names().quarantine_prefix("orders") == "bad/orders/"
+
+    def test_keys_are_the_same_in_every_try_and_differ_by_batch_and_generation(self) -> None:
+        keys = [self.names().key("t", n, partition=QUARANTINE, generation=g) for n in (0, 1) for g in (0, 1)]
+        assert keys == [self.names().key("t", n, partition=QUARANTINE, generation=g) for n in (0, 1) for g in (0, 1)]
+        assert len(set(keys)) == 4

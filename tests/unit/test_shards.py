@@ -158,6 +158,13 @@ class TestOneReport:
         apart = LoadReport.merged([report_of(a=(["x"], "raw/")), report_of(a=(["x"], ""))])
         assert apart.tables["a"].prefix == ""
 
+    def test_sums_up_bad_records_and_reads_reports_that_tell_of_none(self) -> None:
+        old = report_of(a=(["x"], "")).as_dict()
+        del old["bad_records"], old["tables"]["a"]["bad_records"]
+        new = {**old, "bad_records": 3, "tables": {"a": {**old["tables"]["a"], "bad_records": 3}}}
+        merged = LoadReport.merged([old, new, new])
+        assert (merged.bad_records, merged.tables["a"].bad_records) == (6, 6)
+
     def test_leaves_the_uris_of_many_objects_out(self) -> None:
         assert len(LoadReport.merged([report_of(objects=500, a=(["x"], ""))] * 2).uris or ()) == 1000
         assert LoadReport.merged([report_of(objects=501, a=(["x"], ""))] * 2).uris is None

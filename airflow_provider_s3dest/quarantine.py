@@ -1,0 +1,169 @@
+"""The quarantine of a load: where its bad records go, in which objects, and how many there may be."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator
+from dataclasses import dataclass, field, replace
+from functools import partial
+from typing import Any
+
+from airflow_provider_s3dest import path_template
+from airflow_provider_s3dest.batching import BatchLine, Limits, ObjectSink
+from airflow_provider_s3dest.delivery.tries import Delivery
+from airflow_provider_s3dest.errors import BadRecordsError, Fault, SpecError, short
+from airflow_provider_s3dest.formats.encoding import Encoded
+from airflow_provider_s3dest.naming import ObjectNames
+from airflow_provider_s3dest.objects import QUARANTINE, BatchId
+from airflow_provider_s3dest.path_template import fields_in, placeholders, prefix_of_text
+from airflow_provider_s3dest.sources.bad_records import BadRecords
+from airflow_provider_s3dest.spec import DestinationSpec
+from airflow_provider_s3dest.upload import ObjectStore
+
+log = logging.getLogger(__name__)
+
+KINDS = ("fail", "quarantine")
+
+_SAME = (
+    *("bucket", "acl", "server_side_encryption_configuration", "tags", "metadata", "storage_class", "part_size"),
+    *("batch_size", "batch_size_bytes"),
+)
+"""Fields of the spec that hold for the objects of bad records too."""
+
+
+@dataclass(frozen=True, slots=True)
+class Quarantine:
+    """Where the bad records of a load go.
+
+    :param spec: of their objects.
+    :param limit: bad records that there may be: a number of them, or a share of all records between 0 and 1; None: any.
+    """
+
+    spec: DestinationSpec
+    limit: float | None = None
+    bad: BadRecords = field(default_factory=BadRecords)
+
+    @classmethod
+    def of(cls, spec: DestinationSpec, path: str | None = None, limit: float | None = None) -> Quarantine:
+        """Make the quarantine of a load.
+
+        :param spec: that of the load.
+        :param path: template of the keys; None: ``_quarantine/{{TABLE}}/{{UUID}}.json`` below what is fixed of the
+            load's path.
+        """
+        path = path or f"{prefix_of_text(spec.path)}_quarantine/{{{{TABLE}}}}/{{{{UUID}}}}.json"
+        same = {name: value for name, value in spec.given().items() if name in _SAME}
+        return cls(DestinationSpec(**same, path=path, format="json"), limit)
+
+    def check_place(self, names: ObjectNames, table: str) -> None:
+        """See that the bad records of a table lie where no reader of its records finds them.
+
+        :raises SpecError: if not.
+        """
+        folder = names.prefix(table)
+        faults = list(faults_inside(names.key(table, 0, partition=QUARANTINE), folder))
+        if faults:
+            raise SpecError(faults)
+
+    def check(self, good: int) -> None:
+        """See that the bad records are not too many, beside so many good ones.
+
+        :raises BadRecordsError: if they are.
+        """
+        bad, limit = self.bad.counts.total(), self.limit
+        if not bad or limit is None or (bad if isinstance(limit, int) else bad / (good + bad)) <= limit:
+            return
+        most = f"{limit:,}" if isinstance(limit, int) else f"a share of {limit}"
+        more = f"\n  - and {bad - len(self.bad.first):,} more" if bad > len(self.bad.first) else ""
+        listed = "".join(f"\n  - {error}" for error in self.bad.first)
+        raise BadRecordsError(
+            f"{bad:,} of {good + bad:,} records are bad, and `max_bad_records` allows {most}. "
+            f"Mend them upstream, or allow more:{listed}{more}"
+        )
+
+    def warn(self, names: ObjectNames) -> None:
+        """Say in the log how many bad records there are, and where."""
+        for table, count in self.bad.counts.items():
+            log.warning(
+                "Table %s: %s bad %s not among the objects, but with the reason in s3://%s/%s",
+                table,
+                f"{count:,}",
+                "record is" if count == 1 else "records are",
+                self.spec.bucket,
+                names.quarantine_prefix(table),
+            )
+
+
+class BadRecordLines:
+    """The batches of bad records, a line of them for each table, on their way to the store.
+
+    They are cut as those of good records are, and by themselves, so that the good ones are cut as without them.
+    """
+
+    def __init__(self, quarantine: Quarantine, names: ObjectNames, delivery: Delivery, store: ObjectStore) -> None:
+        self._spec, self._names, self._delivery, self._store = quarantine.spec, names, delivery, store
+        self._lines: dict[str, BatchLine] = {}
+        quarantine.bad.put = self._put
+
+    def close(self, table: str) -> None:
+        """End the last batch of a table."""
+        if table in self._lines:
+            self._lines.pop(table).close()
+
+    def _put(self, table: str, line: bytes) -> None:
+        if table not in self._lines:
+            limits = Limits(self._spec.batch_size, self._spec.batch_size_bytes)
+            self._lines[table] = BatchLine(limits, b"", partial(self._open, table))
+        self._lines[table].add(Encoded(line, 1, lambda: (len(line),)))
+
+    def _open(self, table: str, number: int) -> ObjectSink:
+        batch = BatchId(table, QUARANTINE, number)
+        self._delivery.reserve(batch)
+        key = self._names.key(table, number, partition=QUARANTINE, generation=self._delivery.generation)
+        return self._store.open(key, batch, self._spec)
+
+
+def faults(kind: Any, path: Any, limit: Any) -> Iterator[Fault]:
+    """Find what is wrong with ``on_bad_record``, ``quarantine_path`` and ``max_bad_records``."""
+    if kind not in KINDS:
+        yield Fault("on_bad_record", f"is {short(kind)}.", f"Give one of {', '.join(KINDS)}.")
+    elif kind == "fail":
+        for name, value in (("quarantine_path", path), ("max_bad_records", limit)):
+            if value is not None:
+                problem = 'is given, and `on_bad_record` is "fail".'
+                yield Fault(name, problem, 'Set on_bad_record="quarantine", or leave it out.')
+    if limit is not None and not _is_limit(limit):
+        remedy = "Give a whole number of records, or a share of all between 0 and 1, such as 0.01."
+        yield Fault("max_bad_records", f"is {short(limit)}.", remedy)
+    if path is not None:
+        yield from _path_faults(path)
+
+
+def _is_limit(limit: Any) -> bool:
+    if isinstance(limit, float):
+        return 0 < limit < 1
+    return isinstance(limit, int) and not isinstance(limit, bool) and limit >= 0
+
+
+def _path_faults(path: Any) -> Iterator[Fault]:
+    if not isinstance(path, str):
+        yield Fault("quarantine_path", f"is {short(path)}.", "Give a template, such as _bad/{{TABLE}}/{{UUID}}.json.")
+        return
+    yield from (replace(fault, key="quarantine_path") for fault in path_template.faults(path))
+    if fields_in(path):
+        yield Fault("quarantine_path", "has {{FIELD}}, which a bad record may lack.", "Take it out.")
+    if "UUID" not in placeholders(path):
+        yield Fault("quarantine_path", "has no {{UUID}}: each batch would overwrite the last.", "Put {{UUID}} in.")
+
+
+def faults_inside(path: str, folder: str) -> Iterator[Fault]:
+    """Find whether bad records would lie among the data, where whoever reads them takes them for data.
+
+    :param path: key or template of the bad records.
+    :param folder: that of the data, with its slash; empty: they may lie anywhere.
+    """
+    inside = path.removeprefix(folder)
+    if path.startswith(folder) and not any(name.startswith(("_", ".")) for name in inside.split("/")):
+        where = f"the folder {folder!r} of the data" if folder else "the data, which lie in no folder"
+        problem = f"is {path!r}, among {where}: who reads it would read the bad records."
+        yield Fault("quarantine_path", problem, "Give a folder beside it, or one whose name begins with `_`.")
