@@ -64,6 +64,13 @@ class BadRecords:
         self.put(error.table, _line(error, original))
 
 
+def unheard() -> BadRecords:
+    """Give what takes bad records and tells nobody: for a first look at a file, which is then read."""
+    bad = BadRecords()
+    bad.put = lambda table, line: None
+    return bad
+
+
 def sifted(work: Callable[[C], T], records: C, bad: BadRecords | None) -> Iterator[T]:
     """Do something with records, and set those aside that it refuses; gives what comes of the others, in their order.
 

@@ -11,9 +11,11 @@ from itertools import accumulate, chain
 from typing import IO
 
 from airflow_provider_s3dest.errors import Place, RecordError, short
+from airflow_provider_s3dest.path_template import is_unicode
+from airflow_provider_s3dest.sources.bad_records import BadRecords
 from airflow_provider_s3dest.sources.passing import Passed, csv_records
 from airflow_provider_s3dest.sources.table import Columns, Places, Texts
-from airflow_provider_s3dest.sources.text_lines import Block, blocks
+from airflow_provider_s3dest.sources.text_lines import Block, LineTexts, blocks, check_text
 
 MAX_RECORD_BYTES = 2**30
 """A record beyond this is taken for a quote that never closes, before it fills the memory."""
@@ -31,12 +33,20 @@ class _Parsed:
 
     :param empty_is_null: whether nulls are empty among the fields, instead of None.
     :param empty_is_marked: whether texts of nothing are then ``_EMPTY``.
+    :param texts: the records as they stand in the file; None if nobody wants to know.
     """
 
     rows: Sequence[_Row]
     lines: Sequence[int]
     empty_is_null: bool = False
     empty_is_marked: bool = False
+    texts: Sequence[str | bytes] | None = None
+
+    def at(self, positions: Sequence[int]) -> _Parsed:
+        """Give some of the records."""
+        rows, lines = [self.rows[position] for position in positions], [self.lines[position] for position in positions]
+        texts = None if self.texts is None else [self.texts[position] for position in positions]
+        return replace(self, rows=rows, lines=lines, texts=texts)
 
     def values(self, fields: Sequence[str | None]) -> Sequence[str | None]:
         """Give fields with None for nulls, and only for them."""
@@ -53,11 +63,12 @@ class CsvFile:
     :param delimiter: one character.
     :param table: name of the table, for errors.
     :param path: path of the file, for errors.
+    :param bad: takes the records that are wrong by themselves; None: the first of them is an error.
     """
 
-    def __init__(self, stream: IO[bytes], delimiter: str, table: str, path: str) -> None:
-        self.delimiter, self._table, self._path = delimiter, table, path
-        self._blocks = blocks(stream, table, path)
+    def __init__(self, stream: IO[bytes], delimiter: str, table: str, path: str, bad: BadRecords | None = None) -> None:
+        self.delimiter, self._table, self._path, self._bad = delimiter, table, path, bad
+        self._blocks = blocks(stream, table, path, checked=bad is None)
         self._header: tuple[str, ...] | None = None
         # A quoted field of nothing, or two quotes that look like one inside of another field.
         edge = re.escape(delimiter)
@@ -87,19 +98,22 @@ class CsvFile:
         for part in chain(self._ready, parts):
             if isinstance(part, Passed):
                 yield part
-            elif (parsed := without_blank_lines(part)).rows:
+                continue
+            parsed = without_blank_lines(part)
+            if set(map(len, parsed.rows)) != {len(header)}:
+                parsed = self._without_ragged(parsed, len(header))
+            if parsed.rows:
                 yield self._columns(positions, parsed)
 
     def _columns(self, positions: dict[str, int], parsed: _Parsed) -> Columns:
-        if set(map(len, parsed.rows)) != {len(positions)}:
-            self._refuse_ragged(parsed, len(positions))
         fields = parsed.values(list(chain.from_iterable(parsed.rows)))
-        return Columns(Texts(positions, fields), Places(file=self._path, lines=parsed.lines), len(parsed.rows))
+        places = Places(file=self._path, lines=parsed.lines, originals=parsed.texts)
+        return Columns(Texts(positions, fields), places, len(parsed.rows))
 
     def _read_header(self) -> tuple[str, ...]:
         for block in self._blocks:
             end = block.data.find(b"\n") + 1 or len(block.data)
-            line = block.data[:end].decode()
+            line = block.data[:end].decode(errors="surrogateescape")
             if line.strip("\r\n") and '"' not in line and "\r" not in line.rstrip("\r\n"):
                 self._blocks = chain([block.after(end)], self._blocks)
                 return self._names(line.rstrip("\r\n").split(self.delimiter), block.first_line)
@@ -107,7 +121,7 @@ class CsvFile:
             for parsed in parts:
                 first = next((position for position, row in enumerate(parsed.rows) if row), None)
                 if first is not None:
-                    rest = replace(parsed, rows=parsed.rows[first + 1 :], lines=parsed.lines[first + 1 :])
+                    rest = parsed.at(range(first + 1, len(parsed.rows)))
                     self._ready = chain([rest], parts)
                     names = [name or "" for name in parsed.values(parsed.rows[first])]
                     return self._names(names, parsed.lines[first])
@@ -115,6 +129,7 @@ class CsvFile:
 
     def _names(self, names: list[str], line: int) -> tuple[str, ...]:
         seen: set[str] = set()
+        check_text("".join(names).encode(errors="surrogateescape"), line, self._table, self._path)
         for name in names:
             if name in seen:
                 problem = f"the header names the column {name!r} twice."
@@ -132,7 +147,8 @@ class CsvFile:
         for read in self._blocks:
             block = self._more(open_record, read) if open_record else read
             open_record = None
-            found = csv_records(block.data, self.delimiter.encode(), width)
+            checked = self._bad is None or block.is_text
+            found = csv_records(block.data, self.delimiter.encode(), width) if checked else None
             if found is None:
                 yield from self._parse_block(block)
                 continue
@@ -167,41 +183,84 @@ class CsvFile:
         if not lines[-1]:
             lines.pop()
         numbers: Sequence[int] = range(block.first_line, block.first_line + len(lines))
-        if "\r" in block.text:
+        has_returns = "\r" in block.text
+        if has_returns:
             lines = [line.removesuffix("\r") for line in lines]
-            for number, line in zip(numbers, lines, strict=True):
-                if "\r" in line:
-                    raise self._stray(number, line)
+        if has_returns or (self._bad is not None and not block.is_text):
+            lines, numbers = self._sound(lines, numbers)
         rows: list[_Row] = [line.split(self.delimiter) for line in lines]
         if "" in lines:
             rows = [row if line else () for row, line in zip(rows, lines, strict=True)]
-        return _Parsed(rows, numbers, empty_is_null=True)
+        return _Parsed(rows, numbers, empty_is_null=True, texts=None if self._bad is None else lines)
+
+    def _sound(self, lines: Sequence[str], numbers: Sequence[int]) -> tuple[list[str], list[int]]:
+        """Leave the lines out that hold a carriage return, or what is not UTF-8."""
+        sound: list[tuple[int, str]] = []
+        for number, line in zip(numbers, lines, strict=True):
+            try:
+                if "\r" in line:
+                    raise self._stray(number, line)
+                self._check(line, number)
+            except RecordError as error:
+                self._refuse(error, line, self._header is not None or any(text for _, text in sound))
+            else:
+                sound.append((number, line))
+        return [line for _, line in sound], [number for number, _ in sound]
+
+    def _check(self, text: str, line: int) -> None:
+        check_text(text.encode(errors="surrogateescape"), line, self._table, self._path)
+
+    def _refuse(self, error: RecordError, text: str | bytes, before: bool = True) -> None:
+        """Set a record aside, or let its error end the load.
+
+        :param before: whether a record stands before it in the file; else it would be the header.
+        """
+        if self._bad is None or not before:
+            raise error
+        self._bad.add(error, text)
 
     def _parse_quoted(self, block: Block) -> Iterator[_Parsed]:
         """Parse a block that holds quotes, drawing further blocks while its last record is open."""
         text, line = block.text, block.first_line
+        sifts, checks = self._bad is not None, self._bad is not None and not block.is_text
         while True:
             parsed, done = self._read_at_once(text, line)
             yield parsed
             line += text.count("\n", 0, done)
             rows: list[_Row] = []
             numbers: list[int] = []
+            texts: list[str] = []
             while done < len(text):
-                row, end = self._record(text, done, line)
-                if row is None:
-                    break
-                rows.append(row)
-                numbers.append(line)
+                try:
+                    row, end = self._record(text, done, line)
+                    if checks and row is not None:
+                        self._check(text[done:end], line)
+                except RecordError as error:
+                    end = _end_of_malformed(text, done, self.delimiter) if sifts else 0
+                    if end < 0:
+                        break
+                    before = self._header is not None or any(rows) or any(parsed.rows)
+                    self._refuse(error, text[done:end].rstrip("\r\n"), before)
+                else:
+                    if row is None:
+                        break
+                    rows.append(row)
+                    numbers.append(line)
+                    if sifts:
+                        texts.append(text[done:end].rstrip("\r\n"))
                 line += text.count("\n", done, end)
                 done = end
-            yield _Parsed(rows, numbers)
+            yield _Parsed(rows, numbers, texts=texts if sifts else None)
             if done >= len(text):
                 return
             text = self._with_more(text[done:], line)
+            checks = sifts and not is_unicode(text)
 
     def _read_at_once(self, text: str, line: int) -> tuple[_Parsed, int]:
         """Let csv.reader read records up to one that is open or that it refuses, and tell where that begins."""
         if _EMPTY in text or "\r\r" in text:  # csv.reader takes any number of these for one line end
+            return _Parsed((), ()), 0
+        if self._bad is not None and not is_unicode(text):  # each record is looked at
             return _Parsed((), ()), 0
         marked, empties = self._two_quotes.subn(f'"{_EMPTY}"', text) if '""' in text else (text, 0)
         rows: list[list[str]] = []
@@ -215,7 +274,8 @@ class CsvFile:
         if not whole or reader.line_num != len(rows):
             lines = list(accumulate((1 + "".join(row).count("\n") for row in rows), initial=line))
         done = len(text) if whole else _after_lines(text, lines[-1] - line)
-        return _Parsed(rows, lines[:-1], empty_is_null=True, empty_is_marked=empties > 0), done
+        texts = None if self._bad is None else LineTexts(text[:done].encode(), line, lines[:-1])
+        return _Parsed(rows, lines[:-1], empty_is_null=True, empty_is_marked=empties > 0, texts=texts), done
 
     def _with_more(self, text: str, line: int) -> str:
         """Add to an open record at least as much again, so that a long field is not read over and over."""
@@ -267,11 +327,17 @@ class CsvFile:
         remedy = "End lines with \\n or \\r\\n, and quote fields that hold a carriage return."
         return self._error(line, f"a carriage return stands alone in {short(content)}.", remedy)
 
-    def _refuse_ragged(self, parsed: _Parsed, width: int) -> None:
-        for row, line in zip(parsed.rows, parsed.lines, strict=True):
-            if len(row) != width:
-                problem = f"the header has {width} fields, the record {len(row)}."
-                raise self._error(line, problem, "Complete the record, or quote fields that hold the delimiter.")
+    def _without_ragged(self, parsed: _Parsed, width: int) -> _Parsed:
+        """Leave the records out that have too many or too few fields."""
+        even = []
+        for position, (row, line) in enumerate(zip(parsed.rows, parsed.lines, strict=True)):
+            if len(row) == width:
+                even.append(position)
+                continue
+            problem = f"the header has {width} fields, the record {len(row)}."
+            error = self._error(line, problem, "Complete the record, or quote fields that hold the delimiter.")
+            self._refuse(error, "" if parsed.texts is None else parsed.texts[position])
+        return parsed.at(even)
 
     def _error(self, line: int, problem: str, remedy: str) -> RecordError:
         return RecordError(problem, remedy, table=self._table, place=Place(file=self._path, line=line))
@@ -280,10 +346,7 @@ class CsvFile:
 def _without_blank_lines(parsed: _Parsed) -> _Parsed:
     if all(parsed.rows):
         return parsed
-    kept = [position for position, row in enumerate(parsed.rows) if row]
-    return replace(
-        parsed, rows=[parsed.rows[position] for position in kept], lines=[parsed.lines[position] for position in kept]
-    )
+    return parsed.at([position for position, row in enumerate(parsed.rows) if row])
 
 
 def _with_nulls_for_blank_lines(parsed: _Parsed) -> _Parsed:
@@ -298,6 +361,22 @@ def _after_lines(text: str, lines: int) -> int:
 def _line_end(text: str, position: int) -> int:
     end = text.find("\n", position)
     return end if end >= 0 else len(text)
+
+
+def _end_of_malformed(text: str, start: int, delimiter: str) -> int:
+    """Find where a record ends whose quotes are out of place: at a line end in no quotes; -1 while it is open."""
+    position = start
+    while True:
+        if text.startswith('"', position):
+            closing = _closing_quote(text, position)
+            if closing < 0:
+                return -1
+            position = closing + 1
+        end = _line_end(text, position)
+        quoted_next = text.find(delimiter + '"', position, end)
+        if quoted_next < 0:
+            return end + 1
+        position = quoted_next + 1
 
 
 def _closing_quote(text: str, opening: int) -> int:

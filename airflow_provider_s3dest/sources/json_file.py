@@ -11,9 +11,10 @@ from typing import IO
 import msgspec
 
 from airflow_provider_s3dest.errors import Place, RecordError, short
+from airflow_provider_s3dest.sources.bad_records import BadRecords
 from airflow_provider_s3dest.sources.passing import Passed, json_lines
 from airflow_provider_s3dest.sources.table import CHUNK_RECORDS, Places, Rows
-from airflow_provider_s3dest.sources.text_lines import Block, blocks
+from airflow_provider_s3dest.sources.text_lines import Block, LineTexts, blocks, check_text
 
 Record = dict[str, msgspec.Raw]
 
@@ -32,12 +33,29 @@ class JsonLines:
     def __init__(self, block: Block, table: str, path: str) -> None:
         self._block, self._table, self._path = block, table, path
 
+    def __len__(self) -> int:
+        data = self._block.data
+        return data.count(b"\n") + (not data.endswith(b"\n"))
+
+    @property
+    def places(self) -> Places:
+        block = self._block
+        return Places(block.first_line, self._path, originals=block.data.removesuffix(b"\n").split(b"\n"))
+
+    def slice(self, start: int, stop: int) -> JsonLines:
+        """Give some of the lines."""
+        lines = self._block.data.split(b"\n", stop)[start:stop]
+        return JsonLines(Block(b"\n".join(lines) + b"\n", self._block.first_line + start), self._table, self._path)
+
     def passed(self, columns: tuple[str, ...]) -> Passed | None:
-        """Give the lines as a target that wants JSON would write them, if that can be told without reading each."""
-        if b"\r" in self._block.data:  # to some readers of what is written it would end a line
+        """Give the lines as a target that wants JSON would write them, if that can be told without reading each.
+
+        :raises RecordError: at a line that is not UTF-8.
+        """
+        if b"\r" in self._text:  # to some readers of what is written it would end a line
             return None
         try:
-            passed = json_lines(self._block.data, columns)
+            passed = json_lines(self._text, columns)
         except RecursionError:  # the line is named by whoever reads the records
             return None
         if passed:
@@ -50,14 +68,21 @@ class JsonLines:
 
         :raises RecordError: at a line that is no JSON object.
         """
-        block = self._block
-        if records := _as_written(block.data[: block.data.find(b"\n") + 1]) and _as_written(block.data):
+        block, data = self._block, self._text
+        if records := _as_written(data[: data.find(b"\n") + 1]) and _as_written(data):
             numbers: Sequence[int] = range(block.first_line, block.first_line + len(records))
         else:
             records, numbers = self._read_each()
-        if b"\r" in block.data and block.data.count(b"\r") != block.data.count(b"\r\n"):
+        if b"\r" in data and data.count(b"\r") != data.count(b"\r\n"):
             records = list(map(_compact, records))
-        return Rows.of(records, Places(file=self._path, lines=numbers))
+        return Rows.of(
+            records, Places(file=self._path, lines=numbers, originals=LineTexts(data, block.first_line, numbers))
+        )
+
+    @cached_property
+    def _text(self) -> bytes:
+        check_text(self._block.data, self._block.first_line, self._table, self._path)
+        return self._block.data
 
     def _read_each(self) -> tuple[list[Record], Sequence[int]]:
         """Read line by line: the records, and the line on which each stands."""
@@ -79,27 +104,42 @@ class JsonLines:
 
 def read_lines(stream: IO[bytes], table: str, path: str) -> Iterator[JsonLines]:
     """Read one JSON object a line; blank lines are passed over."""
-    for block in blocks(stream, table, path):
+    for block in blocks(stream, table, path, checked=False):
         yield JsonLines(block, table, path)
 
 
-def read_array(stream: IO[bytes], table: str, path: str) -> Iterator[Rows]:
+def read_array(stream: IO[bytes], table: str, path: str, bad: BadRecords | None = None) -> Iterator[Rows]:
     """Read one JSON array of objects, an object at a time.
 
+    :param bad: takes the elements that are wrong by themselves; None: the first of them is an error.
     :raises RecordError: at an element that is no JSON object, and where the array is cut off.
     """
     records: list[Record] = []
     lines: list[int] = []
+    texts: list[bytes] = []
     for element, line in _elements(stream, table, path):
-        record = _decode(element, table, path, line)
-        _refuse_repeated_key(record, element, table, path, line)
-        records.append(_compact(record))
+        try:
+            record = _element(element, table, path, line)
+        except RecordError as error:
+            if bad is None:
+                raise
+            bad.add(error, element)
+            continue
+        records.append(record)
         lines.append(line)
+        texts.append(element)
         if len(records) == CHUNK_RECORDS:
-            yield Rows(records, Places(file=path, lines=lines))
-            records, lines = [], []
+            yield Rows(records, Places(file=path, lines=lines, originals=texts))
+            records, lines, texts = [], [], []
     if records:
-        yield Rows(records, Places(file=path, lines=lines))
+        yield Rows(records, Places(file=path, lines=lines, originals=texts))
+
+
+def _element(text: bytes, table: str, path: str, line: int) -> Record:
+    check_text(text, line, table, path)
+    record = _decode(text, table, path, line)
+    _refuse_repeated_key(record, text, table, path, line)
+    return _compact(record)
 
 
 def begins_array(stream: IO[bytes]) -> bool:
@@ -178,7 +218,7 @@ def _elements(stream: IO[bytes], table: str, path: str) -> Iterator[tuple[bytes,
         return RecordError(problem, remedy, table=table, place=Place(file=path, line=line))
 
     # An array may be one long line.
-    source = blocks(stream, table, path, end=b"}")
+    source = blocks(stream, table, path, end=b"}", checked=False)
     data, position, depth, begin, line = b"", 0, 0, 0, 1
     opened = closed = expects_comma = False
     while True:

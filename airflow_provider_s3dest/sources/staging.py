@@ -14,6 +14,7 @@ from airflow_provider_s3dest import path_template
 from airflow_provider_s3dest.errors import Fault, SpecError, StagingError, short
 from airflow_provider_s3dest.sources import json_file
 from airflow_provider_s3dest.sources.arrow_file import ArrowFile
+from airflow_provider_s3dest.sources.bad_records import BadRecords, unheard
 from airflow_provider_s3dest.sources.compression import SUFFIXES, unpacked, unpacking_error
 from airflow_provider_s3dest.sources.csv_file import CsvFile
 from airflow_provider_s3dest.sources.passing import Wanted
@@ -170,20 +171,25 @@ def remove_staged(files: Iterable[tuple[str, str]], store_of: Callable[[str], St
 
 
 def open_staged(
-    name: str, files: Sequence[StagedFile], wanted: tuple[str, ...] | None, target: Wanted | None = None
+    name: str,
+    files: Sequence[StagedFile],
+    wanted: tuple[str, ...] | None,
+    target: Wanted | None = None,
+    bad: BadRecords | None = None,
 ) -> Table:
     """Open the files of one table, one after the other.
 
     Typed files and CSV files tell their columns beforehand, so that all are asked first; JSON files are a stream.
 
     :param target: what may be let through as it stands; None: nothing.
+    :param bad: takes the records that can't be delivered; None: the first of them is an error.
     """
     known = _known_types(name, files)
     if known is None:
         passes = target is not None and target.format == "json"
-        return table_of_stream(name, _all_chunks(name, files), wanted, passes=passes)
-    chunks = _all_chunks(name, files, target, wanted or tuple(known))
-    return table_of_known(name, known, chunks, wanted, types=partial(_common_types, name, known))
+        return table_of_stream(name, _all_chunks(name, files, bad), wanted, passes=passes, bad=bad)
+    chunks = _all_chunks(name, files, bad, target, wanted or tuple(known))
+    return table_of_known(name, known, chunks, wanted, types=partial(_common_types, name, known), bad=bad)
 
 
 def known_columns(name: str, files: Sequence[StagedFile]) -> tuple[str, ...] | None:
@@ -198,7 +204,7 @@ def _known_types(name: str, files: Sequence[StagedFile]) -> dict[str, dict[Any, 
         return None
     known: dict[str, dict[Any, str]] = {}
     for file in files:
-        with _Opened(file, name) as opened:
+        with _Opened(file, name, unheard()) as opened:
             types = opened.types() if isinstance(opened, ArrowFile) else dict.fromkeys(opened.header())
         for column, kind in types.items():
             known.setdefault(column, {}).setdefault(kind, file.path)
@@ -229,10 +235,14 @@ def _common_types(table: str, known: Mapping[str, Mapping[Any, str]], columns: S
 
 
 def _all_chunks(
-    name: str, files: Sequence[StagedFile], target: Wanted | None = None, columns: tuple[str, ...] | None = None
+    name: str,
+    files: Sequence[StagedFile],
+    bad: BadRecords | None,
+    target: Wanted | None = None,
+    columns: tuple[str, ...] | None = None,
 ) -> Iterator[Any]:
     for file in files:
-        with _Opened(file, name) as opened:
+        with _Opened(file, name, bad) as opened:
             if isinstance(opened, ArrowFile) or (
                 isinstance(opened, CsvFile) and target == Wanted("csv", opened.delimiter)
             ):
@@ -258,8 +268,8 @@ class _JsonFile:
 class _Opened:
     """An open staged file, as a context; what goes wrong in it names the file."""
 
-    def __init__(self, file: StagedFile, table: str) -> None:
-        self._file, self._table = file, table
+    def __init__(self, file: StagedFile, table: str, bad: BadRecords | None = None) -> None:
+        self._file, self._table, self._bad = file, table, bad
 
     def __enter__(self) -> _Reader:
         file = self._file
@@ -274,12 +284,14 @@ class _Opened:
         file, table = self._file, self._table
         stream = unpacked(self._stored, file.compression)
         if file.format in ("csv", "tsv"):
-            return CsvFile(stream, "\t" if file.format == "tsv" else ",", table, file.path)
+            return CsvFile(stream, "\t" if file.format == "tsv" else ",", table, file.path, self._bad)
         if file.format in ("parquet", "arrow"):
             return ArrowFile(stream, file.format == "parquet", table, file.path)
         is_array = file.format == "json" and json_file.begins_array(stream)
         stream.seek(0)
-        return _JsonFile(partial(json_file.read_array if is_array else json_file.read_lines, stream, table, file.path))
+        if is_array:
+            return _JsonFile(partial(json_file.read_array, stream, table, file.path, self._bad))
+        return _JsonFile(partial(json_file.read_lines, stream, table, file.path))
 
     def __exit__(self, kind: Any, error: BaseException | None, trace: Any) -> None:
         self._stored.close()

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import IO
+from typing import IO, Any
 
 from airflow_provider_s3dest.errors import Place, RecordError
 
@@ -29,18 +29,54 @@ class Block:
 
     @cached_property
     def text(self) -> str:
-        return self.data.decode()
+        """The text; what is not UTF-8 in it stands as lone surrogates."""
+        return self.data.decode(errors="surrogateescape")
+
+    @cached_property
+    def is_text(self) -> bool:
+        """Whether all of it is UTF-8."""
+        try:
+            return self.data.isascii() or bool(self.data.decode())
+        except UnicodeDecodeError:
+            return False
 
     def after(self, position: int) -> Block:
         """Give the piece of the file from a byte on."""
         return Block(self.data[position:], self.first_line + self.data.count(b"\n", 0, position))
 
 
-def blocks(stream: IO[bytes], table: str, path: str, end: bytes = b"\n") -> Iterator[Block]:
+class LineTexts(Sequence[bytes]):
+    """The records of a text as they stand in it, each from its first line to that of the next, found when asked for.
+
+    :param first_line: number of the text's first line.
+    :param lines: number of each record's first line.
+    """
+
+    def __init__(self, text: bytes, first_line: int, lines: Sequence[int]) -> None:
+        self._text, self._first_line, self._lines = text, first_line, lines
+
+    def __len__(self) -> int:
+        return len(self._lines)
+
+    def __getitem__(self, index: Any) -> Any:
+        if isinstance(index, slice):
+            return [self[position] for position in range(*index.indices(len(self)))]
+        lines = self._split
+        begin = self._lines[index] - self._first_line
+        end = self._lines[index + 1] - self._first_line if index + 1 < len(self._lines) else len(lines)
+        return b"\n".join(lines[begin:end]).rstrip(b"\r\n")
+
+    @cached_property
+    def _split(self) -> list[bytes]:
+        return self._text.split(b"\n")
+
+
+def blocks(stream: IO[bytes], table: str, path: str, end: bytes = b"\n", *, checked: bool = True) -> Iterator[Block]:
     """Read a file block by block; a byte order mark is taken off.
 
     :param end: the ASCII character that each block but the last ends with; by it, a block is whole lines.
-    :raises RecordError: at the line that holds a byte that is not UTF-8.
+    :param checked: whether a byte that is not UTF-8 ends the load; else whoever takes the records looks for it.
+    :raises RecordError: at the line that holds such a byte.
     """
     line = 1
     rest = [stream.read(3).removeprefix(_BOM)]
@@ -52,7 +88,8 @@ def blocks(stream: IO[bytes], table: str, path: str, end: bytes = b"\n") -> Iter
             continue
         data = b"".join((*rest, read[:cut] if read else b""))
         if data:
-            _check_text(data, line, table, path)
+            if checked:
+                check_text(data, line, table, path)
             block = Block(data, line)
             yield block
             line += block.lines
@@ -61,7 +98,11 @@ def blocks(stream: IO[bytes], table: str, path: str, end: bytes = b"\n") -> Iter
         rest = [read[cut:]]
 
 
-def _check_text(data: bytes, first_line: int, table: str, path: str) -> None:
+def check_text(data: bytes, first_line: int, table: str, path: str) -> None:
+    """See that a piece of a file is UTF-8.
+
+    :raises RecordError: at the line that holds a byte that is not.
+    """
     if data.isascii():  # quicker than to make a text of it
         return
     try:
