@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from itertools import islice
 from typing import Any
 
-from airflow_provider_s3dest import manifest, path_template, schema, state_path, variables
+from airflow_provider_s3dest import manifest, path_template, quarantine_rules, schema, state_path, variables
 from airflow_provider_s3dest.ddl import layout
 from airflow_provider_s3dest.errors import Fault, RecordError, SpecError, short
 from airflow_provider_s3dest.formats.json import JsonEncoder
@@ -24,7 +24,16 @@ from airflow_provider_s3dest.spec_rules import faults as spec_faults
 log = logging.getLogger(__name__)
 
 
-_TEXTS = ("staging_path", "table", "columns", "schema", "state_path", "s3_destination_conn_id", "aws_conn_id")
+_TEXTS = (
+    "staging_path",
+    "table",
+    "columns",
+    "schema",
+    "state_path",
+    "quarantine_path",
+    "s3_destination_conn_id",
+    "aws_conn_id",
+)
 """Arguments that hold texts, beside the fields of the spec."""
 
 
@@ -36,6 +45,9 @@ class LoadArguments:
         not known.
     :param keeps_state: whether a record of what is written is kept even without ``state_path``.
     :param manifest: kind of the manifest, or None.
+    :param on_bad_record: ``fail`` or ``quarantine``.
+    :param max_bad_records: a number, or a share of all records; None: any.
+    :param quarantine_path: template of the keys of bad records; None: the default.
     :param written_path: the path before Jinja was rendered in it, if that differs from the one in ``fields``.
     :param sources: ids of the tasks that the records come from, by table; None stands for the only table.
     :param found: what was found wrong already, while the arguments were collected.
@@ -55,6 +67,9 @@ class LoadArguments:
     aws_conn_id: Any = NOT_GIVEN
     keeps_state: bool = True
     manifest: Any = None
+    on_bad_record: Any = "fail"
+    max_bad_records: Any = None
+    quarantine_path: Any = None
     written_path: str | None = None
     sources: Mapping[str | None, Sequence[str]] = field(default_factory=dict)
     found: Sequence[Fault] = ()
@@ -91,6 +106,9 @@ class LoadArguments:
             yield from self._state_faults()
         yield from self._connection_faults(unknown)
         yield from manifest.faults(self.manifest)
+        yield from quarantine_rules.faults(self.on_bad_record, self.quarantine_path, self.max_bad_records)
+        if self.quarantine_path is not None and "quarantine_path" not in unknown:
+            yield from quarantine_rules.path_faults(self.quarantine_path, self.written_path or self.fields.get("path"))
         yield from self._input_faults(unknown)
         if "columns" not in unknown:
             yield from columns_faults(self.columns)

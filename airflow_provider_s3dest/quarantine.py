@@ -3,26 +3,23 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator
-from dataclasses import dataclass, field, replace
+from collections.abc import Collection
+from dataclasses import dataclass, field
 from functools import partial
-from typing import Any
 
-from airflow_provider_s3dest import path_template
 from airflow_provider_s3dest.batching import BatchLine, Limits, ObjectSink
 from airflow_provider_s3dest.delivery.tries import Delivery
-from airflow_provider_s3dest.errors import BadRecordsError, Fault, SpecError, short
+from airflow_provider_s3dest.errors import BadRecordsError, SpecError
 from airflow_provider_s3dest.formats.encoding import Encoded
 from airflow_provider_s3dest.naming import ObjectNames
 from airflow_provider_s3dest.objects import QUARANTINE, BatchId
-from airflow_provider_s3dest.path_template import fields_in, placeholders, prefix_of_text
+from airflow_provider_s3dest.path_template import prefix_of_text
+from airflow_provider_s3dest.quarantine_rules import faults_inside
 from airflow_provider_s3dest.sources.bad_records import BadRecords
 from airflow_provider_s3dest.spec import DestinationSpec
 from airflow_provider_s3dest.upload import ObjectStore
 
 log = logging.getLogger(__name__)
-
-KINDS = ("fail", "quarantine")
 
 _SAME = (
     *("bucket", "acl", "server_side_encryption_configuration", "tags", "metadata", "storage_class", "part_size"),
@@ -55,15 +52,16 @@ class Quarantine:
         same = {name: value for name, value in spec.given().items() if name in _SAME}
         return cls(DestinationSpec(**same, path=path, format="json"), limit)
 
-    def check_place(self, names: ObjectNames, table: str) -> None:
-        """See that the bad records of a table lie where no reader of its records finds them.
+    def check_place(self, names: ObjectNames, tables: Collection[str]) -> None:
+        """See that the bad records lie where no reader of the records of any of the tables finds them.
 
         :raises SpecError: if not.
         """
-        folder = names.prefix(table)
-        faults = list(faults_inside(names.key(table, 0, partition=QUARANTINE), folder))
-        if faults:
-            raise SpecError(faults)
+        folders = {names.prefix(table) for table in tables}
+        for table in tables:
+            key = names.key(table, 0, partition=QUARANTINE)
+            if faults := [fault for folder in folders for fault in faults_inside(key, folder)]:
+                raise SpecError(faults[:1])
 
     def check(self, good: int) -> None:
         """See that the bad records are not too many, beside so many good ones.
@@ -121,49 +119,3 @@ class BadRecordLines:
         self._delivery.reserve(batch)
         key = self._names.key(table, number, partition=QUARANTINE, generation=self._delivery.generation)
         return self._store.open(key, batch, self._spec)
-
-
-def faults(kind: Any, path: Any, limit: Any) -> Iterator[Fault]:
-    """Find what is wrong with ``on_bad_record``, ``quarantine_path`` and ``max_bad_records``."""
-    if kind not in KINDS:
-        yield Fault("on_bad_record", f"is {short(kind)}.", f"Give one of {', '.join(KINDS)}.")
-    elif kind == "fail":
-        for name, value in (("quarantine_path", path), ("max_bad_records", limit)):
-            if value is not None:
-                problem = 'is given, and `on_bad_record` is "fail".'
-                yield Fault(name, problem, 'Set on_bad_record="quarantine", or leave it out.')
-    if limit is not None and not _is_limit(limit):
-        remedy = "Give a whole number of records, or a share of all between 0 and 1, such as 0.01."
-        yield Fault("max_bad_records", f"is {short(limit)}.", remedy)
-    if path is not None:
-        yield from _path_faults(path)
-
-
-def _is_limit(limit: Any) -> bool:
-    if isinstance(limit, float):
-        return 0 < limit < 1
-    return isinstance(limit, int) and not isinstance(limit, bool) and limit >= 0
-
-
-def _path_faults(path: Any) -> Iterator[Fault]:
-    if not isinstance(path, str):
-        yield Fault("quarantine_path", f"is {short(path)}.", "Give a template, such as _bad/{{TABLE}}/{{UUID}}.json.")
-        return
-    yield from (replace(fault, key="quarantine_path") for fault in path_template.faults(path))
-    if fields_in(path):
-        yield Fault("quarantine_path", "has {{FIELD}}, which a bad record may lack.", "Take it out.")
-    if "UUID" not in placeholders(path):
-        yield Fault("quarantine_path", "has no {{UUID}}: each batch would overwrite the last.", "Put {{UUID}} in.")
-
-
-def faults_inside(path: str, folder: str) -> Iterator[Fault]:
-    """Find whether bad records would lie among the data, where whoever reads them takes them for data.
-
-    :param path: key or template of the bad records.
-    :param folder: that of the data, with its slash; empty: they may lie anywhere.
-    """
-    inside = path.removeprefix(folder)
-    if path.startswith(folder) and not any(name.startswith(("_", ".")) for name in inside.split("/")):
-        where = f"the folder {folder!r} of the data" if folder else "the data, which lie in no folder"
-        problem = f"is {path!r}, among {where}: who reads it would read the bad records."
-        yield Fault("quarantine_path", problem, "Give a folder beside it, or one whose name begins with `_`.")

@@ -24,10 +24,11 @@ from airflow_provider_s3dest.hooks.aws_client import aws_faults, client_of, expl
 from airflow_provider_s3dest.hooks.connection import AWS_CONN_ID, CONN_TYPE, CONSOLE_URL, read_extra, without_own
 from airflow_provider_s3dest.load import run_load
 from airflow_provider_s3dest.manifest import Manifest
-from airflow_provider_s3dest.naming import LoadIdentity, ObjectNames
+from airflow_provider_s3dest.naming import LoadIdentity
 from airflow_provider_s3dest.not_given import NOT_GIVEN, NotGiven, is_given
-from airflow_provider_s3dest.path_template import PathTemplate, prefix_of_text
+from airflow_provider_s3dest.path_template import prefix_of_text
 from airflow_provider_s3dest.progress import Progress
+from airflow_provider_s3dest.quarantine import Quarantine
 from airflow_provider_s3dest.report import LoadReport
 from airflow_provider_s3dest.retries import RetryCount
 from airflow_provider_s3dest.s3_errors import explained
@@ -114,6 +115,9 @@ class S3DestinationHook(BaseHook):
         state_path: str | None = None,
         dry_run: bool = False,
         manifest: str | None = None,
+        on_bad_record: str = "fail",
+        max_bad_records: float | None = None,
+        quarantine_path: str | None = None,
         **spec_fields: Any,
     ) -> LoadReport:
         """Deliver records, or the records of staged files, to S3.
@@ -133,10 +137,17 @@ class S3DestinationHook(BaseHook):
         :param dry_run: read, encode and report names and counts, and write nothing.
         :param manifest: write an object that lists all others, once they are there: ``redshift`` for COPY, or
             ``s3dest`` with columns, records, bytes and checksums; its key is ``manifest_path`` of the spec.
+        :param on_bad_record: ``fail`` at the first record that can't be delivered, or ``quarantine``: such records go,
+            as they came and with the reason, to objects of their own, as lines of JSON.
+        :param max_bad_records: how many there may be: a number, or a share of all records between 0 and 1; by default
+            any. Beyond it the load fails.
+        :param quarantine_path: template of the keys of their objects, with ``{{UUID}}``; by default
+            ``_quarantine/{{TABLE}}/{{UUID}}.json`` below what is fixed of ``path``.
         :param spec_fields: fields of the spec by name, over those of ``spec`` and of the connection.
         :return: what was written. Dates in the path are those of the moment of the call, in UTC.
         :raises SpecError: with everything that is wrong with the arguments.
         :raises RecordError: at a record that can't be delivered.
+        :raises BadRecordsError: if more of them are set aside than ``max_bad_records`` allows.
         :raises StagingError: if a staging path matches nothing, or a file can't be read.
         :raises StoreError: if S3 refuses or can't be reached.
         """
@@ -162,6 +173,9 @@ class S3DestinationHook(BaseHook):
             keeps_state=load_id is None,
             found=found,
             manifest=manifest,
+            on_bad_record=on_bad_record,
+            max_bad_records=max_bad_records,
+            quarantine_path=quarantine_path,
         )
         identity = LoadIdentity.of_load_id(load_id or str(uuid4()))
         return self.deliver(arguments, identity, datetime.now(timezone.utc))
@@ -221,13 +235,20 @@ class S3DestinationHook(BaseHook):
         """
         self.check(arguments)
         spec = DestinationSpec(**arguments.fields)
-        names = ObjectNames(PathTemplate.parse(spec.path), spec.file_format, identity, moment)
+        quarantine, aside = None, None
+        if arguments.on_bad_record == "quarantine":
+            quarantine = Quarantine.of(spec, arguments.quarantine_path, arguments.max_bad_records)
+            aside = quarantine.spec.path
+        bad = None if quarantine is None else quarantine.bad
+        of_run = moment.isoformat() if moment else None
+        naming = Naming(spec.bucket, spec.path, spec.file_format, of_run, quarantine=aside)
+        names = naming.names(identity)
         client = client_of(self.s3_hook(spec))  # once, before threads share it: several would make one each
         self.client_meta, self._retry_count = client.meta, RetryCount(client)
         stop = stop or StopFlag()
         stop.guard(client)
         delivery = Delivery(
-            Naming(spec.bucket, spec.path, spec.file_format, moment.isoformat() if moment else None),
+            naming,
             identity,
             NoState()
             if arguments.dry_run
@@ -248,7 +269,7 @@ class S3DestinationHook(BaseHook):
                 staged = staged_tables(arguments.staging_path, arguments.table, stores.of)
                 passing = None if arguments.schema else passing_for(spec)
                 openers = {
-                    name: partial(open_staged, name, own, arguments.columns_of(name), passing)
+                    name: partial(open_staged, name, own, arguments.columns_of(name), passing, bad)
                     for name, own in staged.items()
                 }
                 if arguments.delete_staging:
@@ -257,7 +278,7 @@ class S3DestinationHook(BaseHook):
                 handed_over = tables_of(arguments.records, arguments.table)
                 counted = progress.counted
                 openers = {
-                    name: partial(open_records, name, own, arguments.columns_of(name), counted)
+                    name: partial(open_records, name, own, arguments.columns_of(name), counted, bad)
                     for name, own in handed_over.items()
                 }
             faults = list(table_faults(spec.path, list(openers)))
@@ -269,6 +290,8 @@ class S3DestinationHook(BaseHook):
                 names.keep_free(manifest.key, "manifest_path")
             definitions = Definitions(spec, names, identity, moment, openers, manifest)
             names.check(openers)
+            if quarantine is not None:
+                quarantine.check_place(names, openers)
             if faults := list(arguments.state_faults(map(names.prefix, openers))):
                 raise SpecError(faults)
             arguments.warn()
@@ -282,6 +305,7 @@ class S3DestinationHook(BaseHook):
                 manifest=manifest,
                 definitions=definitions,
                 schema=arguments.schema,
+                quarantine=quarantine,
             )
             if arguments.dry_run:
                 report = run(DryRun(spec, progress), progress)

@@ -55,8 +55,11 @@ def literal_faults(
     path = fields.get("path")
     if "path" in unknown and isinstance(path, str):
         faults += path_template.faults(path, jinja=True)
+    if "quarantine_path" in unknown and isinstance(arguments.quarantine_path, str):
+        aside = path_template.faults(arguments.quarantine_path, jinja=True)
+        faults += [replace(fault, key="quarantine_path") for fault in aside]
     faults += replace(arguments, found=()).faults(unknown)
-    if "records" not in unknown:
+    if "records" not in unknown and arguments.on_bad_record != "quarantine":
         columns_known = "columns" not in unknown and all(fault.key != "columns" for fault in faults)
         faults += literal_record_faults(tables, arguments.table, arguments.columns if columns_known else ())
     return list(dict.fromkeys(faults))

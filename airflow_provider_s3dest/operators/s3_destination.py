@@ -108,10 +108,16 @@ class S3DestinationOperator(BaseOperator):
         ``asset``. The extra of each event is what the task returns.
     :param manifest: write an object that lists all others, once they are there: ``redshift`` for COPY, or ``s3dest``
         with columns, records, bytes and checksums; its key is ``manifest_path`` of the spec.
+    :param on_bad_record: ``fail`` at the first record that can't be delivered, or ``quarantine``: such records go,
+        as they came and with the reason, to objects of their own, as lines of JSON.
+    :param max_bad_records: how many there may be: a number, or a share of all records between 0 and 1; by default
+        any. Beyond it the load fails.
+    :param quarantine_path: template of the keys of their objects, with ``{{UUID}}``; by default
+        ``_quarantine/{{TABLE}}/{{UUID}}.json`` below what is fixed of ``path``. (templated)
     :param s3_destination_conn_id: connection with defaults of the spec; None: none is looked up. (templated)
     :param aws_conn_id: AWS connection; not given: that of the s3_destination connection, else ``aws_default``;
         None: boto3's own chain of credentials. (templated)
-    :return: what was written: records, objects, bytes, bucket, tables, uris and manifest.
+    :return: what was written: records, objects, bytes, bucket, tables, uris, manifest and bad_records.
     :raises SpecError: while the DAG is parsed, with everything that is wrong with literal arguments.
 
     Example::
@@ -136,6 +142,7 @@ class S3DestinationOperator(BaseOperator):
         "path",
         "spec",
         "state_path",
+        "quarantine_path",
         "s3_destination_conn_id",
         "aws_conn_id",
     )
@@ -172,6 +179,9 @@ class S3DestinationOperator(BaseOperator):
         dry_run: bool = False,
         asset: bool | AssetAlias = False,
         manifest: str | None = None,
+        on_bad_record: str = "fail",
+        max_bad_records: float | None = None,
+        quarantine_path: str | None = None,
         s3_destination_conn_id: str | None = None,
         aws_conn_id: str | NotGiven | None = NOT_GIVEN,
         **kwargs: Any,
@@ -198,6 +208,9 @@ class S3DestinationOperator(BaseOperator):
         self.state_path = state_path
         self.delete_staging = delete_staging
         self.manifest = manifest
+        self.on_bad_record = on_bad_record
+        self.max_bad_records = max_bad_records
+        self.quarantine_path = quarantine_path
         self._dry_run = dry_run  # BaseOperator has a method of that name
         self.asset = asset
         self.s3_destination_conn_id = s3_destination_conn_id
@@ -352,6 +365,9 @@ class S3DestinationOperator(BaseOperator):
             aws_conn_id=self.aws_conn_id,
             keeps_state=keeps_state,
             manifest=self.manifest,
+            on_bad_record=self.on_bad_record,
+            max_bad_records=self.max_bad_records,
+            quarantine_path=self.quarantine_path,
             written_path=self._written_path,
             sources={table: [one.task_id for one in outputs] for table, outputs in self._records_from.items()},
             found=found,
