@@ -97,7 +97,8 @@ def test_of_a_function_through_a_retry_and_a_clear(run_dag: RunDag, lake: Bucket
                 raise ConnectionError("after all records")
 
         load()
-    for _ in range(2):
+    # Without Airflow's own state a second run in this process is no clear, but an older try.
+    for _ in range(2 if versions.KEEPS_STATE else 1):
         run = run_dag(dag)
         assert run.state == "success", run.log
         assert sorted(line["n"] for line in lines_of(lake, "raw/t/")) == list(range(1, 20, 2))
