@@ -62,14 +62,22 @@ def load(
 
 
 def load_staged(
-    bucket: Bucket, staging_path: str | Sequence[str], table: str | None = "t", *, client: Any = None, **how: Any
+    bucket: Bucket,
+    staging_path: str | Sequence[str],
+    table: str | None = "t",
+    *,
+    client: Any = None,
+    schema: Mapping[str, str] | None = None,
+    bad: BadRecords | None = None,
+    **how: Any,
 ) -> LoadReport:
     """Load staged files of S3 into a bucket, all with one client."""
     client = client or bucket.server.client()
     store = S3Store(client)
     staged = staged_tables(staging_path, table, lambda _scheme: store)
-    tables = (open_staged(name, files, None) for name, files in staged.items())
-    return run(bucket, tables, list(staged), client=client, **how)
+    wanted = tuple(schema or ()) or None
+    tables = (open_staged(name, files, wanted, bad=bad) for name, files in staged.items())
+    return run(bucket, tables, list(staged), client=client, schema=schema, bad=bad, **how)
 
 
 def records_in(bucket: Bucket, prefix: str = "out/") -> list[dict[str, Any]]:

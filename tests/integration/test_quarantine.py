@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import logging
 from collections.abc import Iterator, Sequence
+from random import Random
 from typing import Any
 
 import pytest
@@ -12,7 +13,7 @@ import pytest
 from airflow_provider_s3dest.errors import BadRecordsError, LoadStoppedError, RecordError
 from airflow_provider_s3dest.sources.bad_records import BadRecords
 from airflow_provider_s3dest.stop import StopFlag
-from tests.integration.loading import load, s3_state
+from tests.integration.loading import load, load_staged, s3_state
 from tests.servers import Bucket
 
 BOTH = pytest.mark.parametrize("atomic", [False, True], ids=["plain", "atomic"])
@@ -84,6 +85,31 @@ def test_of_partitions_and_of_values_that_name_none(moto_bucket: Bucket) -> None
     assert (report.records, report.bad_records) == (2, 3)
 
 
+@BOTH
+def test_of_staged_files_of_s3_in_every_format(moto_bucket: Bucket, atomic: bool) -> None:
+    moto_bucket.write("in/a.csv", b"n,s\n1,x\n2\nthree,y\n" + b"4,z\n" * 20_000)
+    moto_bucket.write("in/b.csv", b'n,s\n"5"6,x\n7,"\xff"\n8,z\n')
+    for format_ in ("csv", "json", "parquet"):
+        report = load_staged(
+            moto_bucket,
+            f"s3://{moto_bucket.name}/in/",
+            format=format_,
+            atomic=atomic,
+            state=s3_state(moto_bucket),
+            schema={"n": "int64", "s": "string"},
+            bad=BadRecords(),
+        )
+        assert (report.records, report.bad_records) == (20_002, 4)
+        lines = quarantined_in(moto_bucket)
+        assert [(line["file"][-5:], line["line"]) for line in lines] == [
+            ("a.csv", 3),
+            ("a.csv", 4),
+            ("b.csv", 2),
+            ("b.csv", 3),
+        ]
+        assert [line["record"] for line in lines] == ["2", "three,y", '"5"6,x', "Nywi/yI="]
+
+
 def test_without_any_nothing_is_written_for_them(moto_bucket: Bucket) -> None:
     assert load(moto_bucket, rows(10), bad=BadRecords()).bad_records == 0
     assert quarantined_in(moto_bucket) == []
@@ -152,13 +178,9 @@ class TestAnotherTry:
 
     @BOTH
     def test_follows_one_that_failed(self, bucket: Bucket, atomic: bool) -> None:
-        def broken() -> Iterator[Any]:
-            yield from rows(50, range(0, 50, 2))
-            yield from ()
-            raise OSError("the source is gone")
-
+        broken = self.then_broken(iter(rows(50, range(0, 50, 2))))
         with pytest.raises(OSError, match="gone"):
-            load(bucket, broken(), bad=BadRecords(), batch_size=5, atomic=atomic, state=s3_state(bucket))
+            load(bucket, broken, bad=BadRecords(), batch_size=5, atomic=atomic, state=s3_state(bucket))
         self.load_again(bucket, atomic)
 
     @BOTH
@@ -166,14 +188,14 @@ class TestAnotherTry:
         stop = StopFlag()
 
         def killed() -> Iterator[Any]:
-            for row in rows(20_000, range(0, 20_000, 2)):
-                if row["n"] == 15_000:
+            for row in rows(2_000, range(0, 2_000, 2)):
+                if row["n"] == 1_500:
                     stop.set()
                 yield row
 
-        state = s3_state(bucket)
+        how: Any = {"state": s3_state(bucket), "stop": stop, "columns": ["n", "v"], "batch_size": 50}
         with pytest.raises(LoadStoppedError):
-            load(bucket, killed(), bad=BadRecords(), batch_size=500, atomic=atomic, state=state, stop=stop)
+            load(bucket, killed(), bad=BadRecords(), atomic=atomic, **how)
         self.load_again(bucket, atomic)
 
     @BOTH
@@ -182,6 +204,28 @@ class TestAnotherTry:
         with pytest.raises(RecordError):
             load(bucket, rows(50, [30]), batch_size=5, atomic=atomic, state=s3_state(bucket))
         self.load_again(bucket, atomic)
+
+    @BOTH
+    def test_after_any_others_leaves_what_it_alone_was_given(self, moto_bucket: Bucket, atomic: bool) -> None:
+        random = Random(6)
+        for _ in range(8):
+            count, ends = random.randrange(60), random.random() < 0.6
+            bad = [number for number in range(count) if random.random() < random.choice([0, 0.1, 0.9])]
+            state, given = s3_state(moto_bucket), iter(rows(count, bad))
+            how: Any = {"bad": BadRecords(), "batch_size": 4, "atomic": atomic, "state": state, "columns": ["n", "v"]}
+            if not ends:
+                with pytest.raises(OSError, match="gone"):
+                    load(moto_bucket, self.then_broken(given), **how)
+                continue
+            load(moto_bucket, given, **how)
+            assert sorted(line["index"] for line in quarantined_in(moto_bucket)) == bad
+            numbers = [json.loads(line)["n"] for body in data_in(moto_bucket).values() for line in body.splitlines()]
+            assert sorted(numbers) == [number for number in range(count) if number not in bad]
+
+    @staticmethod
+    def then_broken(given: Iterator[Any]) -> Iterator[Any]:
+        yield from given
+        raise OSError("the source is gone")
 
     @staticmethod
     def load_again(bucket: Bucket, atomic: bool) -> None:
