@@ -97,8 +97,6 @@ def run_load(
     delivery.commit(stored, consumed, partial(_call_all, writes) if writes else None)
     if definitions and writes:
         definitions.tell()
-    if quarantine is not None:
-        quarantine.warn(names)
     return report
 
 

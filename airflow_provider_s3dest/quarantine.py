@@ -79,14 +79,18 @@ class Quarantine:
             f"Mend them upstream, or allow more:{listed}{more}"
         )
 
-    def warn(self, names: ObjectNames) -> None:
-        """Say in the log how many bad records there are, and where."""
+    def warn(self, names: ObjectNames, verb: str) -> None:
+        """Say in the log how many bad records there are, and where.
+
+        :param verb: what was done with them, such as ``Set aside``.
+        """
         for table, count in self.bad.counts.items():
             log.warning(
-                "Table %s: %s bad %s not among the objects, but with the reason in s3://%s/%s",
-                table,
+                "%s %s bad record%s of table %s, with the reason, in s3://%s/%s",
+                verb,
                 f"{count:,}",
-                "record is" if count == 1 else "records are",
+                "s" * (count != 1),
+                table,
                 self.spec.bucket,
                 names.quarantine_prefix(table),
             )

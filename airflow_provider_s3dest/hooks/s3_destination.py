@@ -319,6 +319,8 @@ class S3DestinationHook(BaseHook):
                         report = run(uploader, progress, consumes)
                     delivery.remove_consumed(stores.remove)
         progress.end(report, "Would store" if arguments.dry_run else "Stored")
+        if quarantine is not None:
+            quarantine.warn(names, "Would set aside" if arguments.dry_run else "Set aside")
         return report
 
     def check(self, arguments: LoadArguments, unknown: Collection[str] = ()) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
 from typing import Any
@@ -72,7 +73,7 @@ def test_of_staged_files_go_where_the_rendered_path_says(run_dag: RunDag, lake: 
     assert key not in str(report["uris"])
     [(_, _, extra)] = run.asset_events()
     assert extra == report
-    assert "Table a: 1 bad record is not among the objects" in run.log
+    assert f"Set aside 1 bad record of table a, with the reason, in s3://{lake.name}/bad/2026-02-03/" in run.log
 
 
 @pytest.mark.parametrize("atomic", [False, True], ids=["plain", "atomic"])
@@ -145,6 +146,21 @@ def test_of_the_hook(lake: Bucket) -> None:
     assert [line["record"] for line in lines_of(lake, "raw/_quarantine/")] == ["x", {"n": "y"}]
     with pytest.raises(BadRecordsError):
         hook.load(records=tables, schema=schema, on_bad_record="quarantine", max_bad_records=0.4, spec=where)
+
+
+def test_the_log_says_how_many_and_where_and_nothing_of_their_content(
+    lake: Bucket, caplog: pytest.LogCaptureFixture
+) -> None:
+    where = DestinationSpec(bucket=lake.name, path="raw/{{TABLE}}/{{UUID}}.csv", format="csv")
+    for dry_run, verb in ((True, "Would set aside"), (False, "Set aside")):
+        with caplog.at_level(logging.INFO):
+            records = [{"n": "\ud83dhidden"}] * 2
+            S3DestinationHook().load(
+                records=records, table="t", spec=where, dry_run=dry_run, on_bad_record="quarantine"
+            )
+        folder = f"s3://{lake.name}/raw/_quarantine/t/"
+        assert f"{verb} 2 bad records of table t, with the reason, in {folder}" in caplog.text
+    assert "hidden" not in caplog.text
 
 
 def test_staged_files_are_deleted_and_their_bad_records_remain(lake: Bucket, tmp_path: Path) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import logging
 from collections.abc import Iterator, Sequence
 from random import Random
 from typing import Any
@@ -113,17 +112,6 @@ def test_of_staged_files_of_s3_in_every_format(moto_bucket: Bucket, atomic: bool
 def test_without_any_nothing_is_written_for_them(moto_bucket: Bucket) -> None:
     assert load(moto_bucket, rows(10), bad=BadRecords()).bad_records == 0
     assert quarantined_in(moto_bucket) == []
-
-
-def test_the_log_says_how_many_and_where_and_nothing_of_their_content(
-    moto_bucket: Bucket, caplog: pytest.LogCaptureFixture
-) -> None:
-    with caplog.at_level(logging.INFO):
-        load(moto_bucket, [{"secret": "\ud83dhidden"}] * 2, bad=BadRecords())
-    (line,) = [one.getMessage() for one in caplog.records if one.levelname == "WARNING"]
-    where = f"s3://{moto_bucket.name}/out/_quarantine/t/"
-    assert line == f"Table t: 2 bad records are not among the objects, but with the reason in {where}"
-    assert "hidden" not in caplog.text
 
 
 class TestTheLimit:
