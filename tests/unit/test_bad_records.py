@@ -198,9 +198,10 @@ def test_a_record_is_told_as_json_and_what_json_cannot_say_as_python_spells_it()
 
 def test_a_record_that_holds_itself_is_told() -> None:
     record: dict[Any, Any] = {1: 2}
-    record["self"] = record
+    record["self"] = record["again"] = record
     _, aside = sift([record])
-    assert len(aside.lines) == 1
+    spelled = repr(record)
+    assert aside.records == [{"1": 2, "self": spelled, "again": spelled}]
 
 
 def test_the_first_are_kept_for_the_error_and_all_are_counted() -> None:
