@@ -130,14 +130,16 @@ def _told(value: Any, above: tuple[int, ...] = ()) -> Any:
     if len(above) == _LEVELS or id(value) in above:
         return _spelled(value)
     above = (*above, id(value))
-    if isinstance(value, Mapping):
-        return {_key(key): _told(member, above) for key, member in value.items()}
-    if isinstance(value, (list, tuple)):
-        return [_told(member, above) for member in value]
     try:
-        return json.loads(json_bytes(value))
+        if isinstance(value, Mapping):
+            named = {_key(key): _told(member, above) for key, member in value.items()}
+            return named if len(named) == len(value) else _spelled(value)
+        if isinstance(value, (list, tuple)):
+            return [_told(member, above) for member in value]
+        told = json.loads(json_bytes(value))
     except Exception:  # whatever it is, it is to be told
         return _spelled(value)
+    return _spelled(value) if told is None else told  # such as a Decimal that is NaN
 
 
 def _key(key: Any) -> str:

@@ -168,7 +168,7 @@ def test_a_record_is_told_as_json_and_what_json_cannot_say_as_python_spells_it()
     record = {
         "n": 2**70,
         "f": [1.5, float("nan"), float("-inf")],
-        "d": Decimal("1.10"),
+        "d": [Decimal("1.10"), Decimal("NaN"), Decimal("-Infinity")],
         "at": date(2026, 2, 3),
         "t": "é\n",
         "half": "\ud83d",
@@ -183,7 +183,7 @@ def test_a_record_is_told_as_json_and_what_json_cannot_say_as_python_spells_it()
         {
             "n": 2**70,
             "f": [1.5, "nan", "-inf"],
-            "d": "1.10",
+            "d": ["1.10", "Decimal('NaN')", "Decimal('-Infinity')"],
             "at": "2026-02-03",
             "t": "é\n",
             "half": r"'\ud83d'",
@@ -194,6 +194,22 @@ def test_a_record_is_told_as_json_and_what_json_cannot_say_as_python_spells_it()
             "o": "<Mute>",
         }
     ]
+
+
+@pytest.mark.parametrize("record", [{1: "a", "1": "b"}, {"n": {1: "a", "1": "b"}}], ids=repr)
+def test_no_value_is_lost_where_two_keys_are_spelled_alike(record: Any) -> None:
+    _, aside = sift([record])
+    assert "'a'" in json.dumps(aside.records)
+    assert "'b'" in json.dumps(aside.records)
+
+
+def test_a_mapping_that_does_not_tell_its_items_is_spelled() -> None:
+    class Torn(dict[str, Any]):
+        def items(self) -> Any:
+            raise RuntimeError
+
+    _, aside = sift([{"n": 1, "v": Torn(x=2)}])
+    assert aside.records == [{"n": 1, "v": "{'x': 2}"}]
 
 
 def test_a_record_that_holds_itself_is_told() -> None:
