@@ -152,6 +152,18 @@ class TestOfArrow:
         assert (line["index"], line["column"], line["record"]["n"]) == (1, "at", 2)
         assert line["record"]["at"] == "<pyarrow.TimestampScalar: '17036-07-06T14:00:27.387904'>"
 
+    @pytest.mark.parametrize(
+        ("values", "told"),
+        [
+            (pa.array([2**30], pa.int32()).view(pa.date32()), "<Date32Scalar>"),
+            (pa.array([b"a\xff"]).view(pa.string()), r"b'a\xff'"),
+        ],
+        ids=["date", "text"],
+    )
+    def test_what_python_cannot_even_spell(self, values: Any, told: str) -> None:
+        _, aside = sift(pa.table({"v": values, "n": [1]}), format_="csv")
+        assert aside.records == [{"v": told, "n": 1}]
+
     def test_of_pandas_with_its_columns_of_objects(self) -> None:
         pandas = pytest.importorskip("pandas")
         frame = pandas.DataFrame({"n": [1, 2, 3], "o": ["a", NO_RULE, None]})
