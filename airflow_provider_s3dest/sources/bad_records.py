@@ -99,7 +99,7 @@ def sifted(work: Callable[[C], T], records: C, bad: BadRecords | None) -> Iterat
 
 def _line(error: RecordError, original: Any) -> bytes:
     place = error.place
-    where = {"index": place.index} if place.file is None else {"file": place.file, place.unit: place.line}
+    where = {"index": place.index} if place.file is None else {"file": _unicode(place.file), place.unit: place.line}
     column = {} if error.column is None else {"column": error.column}
     is_text = place.file is not None and isinstance(original, (str, bytes))
     record = _text(original) if is_text else {"record": _told(original)}
