@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from datetime import date, datetime, time, timezone
-from decimal import Decimal
+from datetime import date, datetime, time, timedelta, timezone
+from decimal import Context, Decimal
 from pathlib import Path
 from typing import Any
 
@@ -65,6 +65,9 @@ def cast(value: Any, kind: str) -> Any:
         (b"abcd", "fixed_size_binary[4]", b"abcd"),
         (None, "int64", None),
         (2**64 - 1, "uint64", 2**64 - 1),
+        (10**70, "decimal256(76,2)", Decimal(10**70).quantize(Decimal("1.00"), context=Context(prec=80))),
+        (Decimal("1E+70"), "decimal256(76,0)", Decimal(10**70)),
+        (timedelta(days=-1, microseconds=1), "duration[us]", timedelta(days=-1, microseconds=1)),
     ],
 )
 def test_what_is_exact_is_cast(value: Any, kind: str, expected: Any) -> None:
@@ -102,6 +105,10 @@ def test_what_is_exact_is_cast(value: Any, kind: str, expected: Any) -> None:
         (datetime(2024, 1, 1, 0, 0, 0, 1), "timestamp[ms]"),
         ("eA==", "binary"),
         (b"abc", "fixed_size_binary[4]"),
+        (timedelta(microseconds=1), "duration[ms]"),
+        (timedelta.max, "duration[us]"),
+        (Decimal("1.005"), "decimal256(76,2)"),
+        (True, "decimal256(76,2)"),
         (1, "timestamp[us]"),
         ({"a": 1, "c": 2}, "struct<a: int64>"),
         ([1.5], "list<int64>"),
