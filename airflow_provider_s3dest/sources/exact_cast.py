@@ -123,7 +123,8 @@ def _between(array: Any, kind: Any) -> Any:
     types, compute, source = pyarrow.types, pyarrow.compute, array.type
     if not any(is_one(source) and is_one(kind) for is_one in _families()):
         raise InexactError(f"{source} is no {kind}")
-    if types.is_timestamp(source) and types.is_timestamp(kind) and (source.tz is None) != (kind.tz is None):
+    # A date has none either.
+    if (getattr(source, "tz", None) is None) != (getattr(kind, "tz", None) is None):
         raise InexactError("a moment with an offset is none without")
     # A float is the number that its shortest text spells, whatever its width.
     by_text = types.is_floating(source) and _has_fractions(kind), types.is_floating(kind) and _has_fractions(source)

@@ -105,6 +105,8 @@ def test_what_is_exact_is_cast(value: Any, kind: str, expected: Any) -> None:
         (datetime(2024, 1, 1, 0, 0, 0, 1), "timestamp[ms]"),
         ("eA==", "binary"),
         (b"abc", "fixed_size_binary[4]"),
+        (date(2024, 1, 31), "timestamp[us, tz=UTC]"),
+        (datetime(2024, 1, 31, tzinfo=timezone.utc), "date32"),
         (timedelta(microseconds=1), "duration[ms]"),
         (timedelta.max, "duration[us]"),
         (Decimal("1.005"), "decimal256(76,2)"),
