@@ -192,6 +192,10 @@ def test_the_schema_fixes_columns_and_order_and_columns_selects() -> None:
         "struct<a: int8, a: int8>",
         "timestamp[us, tz=]",
         "list<int64",
+        "timestamp[us, tz=Nowhere/Land]",
+        "timestamp[us, tz=+0200]",
+        "fixed_size_binary[2147483648]",
+        "struct<\ud800: int64>",
         "",
         7,
         pa.int64(),
@@ -202,7 +206,7 @@ def test_a_name_of_no_type_is_a_fault(kind: Any) -> None:
     assert fault.key == "schema"
 
 
-@pytest.mark.parametrize("kinds", [{}, "int64", ["x"], {1: "int64"}, {"t": {}}])
+@pytest.mark.parametrize("kinds", [{}, "int64", ["x"], {1: "int64"}, {"t": {}}, {"\ud800": "int64"}])
 def test_what_is_no_mapping_of_columns_is_a_fault(kinds: Any) -> None:
     assert [fault.key for fault in schema.faults(kinds)] == ["schema"]
 
@@ -214,6 +218,7 @@ def test_what_is_no_mapping_of_columns_is_a_fault(kinds: Any) -> None:
         ("decimal256(40, 2)", pa.decimal256(40, 2)),
         ("double", pa.float64()),
         ("timestamp[ns, tz=Europe/Berlin]", pa.timestamp("ns", "Europe/Berlin")),
+        ("timestamp[s, tz=-02:30]", pa.timestamp("s", "-02:30")),
         ("fixed_size_binary[16]", pa.binary(16)),
         (
             "struct<a: list<struct<b: decimal(5,2), c: int8>>, d: string>",
