@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import json
 from decimal import Decimal
+from functools import partial
 from typing import Any
 
 from airflow_provider_s3dest.formats.values import csv_texts
 from airflow_provider_s3dest.sources.arrow_import import import_pyarrow
 from airflow_provider_s3dest.sources.arrow_values import values_of
-from airflow_provider_s3dest.sources.column_types import array_of
+from airflow_provider_s3dest.sources.column_types import array_of, is_list, unique_keys
 
 
 class InexactError(ValueError):
@@ -46,7 +47,7 @@ def exact_cast(array: Any, kind: Any) -> Any:
             return _struct(array, kind)
         if types.is_nested(kind) and not types.is_nested(source) and types.is_string(source):
             return _from_json(array, kind)
-        if types.is_nested(source) and types.is_nested(kind) and hasattr(array, "flatten") and not types.is_map(source):
+        if is_list(source) and is_list(kind):
             return _list(array, kind)
         return _from_text(array, kind) if types.is_string(source) else _between(array, kind)
     except (pyarrow.ArrowException, OverflowError, ValueError) as error:
@@ -89,7 +90,8 @@ def _list(array: Any, kind: Any) -> Any:
 
 
 def _from_json(array: Any, kind: Any) -> Any:
-    parsed = [None if text is None else json.loads(text, parse_float=Decimal) for text in array.to_pylist()]
+    load = partial(json.loads, parse_float=Decimal, object_pairs_hook=unique_keys)
+    parsed = [None if text is None else load(text) for text in array.to_pylist()]
     return exact_cast(array_of(parsed, kind), kind)
 
 

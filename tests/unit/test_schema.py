@@ -113,6 +113,7 @@ def test_what_is_exact_is_cast(value: Any, kind: str, expected: Any) -> None:
         (True, "decimal256(76,2)"),
         (1, "timestamp[us]"),
         ({"a": 1, "c": 2}, "struct<a: int64>"),
+        ('{"a": 1, "a": 2}', "struct<a: int64>"),
         ([1.5], "list<int64>"),
         (1, "list<int64>"),
         ("[1", "list<int64>"),
@@ -125,6 +126,12 @@ def test_what_is_not_is_refused_with_place_column_and_value(value: Any, kind: st
         rows_of(table)
     assert (caught.value.index, caught.value.column) == (1, "x")
     assert "does not fit the column's type" in str(caught.value)
+
+
+@pytest.mark.parametrize(("value", "kind"), [([1], "struct<a: int64>"), ({"a": 1}, "list<int64>")])
+def test_a_list_is_no_struct(value: Any, kind: str) -> None:
+    with pytest.raises(RecordError, match=r"column 'x': .* does not fit .*: (list|struct)<.*> is no (list|struct)<"):
+        cast(value, kind)
 
 
 def test_a_column_of_several_kinds_may_become_text() -> None:
