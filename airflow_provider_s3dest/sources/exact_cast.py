@@ -109,13 +109,28 @@ def _from_text(array: Any, kind: Any) -> Any:
         return moments.cast(pyarrow.timestamp(kind.unit)).cast(kind)
     cast = array.cast(kind)
     if types.is_floating(kind):
-        for text, value in zip(array.to_pylist(), _to_text(cast).to_pylist(), strict=True):
-            if text != value and text is not None and not _same_number(text, value):
-                raise InexactError(f"{text} is not exact as {kind}")
+        _check_numbers(array, _to_text(cast), kind)
+    if types.is_decimal(kind):
+        # Where digits overflow, Arrow may give another number, or 0; where they are as many as the type's, it can't.
+        scale = max(0, kind.scale)
+        few = rf"^[+-]?[0-9]{{0,{kind.precision - scale}}}(\.[0-9]{{0,{scale}}})?$"
+        others = pyarrow.compute.invert(pyarrow.compute.match_substring_regex(array, few))
+        _check_numbers(array.filter(others), cast.filter(others), kind)
     return cast
 
 
-def _same_number(one: str, other: str) -> bool:
+def _check_numbers(texts: Any, numbers: Any, kind: Any) -> None:
+    """See that what was read of texts are the numbers that they spell.
+
+    :param numbers: an array of decimals, or of text.
+    :raises InexactError: if one is not.
+    """
+    for text, number in zip(texts.to_pylist(), numbers.to_pylist(), strict=True):
+        if text != number and text is not None and not _same_number(text, number):
+            raise InexactError(f"{text} is not exact as {kind}")
+
+
+def _same_number(one: str, other: str | Decimal) -> bool:
     first, second = Decimal(one), Decimal(other)
     return first == second or (first.is_nan() and second.is_nan())
 
