@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
+from zoneinfo import ZoneInfo
 
 from airflow_provider_s3dest import path_template
 from airflow_provider_s3dest.errors import Fault, short
@@ -52,7 +53,7 @@ def faults(schema: Any, columns: Any = None) -> Iterator[Fault]:
             yield from faults(own, columns)
         return
     for name, kind in schema.items():
-        if not isinstance(name, str):
+        if not isinstance(name, str) or not path_template.is_unicode(name):
             yield Fault("schema", f"has the key {short(name)}.", "Give the name of a column.")
         elif not isinstance(kind, str) or _parsed(kind) is None:
             yield Fault("schema", f"gives {name!r} the type {short(kind)}, which is none.", _REMEDY)
@@ -94,7 +95,7 @@ def arrow_types(schema: Mapping[str, str]) -> dict[str, Any]:
 
 def _parsed(text: str) -> Callable[[], Any] | None:
     """Read the name of a type: give what makes it, None if it is no name of one."""
-    found = _PARTS.fullmatch(text.strip())
+    found = _PARTS.fullmatch(text.strip()) if path_template.is_unicode(text) else None
     if found is None:
         return None
     if found["plain"]:
@@ -106,7 +107,7 @@ def _parsed(text: str) -> Callable[[], Any] | None:
         return _clock(found["clock"], found["unit"], found["tz"])
     if found["width"]:
         width = int(found["width"])
-        return (lambda: import_pyarrow().binary(width)) if width else None
+        return (lambda: import_pyarrow().binary(width)) if 0 < width < 2**31 else None
     if found["list"]:
         kind, item = {"list": "list_"}.get(found["list"], found["list"]), _parsed(found["item"])
         return None if item is None else lambda: getattr(import_pyarrow(), kind)(item())
@@ -127,9 +128,20 @@ def _decimal(name: str, precision: int, scale: int) -> Callable[[], Any] | None:
 
 def _clock(name: str, unit: str, tz: str | None) -> Callable[[], Any] | None:
     units = {"time32": ("s", "ms"), "time64": ("us", "ns")}.get(name, ("s", "ms", "us", "ns"))
-    if unit not in units or (tz and name != "timestamp"):
+    if unit not in units or (tz and (name != "timestamp" or not _is_zone(tz))):
         return None
     return lambda: getattr(import_pyarrow(), name)(*((unit, tz) if name == "timestamp" else (unit,)))
+
+
+def _is_zone(name: str) -> bool:
+    """Say whether a time zone is an offset or one that this machine knows: of no other can a moment be spelled."""
+    if re.fullmatch(r"[+-]\d\d:\d\d", name):
+        return True
+    try:
+        ZoneInfo(name)
+    except (KeyError, ValueError, OSError):
+        return False
+    return True
 
 
 def _split(text: str) -> list[str]:

@@ -28,7 +28,7 @@ class Definitions:
     :param names: of the objects of the load, none of which may have the key of a definition.
     :param tables: names of its tables.
     :param manifest: that of the load, if it has one.
-    :raises SpecError: if the keys can't be made, two are one, or a definition would be read as data.
+    :raises SpecError: if the keys can't be made, two are one, or a definition or bad records would be read as data.
 
     ``keys`` are where they are written.
     """
@@ -107,6 +107,10 @@ class Definitions:
             if by_prefix and (inside := [key for key in beside if key.startswith(folder)]):
                 problem = f"makes COPY load {inside[0]!r}, which lies in the folder of table {table!r}."
                 raise _fault("ddl_path", problem, "Give another folder, or `manifest='redshift'`.")
+            aside = [prefix for prefix in map(self._names.quarantine_prefix, tables) if prefix.startswith(folder)]
+            if by_prefix and aside:
+                problem = f"makes COPY load what lies in {aside[0]!r}, below the folder of table {table!r}."
+                raise _fault("quarantine_path", problem, "Give another folder, or `manifest='redshift'`.")
         if "athena" in self._spec.ddl:
             named = [athena.table_name(table) for table in tables]
             if twice := sorted({name for name in named if named.count(name) > 1}):

@@ -94,8 +94,10 @@ class ArrowRecords(Sequence[Any]):
 def _value(array: Any) -> Any:
     try:
         return values_of(array)[0]
+    except UnicodeDecodeError as error:
+        return repr(error.object)
     except Exception:  # it may be what makes the record a bad one
-        return repr(array[0])
+        return array[0]
 
 
 def cut(batch: Any) -> Iterator[Any]:

@@ -99,7 +99,7 @@ def sifted(work: Callable[[C], T], records: C, bad: BadRecords | None) -> Iterat
 
 def _line(error: RecordError, original: Any) -> bytes:
     place = error.place
-    where = {"index": place.index} if place.file is None else {"file": place.file, place.unit: place.line}
+    where = {"index": place.index} if place.file is None else {"file": _unicode(place.file), place.unit: place.line}
     column = {} if error.column is None else {"column": error.column}
     is_text = place.file is not None and isinstance(original, (str, bytes))
     record = _text(original) if is_text else {"record": _told(original)}
@@ -116,24 +116,30 @@ def _text(line: str | bytes) -> dict[str, str]:
         return {"record": b64encode(data).decode(), "encoding": "base64"}
 
 
-def _told(value: Any, level: int = 0) -> Any:
-    """Turn a value into what JSON can say, and what it can't into the text by which Python spells it."""
+def _told(value: Any, above: tuple[int, ...] = ()) -> Any:
+    """Turn a value into what JSON can say, and what it can't into the text by which Python spells it.
+
+    :param above: the identities of what holds it; what holds itself twice would be told without end.
+    """
     if value is None or isinstance(value, bool):
         return value
     if type(value) is str:
         return _unicode(value)
     if isinstance(value, float):
         return float(value) if math.isfinite(value) else repr(float(value))
-    if level == _LEVELS:
+    if len(above) == _LEVELS or id(value) in above:
         return _spelled(value)
-    if isinstance(value, Mapping):
-        return {_key(key): _told(member, level + 1) for key, member in value.items()}
-    if isinstance(value, (list, tuple)):
-        return [_told(member, level + 1) for member in value]
+    above = (*above, id(value))
     try:
-        return json.loads(json_bytes(value))
+        if isinstance(value, Mapping):
+            named = {_key(key): _told(member, above) for key, member in value.items()}
+            return named if len(named) == len(value) else _spelled(value)
+        if isinstance(value, (list, tuple)):
+            return [_told(member, above) for member in value]
+        told = json.loads(json_bytes(value))
     except Exception:  # whatever it is, it is to be told
         return _spelled(value)
+    return _spelled(value) if told is None else told  # such as a Decimal that is NaN
 
 
 def _key(key: Any) -> str:

@@ -69,7 +69,7 @@ def common_type(one: Any, other: Any) -> Any:
         return other
     if types.is_struct(one) and types.is_struct(other):
         return _common_struct(one, other)
-    if _is_list(one) and _is_list(other):
+    if is_list(one) and is_list(other):
         make = pyarrow.large_list if types.is_large_list(one) or types.is_large_list(other) else pyarrow.list_
         return make(common_type(one.value_type, other.value_type))
     if types.is_timestamp(one) and types.is_timestamp(other) and (one.tz is None) == (other.tz is None):
@@ -112,11 +112,13 @@ def _stored(kind: Any, nanoseconds: bool) -> Any:
         if not kind.num_fields:
             raise TypeError("an object without fields, for which Parquet has no type")
         return pyarrow.struct([(field.name, _stored(field.type, nanoseconds)) for field in kind.fields])
-    if _is_list(kind):
+    if is_list(kind):
         make = pyarrow.large_list if types.is_large_list(kind) else pyarrow.list_
         return make(_stored(kind.value_type, nanoseconds))
     if types.is_union(kind) or types.is_interval(kind):
         raise TypeError(f"of the type {kind}, which Parquet does not have")
+    if types.is_map(kind):
+        _stored(kind.item_type, nanoseconds)  # for what it refuses: Parquet's writer undoes encodings itself
     return kind
 
 
@@ -124,7 +126,7 @@ def _levels(kind: Any) -> int:
     """Count the levels that a type takes in Parquet's schema, where a list has one of its own for its members."""
     types = import_pyarrow().types
     if types.is_nested(kind):
-        own = 2 if _is_list(kind) else 1  # the members of a map are a struct
+        own = 2 if is_list(kind) else 1  # the members of a map are a struct
         return own + max(_levels(kind.field(number).type) for number in range(kind.num_fields))
     return 1
 
@@ -136,7 +138,8 @@ def _common_struct(one: Any, other: Any) -> Any:
     return import_pyarrow().struct(list(fields.items()))
 
 
-def _is_list(kind: Any) -> bool:
+def is_list(kind: Any) -> bool:
+    """Say whether a type is one of lists, of whatever layout."""
     types = import_pyarrow().types
     return any(
         is_one(kind)
@@ -184,8 +187,21 @@ _ALIASES: Mapping[type, str] = {
 def _parsed(values: Sequence[Any], as_decimals: bool) -> list[Any]:
     """Read what staged JSON holds; a number that a double would change is a decimal."""
     raws = b",".join(bytes(value) if isinstance(value, msgspec.Raw) else b"null" for value in values)
-    parsed: list[Any] = json.loads(b"[" + raws + b"]", parse_float=Decimal if as_decimals else _number)
+    parse_float = Decimal if as_decimals else _number
+    parsed: list[Any] = json.loads(b"[" + raws + b"]", parse_float=parse_float, object_pairs_hook=unique_keys)
     return parsed
+
+
+def unique_keys(pairs: Sequence[tuple[str, Any]]) -> dict[str, Any]:
+    """Make a dict of an object of JSON, of which no value is to be lost.
+
+    :raises ValueError: if it has a key twice.
+    """
+    made = dict(pairs)
+    if len(made) < len(pairs):
+        names = [name for name, _ in pairs]
+        raise ValueError(f"a nested object has the key {max(names, key=names.count)!r} twice")
+    return made
 
 
 def _number(text: str) -> float | Decimal:

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import json
 from decimal import Decimal
+from functools import partial
 from typing import Any
 
 from airflow_provider_s3dest.formats.values import csv_texts
 from airflow_provider_s3dest.sources.arrow_import import import_pyarrow
 from airflow_provider_s3dest.sources.arrow_values import values_of
-from airflow_provider_s3dest.sources.column_types import array_of
+from airflow_provider_s3dest.sources.column_types import array_of, is_list, unique_keys
 
 
 class InexactError(ValueError):
@@ -46,7 +47,7 @@ def exact_cast(array: Any, kind: Any) -> Any:
             return _struct(array, kind)
         if types.is_nested(kind) and not types.is_nested(source) and types.is_string(source):
             return _from_json(array, kind)
-        if types.is_nested(source) and types.is_nested(kind) and hasattr(array, "flatten") and not types.is_map(source):
+        if is_list(source) and is_list(kind):
             return _list(array, kind)
         return _from_text(array, kind) if types.is_string(source) else _between(array, kind)
     except (pyarrow.ArrowException, OverflowError, ValueError) as error:
@@ -89,7 +90,8 @@ def _list(array: Any, kind: Any) -> Any:
 
 
 def _from_json(array: Any, kind: Any) -> Any:
-    parsed = [None if text is None else json.loads(text, parse_float=Decimal) for text in array.to_pylist()]
+    load = partial(json.loads, parse_float=Decimal, object_pairs_hook=unique_keys)
+    parsed = [None if text is None else load(text) for text in array.to_pylist()]
     return exact_cast(array_of(parsed, kind), kind)
 
 
@@ -107,13 +109,28 @@ def _from_text(array: Any, kind: Any) -> Any:
         return moments.cast(pyarrow.timestamp(kind.unit)).cast(kind)
     cast = array.cast(kind)
     if types.is_floating(kind):
-        for text, value in zip(array.to_pylist(), _to_text(cast).to_pylist(), strict=True):
-            if text != value and text is not None and not _same_number(text, value):
-                raise InexactError(f"{text} is not exact as {kind}")
+        _check_numbers(array, _to_text(cast), kind)
+    if types.is_decimal(kind):
+        # Where digits overflow, Arrow may give another number, or 0; where they are as many as the type's, it can't.
+        scale = max(0, kind.scale)
+        few = rf"^[+-]?[0-9]{{0,{kind.precision - scale}}}(\.[0-9]{{0,{scale}}})?$"
+        others = pyarrow.compute.invert(pyarrow.compute.match_substring_regex(array, few))
+        _check_numbers(array.filter(others), cast.filter(others), kind)
     return cast
 
 
-def _same_number(one: str, other: str) -> bool:
+def _check_numbers(texts: Any, numbers: Any, kind: Any) -> None:
+    """See that what was read of texts are the numbers that they spell.
+
+    :param numbers: an array of decimals, or of text.
+    :raises InexactError: if one is not.
+    """
+    for text, number in zip(texts.to_pylist(), numbers.to_pylist(), strict=True):
+        if text != number and text is not None and not _same_number(text, number):
+            raise InexactError(f"{text} is not exact as {kind}")
+
+
+def _same_number(one: str, other: str | Decimal) -> bool:
     first, second = Decimal(one), Decimal(other)
     return first == second or (first.is_nan() and second.is_nan())
 
@@ -123,7 +140,8 @@ def _between(array: Any, kind: Any) -> Any:
     types, compute, source = pyarrow.types, pyarrow.compute, array.type
     if not any(is_one(source) and is_one(kind) for is_one in _families()):
         raise InexactError(f"{source} is no {kind}")
-    if types.is_timestamp(source) and types.is_timestamp(kind) and (source.tz is None) != (kind.tz is None):
+    # A date has none either.
+    if (getattr(source, "tz", None) is None) != (getattr(kind, "tz", None) is None):
         raise InexactError("a moment with an offset is none without")
     # A float is the number that its shortest text spells, whatever its width.
     by_text = types.is_floating(source) and _has_fractions(kind), types.is_floating(kind) and _has_fractions(source)

@@ -40,7 +40,8 @@ class JsonLines:
     @property
     def places(self) -> Places:
         block = self._block
-        return Places(block.first_line, self._path, originals=block.data.removesuffix(b"\n").split(b"\n"))
+        numbers = range(block.first_line, block.first_line + len(self))
+        return Places(block.first_line, self._path, originals=LineTexts(block.data, block.first_line, numbers))
 
     def slice(self, start: int, stop: int) -> JsonLines:
         """Give some of the lines."""

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import timedelta
+from decimal import Decimal
 from functools import partial
 from itertools import chain
 from typing import Any
@@ -120,13 +122,19 @@ def _cast(chunk: Chunk, column: str, kind: Any) -> Any:
 
 
 def _of_values(values: Sequence[Any], kind: Any) -> Any:
-    types = import_pyarrow().types
-    if (types.is_string(kind) or types.is_large_string(kind)) and set(map(type, values)) - {str, type(None)}:
-        return import_pyarrow().array(csv_texts(values, set(map(type, values))), kind)
+    pyarrow, seen = import_pyarrow(), set(map(type, values))
+    types = pyarrow.types
+    if (types.is_string(kind) or types.is_large_string(kind)) and seen - {str, type(None)}:
+        return pyarrow.array(csv_texts(values, seen), kind)
+    # What these types hold and no type does that the values show by themselves.
+    if types.is_decimal256(kind) and seen <= {int, Decimal, type(None)}:
+        return exact_cast(pyarrow.array(csv_texts(values, seen), pyarrow.string()), kind)
+    if types.is_duration(kind) and seen <= {timedelta, type(None)}:
+        return exact_cast(pyarrow.array(values, pyarrow.duration("us")), kind)
     try:
         return exact_cast(array_of(values, kind), kind)
     except MixedTypesError:
-        return import_pyarrow().concat_arrays([exact_cast(array_of([value], kind), kind) for value in values])
+        return pyarrow.concat_arrays([exact_cast(array_of([value], kind), kind) for value in values])
 
 
 def _misfit(chunk: Chunk, column: str, kind: Any) -> tuple[int, str] | None:

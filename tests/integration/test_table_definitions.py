@@ -9,6 +9,7 @@ import pyarrow
 import pytest
 
 from airflow_provider_s3dest.errors import RecordError, SpecError
+from airflow_provider_s3dest.sources.bad_records import BadRecords
 from tests.integration.loading import load, s3_state
 from tests.servers import Bucket
 
@@ -90,6 +91,16 @@ def test_copy_takes_the_manifest_where_there_is_one(moto_bucket: Bucket) -> None
     (text,) = definitions(moto_bucket).values()
     assert f"FROM '{report.manifest}'\n" in text
     assert "\nMANIFEST\n" in text
+
+
+def test_copy_from_a_prefix_refuses_bad_records_below_it(moto_bucket: Bucket) -> None:
+    how: dict[str, Any] = {"ddl": ["redshift"], "ddl_path": "d/{{TABLE}}.sql", "path": "out/{{UUID}}.json"}
+    with pytest.raises(SpecError, match="`quarantine_path`: makes COPY load what lies in 'out/_quarantine/t/'"):
+        load(moto_bucket, RECORDS, bad=BadRecords(), **how)
+    assert not moto_bucket.keys()
+
+    load(moto_bucket, RECORDS, bad=BadRecords(), quarantine_path="bad/{{UUID}}.json", **how)
+    load(moto_bucket, RECORDS, bad=BadRecords(), manifest="redshift", **how)
 
 
 class TestTheKey:

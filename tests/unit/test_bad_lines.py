@@ -181,6 +181,12 @@ class TestOfJson:
             load(put(tmp_path / "x.json", text))
 
 
+def test_has_no_line_end_and_whatever_name_the_file_has(tmp_path: Path) -> None:
+    path = put(tmp_path / "a\udcff.json", b'{"a":1}\r\n{"a":\r\n{"a":2}\r\n')
+    line = bad_line(path)
+    assert (line["file"], line["line"], line["record"]) == (ascii(str(path)), 2, '{"a":')
+
+
 def test_of_typed_files_tells_row_and_values(tmp_path: Path) -> None:
     table = pa.table({"a": ["1", "x", "3"], "b": [b"\x00", None, b"\x01"]})
     pq.write_table(table, tmp_path / "x.parquet")

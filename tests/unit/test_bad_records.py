@@ -152,6 +152,18 @@ class TestOfArrow:
         assert (line["index"], line["column"], line["record"]["n"]) == (1, "at", 2)
         assert line["record"]["at"] == "<pyarrow.TimestampScalar: '17036-07-06T14:00:27.387904'>"
 
+    @pytest.mark.parametrize(
+        ("values", "told"),
+        [
+            (pa.array([2**30], pa.int32()).view(pa.date32()), "<Date32Scalar>"),
+            (pa.array([b"a\xff"]).view(pa.string()), r"b'a\xff'"),
+        ],
+        ids=["date", "text"],
+    )
+    def test_what_python_cannot_even_spell(self, values: Any, told: str) -> None:
+        _, aside = sift(pa.table({"v": values, "n": [1]}), format_="csv")
+        assert aside.records == [{"v": told, "n": 1}]
+
     def test_of_pandas_with_its_columns_of_objects(self) -> None:
         pandas = pytest.importorskip("pandas")
         frame = pandas.DataFrame({"n": [1, 2, 3], "o": ["a", NO_RULE, None]})
@@ -168,7 +180,7 @@ def test_a_record_is_told_as_json_and_what_json_cannot_say_as_python_spells_it()
     record = {
         "n": 2**70,
         "f": [1.5, float("nan"), float("-inf")],
-        "d": Decimal("1.10"),
+        "d": [Decimal("1.10"), Decimal("NaN"), Decimal("-Infinity")],
         "at": date(2026, 2, 3),
         "t": "é\n",
         "half": "\ud83d",
@@ -183,7 +195,7 @@ def test_a_record_is_told_as_json_and_what_json_cannot_say_as_python_spells_it()
         {
             "n": 2**70,
             "f": [1.5, "nan", "-inf"],
-            "d": "1.10",
+            "d": ["1.10", "Decimal('NaN')", "Decimal('-Infinity')"],
             "at": "2026-02-03",
             "t": "é\n",
             "half": r"'\ud83d'",
@@ -196,11 +208,28 @@ def test_a_record_is_told_as_json_and_what_json_cannot_say_as_python_spells_it()
     ]
 
 
+@pytest.mark.parametrize("record", [{1: "a", "1": "b"}, {"n": {1: "a", "1": "b"}}], ids=repr)
+def test_no_value_is_lost_where_two_keys_are_spelled_alike(record: Any) -> None:
+    _, aside = sift([record])
+    assert "'a'" in json.dumps(aside.records)
+    assert "'b'" in json.dumps(aside.records)
+
+
+def test_a_mapping_that_does_not_tell_its_items_is_spelled() -> None:
+    class Torn(dict[str, Any]):
+        def items(self) -> Any:
+            raise RuntimeError
+
+    _, aside = sift([{"n": 1, "v": Torn(x=2)}])
+    assert aside.records == [{"n": 1, "v": "{'x': 2}"}]
+
+
 def test_a_record_that_holds_itself_is_told() -> None:
     record: dict[Any, Any] = {1: 2}
-    record["self"] = record
+    record["self"] = record["again"] = record
     _, aside = sift([record])
-    assert len(aside.lines) == 1
+    spelled = repr(record)
+    assert aside.records == [{"1": 2, "self": spelled, "again": spelled}]
 
 
 def test_the_first_are_kept_for_the_error_and_all_are_counted() -> None:

@@ -199,6 +199,14 @@ def test_what_is_missing_to_write_it_is_named(
 def test_an_object_without_fields_has_no_type() -> None:
     with pytest.raises(SpecError, match="an object without fields"):
         parquet_of([{"x": {}}])
+    with pytest.raises(SpecError, match="an object without fields"):
+        parquet_of(pa.table({"x": pa.nulls(1, pa.map_(pa.string(), pa.struct([])))}))
+
+
+def test_an_object_within_staged_json_that_has_a_key_twice_loses_neither_value(tmp_path: Path) -> None:
+    put(tmp_path / "a.ndjson", '{"x": {"a": 1}}\n{"x": {"a": 1, "a": 2}}\n')
+    with pytest.raises(RecordError, match=r"a.ndjson, line 2, column 'x': a nested object has the key 'a' twice"):
+        files_of(staged_table(tmp_path))
 
 
 @pytest.mark.parametrize(

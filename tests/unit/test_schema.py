@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from datetime import date, datetime, time, timezone
-from decimal import Decimal
+from datetime import date, datetime, time, timedelta, timezone
+from decimal import Context, Decimal
 from pathlib import Path
 from typing import Any
 
@@ -65,6 +65,12 @@ def cast(value: Any, kind: str) -> Any:
         (b"abcd", "fixed_size_binary[4]", b"abcd"),
         (None, "int64", None),
         (2**64 - 1, "uint64", 2**64 - 1),
+        ("0000000001.5000", "decimal(5,2)", Decimal("1.50")),
+        ("-12.5e-1", "decimal(5,2)", Decimal("-1.25")),
+        (f"-{'9' * 28}.{'9' * 10}", "decimal(38,10)", Decimal(f"-{'9' * 28}.{'9' * 10}")),
+        (10**70, "decimal256(76,2)", Decimal(10**70).quantize(Decimal("1.00"), context=Context(prec=80))),
+        (Decimal("1E+70"), "decimal256(76,0)", Decimal(10**70)),
+        (timedelta(days=-1, microseconds=1), "duration[us]", timedelta(days=-1, microseconds=1)),
     ],
 )
 def test_what_is_exact_is_cast(value: Any, kind: str, expected: Any) -> None:
@@ -88,6 +94,12 @@ def test_what_is_exact_is_cast(value: Any, kind: str, expected: Any) -> None:
         (1, "bool"),
         (Decimal("1.005"), "decimal(18,2)"),
         ("1.105", "decimal(18,2)"),
+        ("40261445247232862833846541659", "decimal(38,10)"),
+        ("83640298103.7207092242031258150891768476368372227199248100056889211090363", "decimal(18,2)"),
+        ("4.", "decimal(38,38)"),
+        ("3.4e38", "decimal(38,0)"),
+        (3.4e38, "decimal(38,0)"),
+        (10**76, "decimal256(76,2)"),
         (10**17, "decimal(18,2)"),
         (2**53 + 1, "float64"),
         ("0.12345678901234567890", "float64"),
@@ -102,8 +114,15 @@ def test_what_is_exact_is_cast(value: Any, kind: str, expected: Any) -> None:
         (datetime(2024, 1, 1, 0, 0, 0, 1), "timestamp[ms]"),
         ("eA==", "binary"),
         (b"abc", "fixed_size_binary[4]"),
+        (date(2024, 1, 31), "timestamp[us, tz=UTC]"),
+        (datetime(2024, 1, 31, tzinfo=timezone.utc), "date32"),
+        (timedelta(microseconds=1), "duration[ms]"),
+        (timedelta.max, "duration[us]"),
+        (Decimal("1.005"), "decimal256(76,2)"),
+        (True, "decimal256(76,2)"),
         (1, "timestamp[us]"),
         ({"a": 1, "c": 2}, "struct<a: int64>"),
+        ('{"a": 1, "a": 2}', "struct<a: int64>"),
         ([1.5], "list<int64>"),
         (1, "list<int64>"),
         ("[1", "list<int64>"),
@@ -116,6 +135,12 @@ def test_what_is_not_is_refused_with_place_column_and_value(value: Any, kind: st
         rows_of(table)
     assert (caught.value.index, caught.value.column) == (1, "x")
     assert "does not fit the column's type" in str(caught.value)
+
+
+@pytest.mark.parametrize(("value", "kind"), [([1], "struct<a: int64>"), ({"a": 1}, "list<int64>")])
+def test_a_list_is_no_struct(value: Any, kind: str) -> None:
+    with pytest.raises(RecordError, match=r"column 'x': .* does not fit .*: (list|struct)<.*> is no (list|struct)<"):
+        cast(value, kind)
 
 
 def test_a_column_of_several_kinds_may_become_text() -> None:
@@ -183,6 +208,10 @@ def test_the_schema_fixes_columns_and_order_and_columns_selects() -> None:
         "struct<a: int8, a: int8>",
         "timestamp[us, tz=]",
         "list<int64",
+        "timestamp[us, tz=Nowhere/Land]",
+        "timestamp[us, tz=+0200]",
+        "fixed_size_binary[2147483648]",
+        "struct<\ud800: int64>",
         "",
         7,
         pa.int64(),
@@ -193,7 +222,7 @@ def test_a_name_of_no_type_is_a_fault(kind: Any) -> None:
     assert fault.key == "schema"
 
 
-@pytest.mark.parametrize("kinds", [{}, "int64", ["x"], {1: "int64"}, {"t": {}}])
+@pytest.mark.parametrize("kinds", [{}, "int64", ["x"], {1: "int64"}, {"t": {}}, {"\ud800": "int64"}])
 def test_what_is_no_mapping_of_columns_is_a_fault(kinds: Any) -> None:
     assert [fault.key for fault in schema.faults(kinds)] == ["schema"]
 
@@ -205,6 +234,7 @@ def test_what_is_no_mapping_of_columns_is_a_fault(kinds: Any) -> None:
         ("decimal256(40, 2)", pa.decimal256(40, 2)),
         ("double", pa.float64()),
         ("timestamp[ns, tz=Europe/Berlin]", pa.timestamp("ns", "Europe/Berlin")),
+        ("timestamp[s, tz=-02:30]", pa.timestamp("s", "-02:30")),
         ("fixed_size_binary[16]", pa.binary(16)),
         (
             "struct<a: list<struct<b: decimal(5,2), c: int8>>, d: string>",
