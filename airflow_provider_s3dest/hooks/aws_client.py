@@ -132,19 +132,21 @@ def explained_key(client: Any, conn_id: str | None) -> Iterator[None]:
     :raises StoreError: ``final`` unless S3 took the key before, in this block: then it was replaced in the meantime, or
         has expired, and each try asks the connection anew.
     """
-    taken = False
+    taken: set[str] = set()
 
-    def note(http_response: Any, **_: Any) -> None:
-        nonlocal taken
-        taken = taken or http_response.status_code < HTTPStatus.BAD_REQUEST
+    def note(http_response: Any, model: Any, **_: Any) -> None:
+        if http_response.status_code < HTTPStatus.BAD_REQUEST:
+            taken.add(model.name)
 
     client.meta.events.register("after-call.s3", note)
     try:
         yield
     except StoreError as error:
-        if not error.refused_key:
+        # The answer to a HEAD has no body that tells a refused key from a right that lacks; this one was not lacking.
+        may_be_key = error.code == str(HTTPStatus.FORBIDDEN.value) and "HeadObject" in taken
+        if not error.refused_key and not may_be_key:
             raise
-        text = f"{error} It is that of {_named(conn_id)}."
+        text = f"{error} The key is that of {_named(conn_id)}."
         if taken:
             text += " It was good earlier in this load, so it was replaced or has expired: another try asks anew."
         raise StoreError(text, final=not taken, code=error.code, refused_key=True) from error

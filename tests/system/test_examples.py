@@ -183,6 +183,7 @@ def test_metrics_among_airflows_own(runs: Mapping[str, Run], metrics: StatsD) ->
         "objects": "3|c",
         "bytes": f"{report['bytes']}|c",
         "retries": "0|c",
+        "bad_records": "0|c",
     }
     assert float(duration) > 0
     assert kind == "ms"
