@@ -132,19 +132,25 @@ def explained_key(client: Any, conn_id: str | None) -> Iterator[None]:
     :raises StoreError: ``final`` unless S3 took the key before, in this block: then it was replaced in the meantime, or
         has expired, and each try asks the connection anew.
     """
-    taken: set[str] = set()
+    taken = lost = False
+    read: set[str] = set()
 
     def note(http_response: Any, model: Any, **_: Any) -> None:
-        if http_response.status_code < HTTPStatus.BAD_REQUEST:
-            taken.add(model.name)
+        nonlocal taken, lost
+        status, url = http_response.status_code, http_response.url
+        if status < HTTPStatus.BAD_REQUEST or status == HTTPStatus.NOT_FOUND:
+            taken = True
+            if model.name in ("GetObject", "HeadObject"):
+                read.add(url)
+        elif model.name == "HeadObject" and status == HTTPStatus.FORBIDDEN and url in read:
+            # The answer has no body that tells a refused key from a missing right; but the right was there before.
+            lost = True
 
     client.meta.events.register("after-call.s3", note)
     try:
         yield
     except StoreError as error:
-        # The answer to a HEAD has no body that tells a refused key from a right that lacks; this one was not lacking.
-        may_be_key = error.code == str(HTTPStatus.FORBIDDEN.value) and "HeadObject" in taken
-        if not error.refused_key and not may_be_key:
+        if not error.refused_key and not (lost and error.code == str(HTTPStatus.FORBIDDEN.value)):
             raise
         text = f"{error} The key is that of {_named(conn_id)}."
         if taken:

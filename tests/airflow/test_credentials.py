@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 from airflow.providers.common.compat.sdk import DAG
 
+from airflow_provider_s3dest.delivery import tries
 from airflow_provider_s3dest.errors import SpecError, StoreError
 from airflow_provider_s3dest.hooks.s3_destination import S3DestinationHook
 from airflow_provider_s3dest.operators.s3_destination import S3DestinationOperator
@@ -146,15 +147,15 @@ def test_a_key_that_is_replaced_in_mid_load_fails_that_try_and_the_next_takes_th
     run_dag: RunDag, lake: Bucket, seaweedfs: SeaweedFS, connect_aws: ConnectAws, atomic: bool
 ) -> None:
     connect_aws(seaweedfs.rotate())
-    tries = []
+    begun = []
 
     def rotate() -> None:
         until(lake.open_uploads if atomic else lambda: lake.keys("out/"))
         connect_aws(seaweedfs.rotate())
 
     def records() -> Iterator[dict[str, int]]:
-        tries.append(1)
-        return stream(150, rotate if len(tries) == 1 else lambda: None)
+        begun.append(1)
+        return stream(150, rotate if len(begun) == 1 else lambda: None)
 
     class Streams(S3DestinationOperator):
         """Is given a new stream in each try."""
@@ -181,10 +182,32 @@ def test_a_key_that_is_replaced_in_mid_load_fails_that_try_and_the_next_takes_th
     run = run_dag(dag)
 
     assert run.state == "success", run.log
-    assert len(tries) == 2
+    assert len(begun) == 2
     assert len(lake.keys("out/")) == 150
     assert re.search("S3 answered (InvalidAccessKeyId|403: Forbidden)", run.log)  # to a HEAD it names no reason
     assert "The key is that of the AWS connection 'aws_default'. It was good earlier in this load" in run.log
+
+
+def test_a_key_that_is_replaced_before_the_record_was_looked_at_again_costs_one_try_too(
+    lake: Bucket, seaweedfs: SeaweedFS, connect_aws: ConnectAws, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    connect_aws(seaweedfs.rotate())
+    monkeypatch.setattr(tries, "FENCE_SECONDS", 3600)
+    how = {"load_id": "a", "state_path": "state"}
+
+    def rotate() -> None:
+        until(lambda: len(lake.keys("out/")) >= 110)  # so that no request is under way
+        connect_aws(seaweedfs.rotate())
+        monkeypatch.setattr(tries, "FENCE_SECONDS", 0)
+
+    # S3 answers a HEAD by the status alone, without a body that says why.
+    refused = rf"HeadObject .* 403: Forbidden.* AWS connection 'aws_default'\. {REPLACED}"
+    with pytest.raises(StoreError, match=refused) as failure:
+        load(lake, stream(150, rotate), **how)
+    report = load(lake, stream(150, lambda: None), **how)
+
+    assert not failure.value.final
+    assert report.records == len(lake.keys("out/")) == 150
 
 
 def test_a_connection_that_is_deleted_in_mid_load_is_missed_by_the_next_try_only(
