@@ -10,7 +10,7 @@ def get_provider_info() -> dict[str, Any]:
     return {
         "package-name": "airflow-provider-s3dest",
         "name": "S3 Destination",
-        "description": "Delivers the records of a task to S3 as CSV or JSON objects, each record exactly once.",
+        "description": "Delivers the records of a task to S3 as CSV, JSON or Parquet, each record exactly once.",
         "integrations": [
             {
                 "integration-name": "S3 Destination",

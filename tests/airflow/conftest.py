@@ -8,7 +8,7 @@ import pytest
 
 from tests.airflow import dag_runs
 from tests.airflow.fixture_types import ConnectAws, RunDag
-from tests.servers import S3Endpoint
+from tests.servers import Bucket, S3Endpoint
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -33,3 +33,10 @@ def connect_aws(monkeypatch: pytest.MonkeyPatch) -> ConnectAws:
         monkeypatch.setenv(f"AIRFLOW_CONN_{conn_id.upper()}", server.connection(**extra))
 
     return connect
+
+
+@pytest.fixture
+def lake(moto_bucket: Bucket, connect_aws: ConnectAws) -> Bucket:
+    """An empty bucket that the AWS connection of the tests leads to."""
+    connect_aws(moto_bucket.server)
+    return moto_bucket

@@ -6,7 +6,7 @@ import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import datetime, timezone
+from datetime import datetime, timedelta, timezone
 from typing import TYPE_CHECKING, Any
 
 from tests.airflow import versions
@@ -17,6 +17,14 @@ if TYPE_CHECKING:
 # Every part differs, so that a test sees when two are mixed up.
 LOGICAL_DATE = datetime(2026, 2, 3, 4, 5, 6, tzinfo=timezone.utc)
 NOT_MAPPED = -1
+
+
+def dag_of(name: str) -> DAG:
+    """Begin a DAG whose tasks are tried three times."""
+    from airflow.providers.common.compat.sdk import DAG
+
+    start = datetime(2026, 1, 1, tzinfo=timezone.utc)
+    return DAG(name, schedule=None, start_date=start, default_args={"retries": 2, "retry_delay": timedelta(0)})
 
 
 @dataclass(frozen=True)

@@ -12,17 +12,10 @@ from airflow.providers.common.compat.sdk import DAG, AirflowSkipException, task,
 
 from airflow_provider_s3dest.errors import SpecError
 from tests.airflow import versions
-from tests.airflow.fixture_types import ConnectAws, RunDag
+from tests.airflow.fixture_types import RunDag
 from tests.servers import Bucket
 
 START = datetime(2026, 1, 1, tzinfo=timezone.utc)
-
-
-@pytest.fixture
-def lake(moto_bucket: Bucket, connect_aws: ConnectAws) -> Bucket:
-    """An empty bucket that the AWS connection of the tests leads to."""
-    connect_aws(moto_bucket.server)
-    return moto_bucket
 
 
 def dag_of(name: str, **arguments: Any) -> DAG:

@@ -14,7 +14,7 @@ from airflow.providers.common.compat.sdk import DAG
 
 import airflow_provider_s3dest
 from tests.airflow import versions
-from tests.airflow.fixture_types import ConnectAws, RunDag
+from tests.airflow.fixture_types import RunDag
 from tests.servers import Bucket
 
 EXAMPLES = Path(airflow_provider_s3dest.__file__).parents[1] / "example_dags"
@@ -26,13 +26,6 @@ def dags() -> dict[str, DAG]:
     bag = versions.parsed(str(EXAMPLES))
     assert bag.import_errors == {}
     return dict(bag.dags)
-
-
-@pytest.fixture
-def lake(moto_bucket: Bucket, connect_aws: ConnectAws) -> Bucket:
-    """An empty bucket that the AWS connection of the examples leads to."""
-    connect_aws(moto_bucket.server)
-    return moto_bucket
 
 
 def test_records_through_xcom(dags: dict[str, DAG], run_dag: RunDag, lake: Bucket) -> None:

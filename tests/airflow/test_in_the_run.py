@@ -17,13 +17,6 @@ from tests.servers.fault_proxy import FaultProxy, refused
 START = datetime(2026, 1, 1, tzinfo=timezone.utc)
 
 
-@pytest.fixture
-def lake(moto_bucket: Bucket, connect_aws: ConnectAws) -> Bucket:
-    """An empty bucket that the AWS connection of the tests leads to."""
-    connect_aws(moto_bucket.server)
-    return moto_bucket
-
-
 def dag_of(name: str, **arguments: Any) -> DAG:
     """Begin a DAG."""
     return DAG(f"run_{name}", schedule=None, start_date=START, **arguments)

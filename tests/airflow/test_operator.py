@@ -15,26 +15,15 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from airflow.providers.common.compat.sdk import DAG, task, task_group
+from airflow.providers.common.compat.sdk import task, task_group
 
 from airflow_provider_s3dest.operators.s3_destination import S3DestinationOperator
 from tests.airflow import versions
-from tests.airflow.fixture_types import ConnectAws, RunDag
+from tests.airflow.dag_runs import dag_of
+from tests.airflow.fixture_types import RunDag
 from tests.servers import Bucket
 
 START = datetime(2026, 1, 1, tzinfo=timezone.utc)
-
-
-@pytest.fixture
-def lake(moto_bucket: Bucket, connect_aws: ConnectAws) -> Bucket:
-    """An empty bucket that the AWS connection of the tests leads to."""
-    connect_aws(moto_bucket.server)
-    return moto_bucket
-
-
-def dag_of(name: str) -> DAG:
-    """Begin a DAG."""
-    return DAG(name, schedule=None, start_date=START, default_args={"retries": 2, "retry_delay": timedelta(0)})
 
 
 def json_records(bucket: Bucket, prefix: str = "") -> list[dict[str, Any]]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
-from datetime import datetime, timedelta, timezone
+from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +17,8 @@ from airflow_provider_s3dest.hooks.s3_destination import S3DestinationHook
 from airflow_provider_s3dest.operators.s3_destination import S3DestinationOperator
 from airflow_provider_s3dest.spec import DestinationSpec
 from tests.airflow import versions
-from tests.airflow.fixture_types import ConnectAws, RunDag
+from tests.airflow.dag_runs import dag_of
+from tests.airflow.fixture_types import RunDag
 from tests.servers import Bucket
 
 START = datetime(2026, 1, 1, tzinfo=timezone.utc)
@@ -29,16 +30,6 @@ LITERALS: dict[str, Any] = {
     "path": "raw/{{TABLE}}/{{UUID}}.csv",
     "format": "csv",
 }
-
-
-@pytest.fixture
-def lake(moto_bucket: Bucket, connect_aws: ConnectAws) -> Bucket:
-    connect_aws(moto_bucket.server)
-    return moto_bucket
-
-
-def dag_of(name: str) -> DAG:
-    return DAG(name, schedule=None, start_date=START, default_args={"retries": 2, "retry_delay": timedelta(0)})
 
 
 def lines_of(bucket: Bucket, prefix: str) -> list[dict[str, Any]]:

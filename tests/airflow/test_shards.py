@@ -15,18 +15,11 @@ from airflow_provider_s3dest.errors import SpecError, StagingError
 from airflow_provider_s3dest.hooks.s3_destination import S3DestinationHook
 from airflow_provider_s3dest.operators.s3_destination import S3DestinationOperator
 from tests.airflow import versions
-from tests.airflow.fixture_types import ConnectAws, RunDag
+from tests.airflow.fixture_types import RunDag
 from tests.servers import Bucket
 
 START = datetime(2026, 1, 1, tzinfo=timezone.utc)
 EXAMPLES = Path(__file__).parents[2] / "example_dags"
-
-
-@pytest.fixture
-def lake(moto_bucket: Bucket, connect_aws: ConnectAws) -> Bucket:
-    """An empty bucket that the AWS connection of the tests leads to."""
-    connect_aws(moto_bucket.server)
-    return moto_bucket
 
 
 def test_the_example_loads_64_files_by_mapped_tasks_each_record_once_and_reports_them_together(
