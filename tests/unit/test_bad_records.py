@@ -13,6 +13,7 @@ import pytest
 
 from airflow_provider_s3dest.errors import Place, RecordError
 from airflow_provider_s3dest.formats.choice import encoder_for, with_safe_keys_for, with_types_for
+from airflow_provider_s3dest.quarantine import Quarantine
 from airflow_provider_s3dest.sources.bad_records import BadRecords, sifted
 from airflow_provider_s3dest.sources.passing import Passed
 from airflow_provider_s3dest.sources.records import open_records
@@ -255,3 +256,22 @@ def test_good_records_are_not_looked_at_one_by_one() -> None:
     assert (aside.lines[0]["index"], aside.records) == (705, [{"n": 700}])
     assert len(looks) < 25
     assert Place(index=705) == aside.first[0].place
+
+
+def test_their_objects_are_sent_with_what_is_sent_with_the_others() -> None:
+    along = {
+        "acl": "bucket-owner-full-control",
+        "server_side_encryption_configuration": {"server_side_encryption": "aws:kms", "sse_kms_key_id": "key"},
+        "tags": {"team": "lake"},
+        "metadata": {"owner": "lake"},
+        "storage_class": "STANDARD_IA",
+    }
+    spec = DestinationSpec(
+        bucket="b", path="raw/{{TABLE}}/{{UUID}}.json.gz", format="json", compression="gzip", **along
+    )
+
+    aside = Quarantine.of(spec).spec
+
+    assert aside.path == "raw/_quarantine/{{TABLE}}/{{UUID}}.json"
+    assert aside.put_arguments == {**spec.put_arguments, "ContentType": "application/json"}
+    assert aside.file_compression == ""

@@ -57,6 +57,10 @@ class TestReading:
         content = f'a,b,c\n,"",{other}\n"",{other},\n{other},,""\n'
         assert read(content)[1] == [[None, "", text], ["", text, None], [text, None, ""]]
 
+    def test_no_text_is_taken_for_a_mark_of_the_reader(self) -> None:
+        content = 'a,b,c\n"\x01","",\n\x01,"x\n\x01",""\n'
+        assert read(content)[1] == [["\x01", "", None], ["\x01", "x\n\x01", ""]]
+
     def test_nulls_need_no_quotes_around(self) -> None:
         assert read("a,b\n,\n1,\n,2\n")[1] == [[None, None], ["1", None], [None, "2"]]
 
