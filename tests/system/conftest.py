@@ -9,6 +9,7 @@ import pytest
 
 from tests.servers import Bucket, SeaweedFS
 from tests.servers.fault_proxy import FaultProxy
+from tests.servers.postgresql import PostgreSQL
 from tests.system.airflow_server import AirflowServer
 
 DAGS = Path(__file__).parent / "dags"
@@ -37,10 +38,20 @@ def proxy(way: FaultProxy) -> FaultProxy:
 
 
 @pytest.fixture(scope="session")
-def airflow(way: FaultProxy, tmp_path_factory: pytest.TempPathFactory) -> Iterator[AirflowServer]:
+def database() -> Iterator[PostgreSQL]:
+    """Airflow's metadata database: with SQLite its API server may wait for itself for a minute while tasks run."""
+    with PostgreSQL.running() as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def airflow(way: FaultProxy, database: PostgreSQL, tmp_path_factory: pytest.TempPathFactory) -> Iterator[AirflowServer]:
     """A real Airflow for the whole session."""
-    connection = {"AIRFLOW_CONN_AWS_DEFAULT": way.connection()}
-    with AirflowServer.running(tmp_path_factory.mktemp("airflow"), DAGS, {**SETTINGS, **connection}) as server:
+    ways = {
+        "AIRFLOW_CONN_AWS_DEFAULT": way.connection(),
+        "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": f"postgresql+psycopg2://{database.address}",
+    }
+    with AirflowServer.running(tmp_path_factory.mktemp("airflow"), DAGS, {**SETTINGS, **ways}) as server:
         yield server
 
 

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import json
-import sqlite3
 from contextlib import closing
 from pathlib import Path
 
+import psycopg2
 import pytest
 
 from airflow_provider_s3dest.delivery.record import LoadRecord
 from airflow_provider_s3dest.operators.task_state import KEY
 from tests.servers import Bucket
 from tests.servers.fault_proxy import FaultProxy
+from tests.servers.postgresql import PostgreSQL
 from tests.system.airflow_server import AirflowServer, wait_for
 
 pytestmark = pytest.mark.slow
@@ -48,7 +49,7 @@ def test_the_store_refuses_a_superseded_try_and_gives_the_next_what_the_first_wr
 
 @pytest.mark.parametrize("mode", ["plain", "atomic"])
 def test_the_record_of_a_success_names_its_objects_and_lasts_as_long_as_the_run(
-    airflow: AirflowServer, lake: Bucket, proxy: FaultProxy, tmp_path: Path, mode: str
+    airflow: AirflowServer, database: PostgreSQL, lake: Bucket, proxy: FaultProxy, tmp_path: Path, mode: str
 ) -> None:
     upstream = tmp_path / "input"
     upstream.write_text(json.dumps([{"id": number, "input": "first"} for number in range(5)]))
@@ -64,6 +65,6 @@ def test_the_record_of_a_success_names_its_objects_and_lasts_as_long_as_the_run(
     assert not record.uploads
 
     run.delete()
-    with closing(sqlite3.connect(airflow.home / "airflow.db")) as database:
-        left = database.execute("SELECT key FROM task_state_store WHERE run_id = ?", [run.run_id]).fetchall()
-    assert left == []
+    with closing(psycopg2.connect(f"postgresql://{database.address}")) as connection, connection.cursor() as cursor:
+        cursor.execute("SELECT key FROM task_state_store WHERE run_id = %s", [run.run_id])
+        assert cursor.fetchall() == []
