@@ -181,6 +181,11 @@ class Run:
         found: dict[str, Any] = self.server.call("GET", f"{self.path}/taskInstances/{task_id}")
         return found
 
+    def running(self, task_id: str) -> list[dict[str, Any]]:
+        """Give those instances of a task, mapped or not, that run now."""
+        found = self.server.call("GET", f"{self.path}/taskInstances?state=running")["task_instances"]
+        return [instance for instance in found if instance["task_id"] == task_id]
+
     def wait_for_task(self, task_id: str, state: str, try_number: int = 1) -> dict[str, Any]:
         """Wait until a task instance is in a state in this try, or in a later one."""
 

@@ -137,7 +137,7 @@ def test_what_a_worker_had_in_hand_when_it_died_is_loaded_by_another(
     if executor == "CeleryExecutor":
         on_postgresql.kill_worker(WORKERS[1])
     else:
-        psutil.Process(run.wait_for_task("load/0", "running")["pid"]).kill()
+        psutil.Process(run.running("load")[0]["pid"]).kill()
     gate.open()
 
     assert run.wait() == "success"
