@@ -9,15 +9,12 @@ from itertools import islice
 from typing import Any
 
 from airflow_provider_s3dest import manifest, path_template, quarantine_rules, schema, state_path, variables
+from airflow_provider_s3dest.column_names import check_columns, columns_faults
 from airflow_provider_s3dest.ddl import layout
-from airflow_provider_s3dest.errors import Fault, RecordError, SpecError, short
-from airflow_provider_s3dest.formats.json import JsonEncoder
+from airflow_provider_s3dest.errors import Fault, short
 from airflow_provider_s3dest.not_given import NOT_GIVEN, is_given
-from airflow_provider_s3dest.sources.arrow import is_arrow
-from airflow_provider_s3dest.sources.passing import Passed
-from airflow_provider_s3dest.sources.records import is_records
-from airflow_provider_s3dest.sources.staging import check_staging_path, staging_path_faults
-from airflow_provider_s3dest.sources.table import check_columns, table_of_list
+from airflow_provider_s3dest.sources.handed_over import is_arrow, is_records
+from airflow_provider_s3dest.sources.staging_path import check_staging_path, staging_path_faults
 from airflow_provider_s3dest.spec_fields import UNKNOWN
 from airflow_provider_s3dest.spec_rules import faults as spec_faults
 
@@ -218,17 +215,6 @@ class LoadArguments:
         return self.sources.get(table) or self.sources.get(None) or ()
 
 
-def columns_faults(columns: Any) -> Iterator[Fault]:
-    """Find what is wrong with the names of the columns to write."""
-    try:
-        names = check_columns(columns)
-    except SpecError as error:
-        yield from error.faults
-    else:
-        for name in names or ():
-            yield from path_template.refused_placeholders(name, "columns")
-
-
 def table_fault(table: Any) -> Fault | None:
     """Find whether a table's name can be part of a key."""
     if not isinstance(table, str) or table in ("", ".", "..") or not path_template.is_unicode(table):
@@ -242,23 +228,3 @@ def table_faults(path: str, tables: Collection[str]) -> Iterator[Fault]:
     """Find whether a path keeps the tables of a load apart."""
     if len(tables) > 1 and not {"TABLE", "TABLE_HYPHEN"} & path_template.placeholders(path):
         yield Fault("path", f"has no {{{{TABLE}}}}, and the load has {len(tables)} tables.", "Put {{TABLE}} in.")
-
-
-def literal_record_faults(records: Any, table: Any, columns: Sequence[str] | None = None) -> Iterator[Fault]:
-    """Encode literal records to find what can't be written: in each table, the first fault.
-
-    :param columns: the columns that are written; None: all.
-    """
-    if isinstance(records, Mapping) and not is_arrow(records):
-        for name, own in records.items():
-            yield from literal_record_faults(own, name, columns)
-    elif isinstance(records, (list, tuple)):
-        try:
-            opened = table_of_list(str(table), records, None)
-            # What JSON has a form for, CSV has one for.
-            encoder = JsonEncoder(opened.name, opened.columns if columns is None else tuple(columns))
-            for chunk in opened.chunks:
-                if not isinstance(chunk, Passed):
-                    encoder.encode(chunk)
-        except RecordError as error:
-            yield Fault("records", str(error), "")

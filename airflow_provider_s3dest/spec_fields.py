@@ -82,7 +82,7 @@ BUCKET_NAME = r"^(arn:|[^/{}]*$)"
 class CsvOptions(BaseModel):
     """``format_spec`` of CSV."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, defer_build=True)
 
     delimiter: Annotated[
         str, Field(min_length=1, max_length=1, pattern=r'[^"\r\n\x00]', description="One character between fields.")
@@ -120,13 +120,13 @@ class CsvOptions(BaseModel):
 class JsonOptions(BaseModel):
     """``format_spec`` of JSON, which has no options."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, defer_build=True)
 
 
 class ParquetOptions(BaseModel):
     """``format_spec`` of Parquet, by CloudQuery's names."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, defer_build=True)
 
     version: Annotated[
         Literal["v1.0", "v2.4", "v2.6", "v2Latest"],
@@ -146,7 +146,7 @@ class ParquetOptions(BaseModel):
 class Encryption(BaseModel):
     """Server-side encryption of the objects."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, defer_build=True)
 
     server_side_encryption: Annotated[
         Literal["AES256", "aws:kms", "aws:kms:dsse"], Field(description="AES256, aws:kms or aws:kms:dsse.")
@@ -159,7 +159,7 @@ class Encryption(BaseModel):
 class SpecFields(BaseModel):
     """All fields of the destination spec, without the rules between them."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, defer_build=True)
 
     bucket: Annotated[
         str,

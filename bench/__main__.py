@@ -28,6 +28,13 @@ def speed(server: BulkS3, short: bool, say: Callable[[str], None]) -> dict[str, 
     return {"Targets": targets_section(results, size), "Against others": contenders_section(results, size)}
 
 
+def small(server: BulkS3, short: bool, say: Callable[[str], None]) -> dict[str, str]:
+    """Measure loads of a few records, and the import of the operator."""
+    from bench.small import small_section
+
+    return {"Small loads": small_section(server, short, say)}
+
+
 def growth(server: BulkS3, short: bool, say: Callable[[str], None]) -> dict[str, str]:
     """Measure loads of more and more tables, objects and columns."""
     from bench.growth import growth_section
@@ -50,11 +57,17 @@ def scale_out(server: BulkS3, short: bool, say: Callable[[str], None]) -> dict[s
     return {"Scaling out": scale_out_section(server, short, say)}
 
 
-_PARTS: dict[str, Measuring] = {"speed": speed, "growth": growth, "scale-out": scale_out, "memory": memory}
+_PARTS: dict[str, Measuring] = {
+    "speed": speed,
+    "small": small,
+    "growth": growth,
+    "scale-out": scale_out,
+    "memory": memory,
+}
 _PROFILES = "profiles"
 _KNOWN = (*_PARTS, _PROFILES)
-_DEFAULT = ("speed", "growth", "scale-out")
-_DEFAULT_SHORT = ("speed", "growth")
+_DEFAULT = ("speed", "small", "growth", "scale-out")
+_DEFAULT_SHORT = ("speed", "small", "growth")
 
 
 def main() -> None:

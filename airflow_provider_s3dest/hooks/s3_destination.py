@@ -12,6 +12,7 @@ from uuid import uuid4
 from airflow.providers.common.compat.sdk import AirflowNotFoundException, BaseHook
 
 from airflow_provider_s3dest.arguments import LoadArguments, table_faults
+from airflow_provider_s3dest.column_names import check_columns
 from airflow_provider_s3dest.ddl.definitions import Definitions
 from airflow_provider_s3dest.delivery.record import Naming
 from airflow_provider_s3dest.delivery.s3_state import S3State
@@ -36,7 +37,7 @@ from airflow_provider_s3dest.sources.records import open_records, tables_of
 from airflow_provider_s3dest.sources.shards import split
 from airflow_provider_s3dest.sources.staging import open_staged, remove_staged, staged_tables, versions_of
 from airflow_provider_s3dest.sources.stores import LocalStore, S3Store, Store
-from airflow_provider_s3dest.sources.table import Table, check_columns
+from airflow_provider_s3dest.sources.table import Table
 from airflow_provider_s3dest.spec import DestinationSpec, merged, spec_fields_of
 from airflow_provider_s3dest.spec_fields import UNKNOWN
 from airflow_provider_s3dest.state_path import state_object

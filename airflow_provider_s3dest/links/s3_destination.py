@@ -9,10 +9,10 @@ from urllib.parse import quote, urlsplit
 
 from airflow.providers.common.compat.sdk import BaseOperatorLink, XCom
 
-from airflow_provider_s3dest.report import LoadReport
-
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Context
+
+    from airflow_provider_s3dest.report import LoadReport
 
 _CONSOLES = {
     "aws": "https://console.aws.amazon.com",

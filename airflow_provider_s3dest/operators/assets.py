@@ -13,11 +13,12 @@ from airflow.providers.common.compat.sdk import Asset, AssetAlias
 from packaging.version import Version
 
 from airflow_provider_s3dest.errors import Fault, SpecError, short
-from airflow_provider_s3dest.operators.outcome import Outcome
 from airflow_provider_s3dest.spec import spec_fields_of
 
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Context
+
+    from airflow_provider_s3dest.operators.outcome import Outcome
 
 _AIRFLOW = Version(version("apache-airflow"))
 

@@ -10,7 +10,7 @@ from typing import Any
 
 from airflow_provider_s3dest.jinja_text import has_opener
 from airflow_provider_s3dest.not_given import is_given
-from airflow_provider_s3dest.sources.arrow import is_arrow
+from airflow_provider_s3dest.sources.handed_over import is_arrow
 
 _PLAIN = frozenset({str, int, float, bool, type(None), bytes, Decimal, datetime, date, time})
 """Types of values in which no reference needs to be looked for."""

@@ -12,7 +12,7 @@ from airflow_provider_s3dest.naming import stable_prefix
 from airflow_provider_s3dest.operators.outcome import Outcome
 from airflow_provider_s3dest.path_template import folder_of
 from airflow_provider_s3dest.report import TableReport
-from airflow_provider_s3dest.sources.arrow import is_arrow
+from airflow_provider_s3dest.sources.handed_over import is_arrow
 from airflow_provider_s3dest.sources.staging_pattern import captures_table, has_wildcard
 
 if TYPE_CHECKING:

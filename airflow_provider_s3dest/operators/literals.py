@@ -7,10 +7,11 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_s3dest import path_template
-from airflow_provider_s3dest.arguments import LoadArguments, literal_record_faults
+from airflow_provider_s3dest.arguments import LoadArguments
 from airflow_provider_s3dest.errors import Fault
 from airflow_provider_s3dest.jinja_text import syntax_fault
 from airflow_provider_s3dest.nested_texts import nested_texts
+from airflow_provider_s3dest.not_given import is_given
 from airflow_provider_s3dest.operators.held_records import is_reference, jinja_in, release
 from airflow_provider_s3dest.spec_fields import UNKNOWN, SpecFields
 
@@ -59,7 +60,10 @@ def literal_faults(
         aside = path_template.faults(arguments.quarantine_path, jinja=True)
         faults += [replace(fault, key="quarantine_path") for fault in aside]
     faults += replace(arguments, found=()).faults(unknown)
-    if "records" not in unknown and arguments.on_bad_record != "quarantine":
+    if "records" not in unknown and arguments.on_bad_record != "quarantine" and is_given(tables):
+        # It needs what reads and encodes records, which the DAGs of other inputs need not wait for.
+        from airflow_provider_s3dest.literal_records import literal_record_faults
+
         columns_known = "columns" not in unknown and all(fault.key != "columns" for fault in faults)
         faults += literal_record_faults(tables, arguments.table, arguments.columns if columns_known else ())
     return list(dict.fromkeys(faults))

@@ -15,11 +15,12 @@ All have the tags ``dag_id`` and ``task_id``.
 from __future__ import annotations
 
 from datetime import timedelta
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from airflow.providers.common.compat.sdk import Stats
 
-from airflow_provider_s3dest.report import LoadReport
+if TYPE_CHECKING:
+    from airflow_provider_s3dest.report import LoadReport
 
 
 def count_try(ti: Any, seconds: float, retries: int, report: LoadReport | None) -> None:

@@ -32,11 +32,9 @@ from airflow_provider_s3dest.operators.held_records import (
 )
 from airflow_provider_s3dest.operators.literals import literal_faults
 from airflow_provider_s3dest.operators.metrics import count_try
-from airflow_provider_s3dest.operators.outcome import Outcome
 from airflow_provider_s3dest.operators.rendering import render_text
 from airflow_provider_s3dest.operators.task_state import TaskState
 from airflow_provider_s3dest.operators.upstream import Output, outputs_in, outputs_taken_whole, silent_instances
-from airflow_provider_s3dest.sources.records import flattened
 from airflow_provider_s3dest.spec import DestinationSpec, merged, spec_fields_of
 from airflow_provider_s3dest.stop import StopFlag
 
@@ -46,6 +44,7 @@ if TYPE_CHECKING:
     from airflow.providers.openlineage.extractors import OperatorLineage
 
     from airflow_provider_s3dest.hooks.s3_destination import S3DestinationHook
+    from airflow_provider_s3dest.operators.outcome import Outcome
     from airflow_provider_s3dest.report import LoadReport
 
 _SPEC_FIELDS = (
@@ -310,6 +309,8 @@ class S3DestinationOperator(BaseOperator):
 
     def _tell(self, context: Context, hook: S3DestinationHook, report: LoadReport) -> None:
         """Tell consumers, lineage and the view of the task what was written."""
+        from airflow_provider_s3dest.operators.outcome import Outcome
+
         assert self._begun is not None
         self._outcome = Outcome(report, self._written_path or self._begun.fields["path"])
         announce(context, self.outlets, self.asset, self._outcome)
@@ -378,7 +379,7 @@ class S3DestinationOperator(BaseOperator):
 
         def flat(own: Any, table: Any = None) -> Any:
             resolved = isinstance(own, (list, tuple)) and not {table, None}.isdisjoint(self._records_from)
-            return list(flattened(own)) if resolved else own
+            return _flattened(own) if resolved else own
 
         records = release(self.records)
         return {table: flat(own, table) for table, own in records.items()} if type(records) is dict else flat(records)
@@ -387,7 +388,7 @@ class S3DestinationOperator(BaseOperator):
         """Give the staging paths; those that the instances of a mapped task gave come as a lazy sequence."""
         path = self.staging_path
         lazy = isinstance(path, Sequence) and not isinstance(path, (str, bytes, bytearray))
-        return list(flattened(path)) if lazy and self._gathered["staging_path"] else path
+        return _flattened(path) if lazy and self._gathered["staging_path"] else path
 
     def _templated(self) -> dict[str, Any]:
         return {name: getattr(self, name) for name in self.template_fields}
@@ -422,6 +423,12 @@ class S3DestinationOperator(BaseOperator):
         if not given - shared:
             problem = "gives all mapped instances the same key with `no_rotate`."
             yield Fault("path", problem, "Put {{ ti.map_index }} in, or map over `table` or `path`.")
+
+
+def _flattened(outputs: Any) -> list[Any]:
+    from airflow_provider_s3dest.sources.records import flattened
+
+    return list(flattened(outputs))
 
 
 def _outputs_by_table(records: Any) -> dict[str | None, list[Output]]:

@@ -12,11 +12,6 @@ from airflow_provider_s3dest.sources.arrow_import import import_pyarrow
 from airflow_provider_s3dest.sources.table import Places
 
 
-def is_arrow(value: Any) -> bool:
-    """Say whether a value hands its data over as an Arrow stream (pandas, polars, pyarrow, duckdb)."""
-    return hasattr(value, "__arrow_c_stream__")
-
-
 def open_stream(frame: Any, table: str) -> tuple[dict[str, Any], Iterator[ArrowChunk]]:
     """Open whatever gives an Arrow stream: its columns with their types, and its chunks.
 

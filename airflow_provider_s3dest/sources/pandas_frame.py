@@ -12,11 +12,6 @@ from airflow_provider_s3dest.sources.arrow_import import import_pyarrow
 from airflow_provider_s3dest.sources.table import Places
 
 
-def is_pandas(value: Any) -> bool:
-    """Say whether a value is a pandas frame, without importing pandas."""
-    return type(value).__module__.partition(".")[0] == "pandas" and hasattr(value, "columns")
-
-
 def open_pandas(frame: Any, table: str) -> tuple[dict[str, Any], Iterator[ArrowChunk]]:
     """Open a pandas frame: its columns with their types, None for a column of Python objects, and its chunks.
 

@@ -7,9 +7,10 @@ from functools import partial
 from typing import Any
 
 from airflow_provider_s3dest.errors import Fault, S3DestinationError, SpecError, short
-from airflow_provider_s3dest.sources.arrow import is_arrow, open_stream
+from airflow_provider_s3dest.sources.arrow import open_stream
 from airflow_provider_s3dest.sources.bad_records import BadRecords
-from airflow_provider_s3dest.sources.pandas_frame import is_pandas, open_pandas
+from airflow_provider_s3dest.sources.handed_over import is_arrow, is_pandas, is_records
+from airflow_provider_s3dest.sources.pandas_frame import open_pandas
 from airflow_provider_s3dest.sources.table import (
     CHUNK_RECORDS,
     STREAM_WINDOW,
@@ -26,13 +27,6 @@ _LAZY = ("LazyXComSequence", "LazySelectSequence")
 
 class NoRecordsError(S3DestinationError):
     """What was handed over is no records at all, such as None."""
-
-
-def is_records(value: Any) -> bool:
-    """Say whether a value can be the records of one table, without reading any."""
-    if is_arrow(value):
-        return True
-    return isinstance(value, Iterable) and not isinstance(value, (str, bytes, bytearray, Mapping))
 
 
 def tables_of(records: Any, table: str | None) -> dict[str, Any]:

@@ -4,45 +4,24 @@ from __future__ import annotations
 
 import logging
 import os
-import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, Protocol
 
-from airflow_provider_s3dest import path_template
-from airflow_provider_s3dest.errors import Fault, SpecError, StagingError, short
+from airflow_provider_s3dest.errors import Fault, SpecError, StagingError
 from airflow_provider_s3dest.sources import json_file
 from airflow_provider_s3dest.sources.arrow_file import ArrowFile
 from airflow_provider_s3dest.sources.bad_records import BadRecords, unheard
 from airflow_provider_s3dest.sources.compression import SUFFIXES, unpacked, unpacking_error
 from airflow_provider_s3dest.sources.csv_file import CsvFile
 from airflow_provider_s3dest.sources.passing import Wanted
+from airflow_provider_s3dest.sources.staging_path import FORMATS, KNOWN_ENDINGS, SCHEME, check_staging_path
 from airflow_provider_s3dest.sources.staging_pattern import StagingPattern, captures_table, has_wildcard
 from airflow_provider_s3dest.sources.stores import Store
 from airflow_provider_s3dest.sources.table import Table, table_of_known, table_of_stream
 
 log = logging.getLogger(__name__)
-
-FORMATS: Mapping[str, str] = {
-    ".csv": "csv",
-    ".tsv": "tsv",
-    ".ndjson": "ndjson",
-    ".jsonl": "ndjson",
-    ".json": "json",
-    ".parquet": "parquet",
-    ".arrow": "arrow",
-    ".feather": "arrow",
-    ".ipc": "arrow",
-    ".arrows": "arrow",
-}
-"""What a file is, by its ending before that of its compression."""
-
-_KNOWN_ENDINGS = f"Known are {', '.join(FORMATS)}, each also with .gz or .zst."
-_OF_FILE = re.compile(rf"[^/](\.[a-z]{{2,}})(?:{'|'.join(map(re.escape, SUFFIXES))})?$", re.IGNORECASE)
-"""The ending of a name that is a file's: letters, and maybe that of a compression. ``run.v2`` may be a folder."""
-
-_SCHEME = re.compile(r"^([a-z][a-z0-9+.-]*)://", re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,62 +32,6 @@ class StagedFile:
     path: str
     format: str
     compression: str
-
-
-def check_staging_path(staging_path: Any, table: str | None) -> Iterator[Fault]:
-    """Find what is wrong with the staging paths of a load, and between them and its table.
-
-    :param staging_path: a path or a list of paths.
-    :param table: name of the table, if the paths don't tell it.
-    """
-    yield from staging_path_faults(staging_path)
-    captures = {captures_table(str(path)) for path in _paths(staging_path)}
-    if captures == {True} and table is not None:
-        yield Fault("table", f"is {table!r} beside {{{{TABLE}}}} in the staging path.", "Leave one of the two out.")
-    elif captures == {False} and table is None:
-        yield Fault("table", "is missing.", "Name the table, or put {{TABLE}} in the staging path.")
-
-
-def staging_path_faults(staging_path: Any) -> Iterator[Fault]:
-    """Find what is wrong with the staging paths of a load by themselves."""
-    paths = _paths(staging_path)
-    if not paths or not all(isinstance(path, (str, os.PathLike)) and str(path) for path in paths):
-        yield Fault("staging_path", f"is {short(staging_path)}.", "Give a path or a list of paths.")
-        return
-    for path in map(str, paths):
-        yield from _path_faults(path)
-    if len({captures_table(str(path)) for path in paths}) > 1:
-        yield Fault("staging_path", "has {{TABLE}} in some paths and not in others.", "Load them by two tasks.")
-
-
-def _paths(staging_path: Any) -> Sequence[Any]:
-    if isinstance(staging_path, (str, os.PathLike)):
-        return [staging_path]
-    return staging_path if isinstance(staging_path, (list, tuple)) else ()
-
-
-def _path_faults(path: str) -> Iterator[Fault]:
-    for name in path_template.placeholders(path):
-        if path_template.is_placeholder(name) and name != "TABLE":
-            remedy = "Of the placeholders, only {{TABLE}} works here."
-            yield Fault("staging_path", f"can't hold {{{{{name}}}}}.", remedy)
-    yield from path_template.misuses(path, "staging_path")
-    scheme = _SCHEME.match(path)
-    inside = path[scheme.end() :] if scheme else path
-    if not inside or (scheme and scheme[1].lower() == "s3" and inside.startswith("/")):
-        yield Fault("staging_path", f"{path!r} names no bucket or file.", "Write s3://bucket/folder/, for instance.")
-    elif "\0" in path:
-        yield Fault("staging_path", f"{path!r} holds a NUL.", "Take it out.")
-    elif not (captures_table(path) or has_wildcard(path)):
-        ending = _OF_FILE.search(path) if "/" in inside or not scheme else None  # not that of a bucket
-        if ending and ending[1].lower() not in FORMATS:
-            problem = f"{path!r} has an ending that tells no format."
-            yield Fault("staging_path", problem, f"{_KNOWN_ENDINGS} If it is a folder, end it with a slash.")
-    else:
-        try:
-            StagingPattern.of(path)
-        except StagingError as error:
-            yield Fault("staging_path", str(error), "")
 
 
 def staged_tables(
@@ -135,7 +58,7 @@ def staged_tables(
     for path in map(str, paths):
         matched = list(_matches(path.removeprefix("file://"), table, store_of))
         for name, file in matched:
-            place = file.path if _SCHEME.match(file.path) else os.path.abspath(file.path)
+            place = file.path if SCHEME.match(file.path) else os.path.abspath(file.path)
             other, _ = found.setdefault(place, (name, file))
             if other != name:
                 raise StagingError(
@@ -143,7 +66,7 @@ def staged_tables(
                     "Write the staging paths so that each file belongs to one table."
                 )
         if not matched:
-            where = "" if _SCHEME.match(path) or os.path.isabs(path) else f" below {os.getcwd()}"
+            where = "" if SCHEME.match(path) or os.path.isabs(path) else f" below {os.getcwd()}"
             raise StagingError(
                 f"The staging path {path} matches no file{where}. Check it, and that the upstream task staged there; "
                 "names that begin with `_` or `.` are passed over."
@@ -165,7 +88,7 @@ def remove_staged(files: Iterable[tuple[str, str]], store_of: Callable[[str], St
     :param files: path and version of each.
     """
     for path, version in files:
-        scheme = _SCHEME.match(path)
+        scheme = SCHEME.match(path)
         if not store_of(scheme[1] if scheme else "").remove(path, version):
             log.warning("%s was replaced after it was read, and is left where it is.", path)
 
@@ -303,7 +226,7 @@ class _Opened:
 
 
 def _matches(path: str, table: str | None, store_of: Callable[[str], Store]) -> Iterator[tuple[str, StagedFile]]:
-    scheme = _SCHEME.match(path)
+    scheme = SCHEME.match(path)
     if scheme:
         path = scheme[1].lower() + path[scheme.end(1) :]
     store = store_of(scheme[1].lower() if scheme else "")
@@ -325,5 +248,5 @@ def _staged(store: Store, path: str) -> StagedFile:
     if compression:
         stem, ending = os.path.splitext(stem)
     if ending.lower() not in FORMATS:
-        raise StagingError(f"{path} has an ending that tells no format. {_KNOWN_ENDINGS}")
+        raise StagingError(f"{path} has an ending that tells no format. {KNOWN_ENDINGS}")
     return StagedFile(store, path, FORMATS[ending.lower()], compression)

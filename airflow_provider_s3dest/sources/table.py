@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass
 from functools import partial
@@ -12,7 +11,7 @@ from typing import Any, Protocol
 
 import orjson
 
-from airflow_provider_s3dest.errors import Fault, Place, RecordError, SpecError, short
+from airflow_provider_s3dest.errors import Place, RecordError, short
 from airflow_provider_s3dest.formats.values import json_bytes
 from airflow_provider_s3dest.sources.bad_records import BadRecords, sifted
 from airflow_provider_s3dest.sources.passing import Passed
@@ -195,23 +194,6 @@ class Table:
     types: Callable[[Sequence[str]], Mapping[str, Any]] | None = None
     schema: Any = None
     bad: BadRecords | None = None
-
-
-def check_columns(columns: Any) -> tuple[str, ...] | None:
-    """Check the ``columns`` argument: names in order, each once.
-
-    :raises SpecError: if it is anything else.
-    """
-    if columns is None:
-        return None
-    if isinstance(columns, str) or not isinstance(columns, Sequence) or not all(isinstance(c, str) for c in columns):
-        raise SpecError([Fault("columns", f"is {short(columns)}.", "Give a list of column names.")])
-    twice = sorted(column for column, times in Counter(columns).items() if times > 1)
-    if twice or not columns:
-        raise SpecError(
-            [Fault("columns", f"names {twice or 'nothing'}" + (" twice." if twice else "."), "Name each column once.")]
-        )
-    return tuple(columns)
 
 
 def table_of_known(

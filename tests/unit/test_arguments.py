@@ -7,8 +7,9 @@ from typing import Any, ClassVar
 
 import pytest
 
-from airflow_provider_s3dest.arguments import LoadArguments, literal_record_faults, table_faults
+from airflow_provider_s3dest.arguments import LoadArguments, table_faults
 from airflow_provider_s3dest.errors import Fault
+from airflow_provider_s3dest.literal_records import literal_record_faults
 from airflow_provider_s3dest.spec_fields import UNKNOWN, SpecFields
 
 FIELDS: dict[str, Any] = {"bucket": "lake", "path": "raw/{{TABLE}}/{{UUID}}.csv", "format": "csv"}
