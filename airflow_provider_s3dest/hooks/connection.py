@@ -94,7 +94,7 @@ def _meant(key: str, text: Any) -> Any:
         except ValidationError:
             return text
     parsed = _parsed(text)
-    return parsed if isinstance(parsed, Mapping) else text
+    return parsed if isinstance(parsed, (Mapping, list)) else text
 
 
 def _kinds(key: str) -> set[Any]:
