@@ -202,6 +202,7 @@ class LoadArguments:
             yield from table_faults(path, records)
         template = self.fields.get("manifest_path")
         yield from manifest.table_faults(self.manifest, template if isinstance(template, str) else "", records)
+        yield from layout.table_faults(self.fields, records)
 
     def _holds_none(self, records: Any, table: str | None) -> bool:
         """Say whether the records of a table are None, or those of one of the tasks that make a list of them."""
