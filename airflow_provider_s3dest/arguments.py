@@ -212,7 +212,7 @@ class LoadArguments:
     def _none_fault(self, table: str | None) -> Fault:
         of_table = "" if table is None else f" for table {table!r}"
         tasks = ", ".join(map(repr, self._tasks(table)))
-        reason = f": {tasks} returned nothing, was skipped, or pushed under another key" if tasks else ""
+        reason = f": {tasks} returned nothing, failed, was skipped, or pushed under another key" if tasks else ""
         return Fault("records", f"is None{of_table}{reason}.", "Return a list, an empty one for no records.")
 
     def _tasks(self, table: str | None) -> Sequence[str]:
