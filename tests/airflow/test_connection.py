@@ -141,8 +141,9 @@ class TestHoweverItIsStored:
             ({"endpoint": "x"}, "`endpoint`: is not taken here. Set `endpoint_url`"),
             ({"no_rotate": True, "batch_size": 5}, "`batch_size`: is given beside `no_rotate`"),
             ({"path": "{{ ds }}/{{UUID}}"}, "`path`: unknown placeholder {{ds}}"),
+            ({"console_url": "javascript:x"}, "`console_url`: 'javascript:x' is no URL of a page. Give the URL"),
         ],
-        ids=["number", "too small", "truth", "json", "unknown", "refused", "contradictory", "jinja"],
+        ids=["number", "too small", "truth", "json", "unknown", "refused", "contradictory", "jinja", "link"],
     )
     def test_a_fault_in_its_extra_names_connection_and_field(
         self, monkeypatch: pytest.MonkeyPatch, store: Any, extra: dict[str, Any], said: str
