@@ -73,7 +73,9 @@ class ObjectNames:
         field: str = "path",
     ) -> None:
         self._template, self._identity, self._field = template, identity, field
-        self._quarantine = quarantine and ObjectNames(quarantine, "json", identity, moment, field="quarantine_path")
+        self._quarantine = None
+        if quarantine is not None:
+            self._quarantine = ObjectNames(quarantine, "json", identity, moment, field="quarantine_path")
         self._values = {"FORMAT": file_format, "SYNC_ID": identity.sync_id, **_date_values(moment)}
         needed = template.names & set(DATE_FORMATS)
         if needed and moment is None:
