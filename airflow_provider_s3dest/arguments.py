@@ -199,6 +199,7 @@ class LoadArguments:
             yield from table_faults(path, records)
         template = self.fields.get("manifest_path")
         yield from manifest.table_faults(self.manifest, template if isinstance(template, str) else "", records)
+        yield from layout.table_faults(self.fields, records)
 
     def _holds_none(self, records: Any, table: str | None) -> bool:
         """Say whether the records of a table are None, or those of one of the tasks that make a list of them."""
@@ -208,7 +209,7 @@ class LoadArguments:
     def _none_fault(self, table: str | None) -> Fault:
         of_table = "" if table is None else f" for table {table!r}"
         tasks = ", ".join(map(repr, self._tasks(table)))
-        reason = f": {tasks} returned nothing, was skipped, or pushed under another key" if tasks else ""
+        reason = f": {tasks} returned nothing, failed, was skipped, or pushed under another key" if tasks else ""
         return Fault("records", f"is None{of_table}{reason}.", "Return a list, an empty one for no records.")
 
     def _tasks(self, table: str | None) -> Sequence[str]:

@@ -53,7 +53,7 @@ class Manifest:
         if faults:
             raise SpecError(faults)
         named = {"TABLE", "TABLE_HYPHEN"} & placeholders(template) and tables
-        names = ObjectNames(PathTemplate.parse(template), spec.file_format, identity, moment)
+        names = ObjectNames(PathTemplate.parse(template), spec.file_format, identity, moment, field="manifest_path")
         return cls(kind, names.key(next(iter(tables)) if named else _ANY_TABLE, 0, partition="manifest"))
 
     def content(

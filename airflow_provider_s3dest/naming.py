@@ -58,6 +58,7 @@ class ObjectNames:
     :param identity: what the load is.
     :param moment: the run's logical date, or when it was due; None if it has neither.
     :param quarantine: the path of bad records, if they are set aside.
+    :param field: the argument or field of the spec that gives the template, for the errors.
 
     ``fields`` are the columns whose values are part of the keys, and so name partitions.
     """
@@ -69,14 +70,17 @@ class ObjectNames:
         identity: LoadIdentity,
         moment: datetime | None,
         quarantine: PathTemplate | None = None,
+        field: str = "path",
     ) -> None:
-        self._template, self._identity = template, identity
-        self._quarantine = None if quarantine is None else ObjectNames(quarantine, "json", identity, moment)
+        self._template, self._identity, self._field = template, identity, field
+        self._quarantine = None
+        if quarantine is not None:
+            self._quarantine = ObjectNames(quarantine, "json", identity, moment, field="quarantine_path")
         self._values = {"FORMAT": file_format, "SYNC_ID": identity.sync_id, **_date_values(moment)}
         needed = template.names & set(DATE_FORMATS)
         if needed and moment is None:
             problem = f"has {{{{{min(needed)}}}}}, and the run has neither a logical date nor a run_after."
-            raise SpecError([Fault("path", problem, "Use {{SYNC_ID}}, or trigger the run with a date.")])
+            raise SpecError([Fault(field, problem, "Use {{SYNC_ID}}, or trigger the run with a date.")])
         self.fields = template.fields
         self._kept_free: dict[str, str] = {}
         self._keys: dict[str, tuple[str, str]] = {}
@@ -102,7 +106,7 @@ class ObjectNames:
         other, part = self._keys.setdefault(key, (table, partition))
         if other != table:
             problem = f"gives the tables {other!r} and {table!r} the same key {key!r}."
-            raise SpecError([Fault("path", problem, "Put {{TABLE}} in.")])
+            raise SpecError([Fault(self._field, problem, "Put {{TABLE}} in.")])
         if part != partition:
             problem = f"gives the partitions {part!r} and {partition!r} the same key {key!r}."
             raise SpecError([Fault("path", problem, "Put something between the fields.")])

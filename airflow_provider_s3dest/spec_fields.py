@@ -227,7 +227,7 @@ class SpecFields(BaseModel):
         Field(
             validate_default=True,
             json_schema_extra={"uniqueItems": True},
-            description="Table definitions to write beside the data: for athena, redshift or both.",
+            description="Table definitions to write beside the data, as a list of athena, redshift or both.",
         ),
     ] = ()
     ddl_path: Annotated[

@@ -179,6 +179,9 @@ def _dialect_rules(options: BaseModel) -> Iterator[Fault]:
 
 def _joint_rules(known: Mapping[str, Any], unknown: Collection[str]) -> Iterator[Fault]:
     """Check the rules that look at several fields; a rule is silent about what is not known yet."""
+    ddl_path = known.get("ddl_path")
+    if ddl_path and len({*known.get("ddl", ())}) > 1 and "FORMAT" not in path_template.placeholders(ddl_path):
+        yield Fault("ddl_path", f"has no {{{{FORMAT}}}}, and `ddl` names two: {ddl_path!r}.", "Put {{FORMAT}} in.")
     compression, text = known.get("compression", ""), known.get("format") in ("csv", "json")
     if text and compression not in ("", "gzip"):
         yield Fault(

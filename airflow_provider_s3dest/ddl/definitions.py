@@ -50,7 +50,7 @@ class Definitions:
             return
         template = spec.ddl_path or f"{prefix_of_text(spec.path)}_ddl/{{{{TABLE}}}}-{{{{UUID}}}}.{{{{FORMAT}}}}"
         for dialect in spec.ddl:
-            own = ObjectNames(PathTemplate.parse(template), f"{dialect}.sql", identity, moment)
+            own = ObjectNames(PathTemplate.parse(template), f"{dialect}.sql", identity, moment, field="ddl_path")
             for table in tables:
                 key = self._keys[table, dialect] = own.key(table, 0, partition="ddl")
                 names.keep_free(key, "ddl_path")

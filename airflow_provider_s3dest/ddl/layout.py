@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from typing import Any
 
 from airflow_provider_s3dest.errors import Fault
@@ -32,6 +32,15 @@ def faults(fields: Mapping[str, Any], *, copies_manifest: bool) -> Iterator[Faul
         yield from _redshift_faults(fields)
     if str(fields.get("bucket", "")).startswith("arn:"):
         yield Fault("ddl", "names the bucket in its statements, and `bucket` is an ARN.", "Give the alias instead.")
+
+
+def table_faults(fields: Mapping[str, Any], tables: Collection[str]) -> Iterator[Fault]:
+    """Find whether the definitions of several tables would have one key."""
+    path = fields.get("ddl_path")
+    if not fields.get("ddl") or not path or not isinstance(path, str) or len(tables) < 2:
+        return
+    if not {*_OF_TABLE, "UUID"} & placeholders(path):
+        yield Fault("ddl_path", f"has no {{{{TABLE}}}}, and the load has {len(tables)} tables.", "Put {{TABLE}} in.")
 
 
 def folder_in(path: str) -> str:

@@ -10,7 +10,7 @@ from typing import Any, Union, get_args, get_origin
 
 from pydantic import TypeAdapter, ValidationError
 
-from airflow_provider_s3dest.errors import Fault, SpecError
+from airflow_provider_s3dest.errors import Fault, SpecError, short
 from airflow_provider_s3dest.spec_fields import SpecFields
 from airflow_provider_s3dest.spec_rules import faults
 
@@ -49,6 +49,9 @@ def read_extra(conn_id: str, connection: Any) -> dict[str, Any]:
     fields = {key: value for key, value in meant.items() if value not in (None, "", {})}
     found += faults(without_own(fields), elsewhere=SpecFields.model_fields)
     found += (Fault(key, "is no text.", _OWN[key]) for key in _OWN if not isinstance(fields.get(key, ""), str))
+    url = fields.get(CONSOLE_URL)
+    if isinstance(url, str) and not url.startswith(("https://", "http://")):
+        found.append(Fault(CONSOLE_URL, f"{short(url)} is no URL of a page.", _OWN[CONSOLE_URL]))
     if found:
         raise SpecError([replace(fault, problem=f"connection {conn_id!r}: {fault.problem}") for fault in found])
     return fields
@@ -94,7 +97,7 @@ def _meant(key: str, text: Any) -> Any:
         except ValidationError:
             return text
     parsed = _parsed(text)
-    return parsed if isinstance(parsed, Mapping) else text
+    return parsed if isinstance(parsed, (Mapping, list)) else text
 
 
 def _kinds(key: str) -> set[Any]:

@@ -49,6 +49,20 @@ if TYPE_CHECKING:
 
 DEFAULT_AWS_CONN_ID = "aws_default"
 
+_OF_REQUESTS = (
+    "region",
+    "endpoint_skip_tls_verify",
+    "use_path_style",
+    "max_retries",
+    "content_type",
+    "acl",
+    "server_side_encryption_configuration",
+    "tags",
+    "metadata",
+    "storage_class",
+)
+"""Fields of the spec that say how S3 is reached, and what is sent with every object."""
+
 _TESTED_FROM = (
     "Tested with the credentials and the network of the process that was asked (of the UI: the API server); "
     "those of the workers may differ."
@@ -430,10 +444,9 @@ class S3DestinationHook(BaseHook):
             return False, str(error)
 
     def _connection_spec(self, bucket: str) -> DestinationSpec:
-        """Give the spec of the connection, with the least where it leaves something open."""
-        fields = self.connection_fields()
-        path = "{{TABLE}}" if fields.get("no_rotate") else "{{UUID}}"
-        return DestinationSpec(**{"bucket": bucket, "format": "json", "path": path, **fields})
+        """Give a spec of what the connection says about requests; its other fields a task may yet complete."""
+        fields = {name: value for name, value in self.connection_fields().items() if name in _OF_REQUESTS}
+        return DestinationSpec(bucket=bucket, format="json", path="{{UUID}}", **fields)
 
     def _extra(self) -> dict[str, Any]:
         if self._connection_fields is None:

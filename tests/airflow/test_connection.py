@@ -26,7 +26,7 @@ FIELDS = {
     "batch_size_bytes": 1_000_000,
     "tags": {"team": "data"},
 }
-"""A field of each kind: text, number, JSON."""
+"""A field of each kind that the form asks for: text, number, JSON."""
 
 Stored = Callable[[str, dict[str, Any]], None]
 
@@ -115,11 +115,12 @@ class TestTheForm:
 @pytest.mark.parametrize("store", [store_as_json, store_as_text_in_json, store_as_uri, store_as_uri_with_json])
 class TestHoweverItIsStored:
     def test_it_is_read_as_it_was_meant(self, monkeypatch: pytest.MonkeyPatch, store: Any) -> None:
-        store(monkeypatch, {**FIELDS, "aws_conn_id": "other", "max_retries": 0, "use_path_style": True})
+        others = {"max_retries": 0, "use_path_style": True, "ddl": ["athena", "redshift"]}
+        store(monkeypatch, {**FIELDS, **others, "aws_conn_id": "other"})
 
         hook = S3DestinationHook("lake")
 
-        assert hook.connection_fields() == {**FIELDS, "max_retries": 0, "use_path_style": True}
+        assert hook.connection_fields() == {**FIELDS, **others}
         assert hook.aws_conn_id == "other"
 
     def test_what_is_empty_counts_as_not_given(self, monkeypatch: pytest.MonkeyPatch, store: Any) -> None:
@@ -140,8 +141,9 @@ class TestHoweverItIsStored:
             ({"endpoint": "x"}, "`endpoint`: is not taken here. Set `endpoint_url`"),
             ({"no_rotate": True, "batch_size": 5}, "`batch_size`: is given beside `no_rotate`"),
             ({"path": "{{ ds }}/{{UUID}}"}, "`path`: unknown placeholder {{ds}}"),
+            ({"console_url": "javascript:x"}, "`console_url`: 'javascript:x' is no URL of a page. Give the URL"),
         ],
-        ids=["number", "too small", "truth", "json", "unknown", "refused", "contradictory", "jinja"],
+        ids=["number", "too small", "truth", "json", "unknown", "refused", "contradictory", "jinja", "link"],
     )
     def test_a_fault_in_its_extra_names_connection_and_field(
         self, monkeypatch: pytest.MonkeyPatch, store: Any, extra: dict[str, Any], said: str

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import re
+import sys
 import time
 from collections.abc import Callable, Iterator
 from datetime import datetime, timedelta, timezone
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -24,6 +27,13 @@ ROLE = "arn:aws:iam::123456789012:role/loader"
 PATH = "out/{{TABLE}}/{{BATCH}}-{{UUID}}.{{FORMAT}}"
 RECORDS = [{"n": n} for n in range(3 * KEPT)]
 REPLACED = r"It was good earlier in this load, so it was replaced or has expired: another try asks anew\."
+
+CREDENTIAL_PROCESS = """
+import json, sys, urllib.request
+given = json.load(urllib.request.urlopen(sys.argv[1]))
+print(json.dumps({**given, "Version": 1, "SessionToken": given["Token"]}))
+"""
+"""What a profile may name to get credentials from (AWS SDKs and Tools Reference Guide, "Process credentials")."""
 
 
 @pytest.fixture
@@ -99,6 +109,28 @@ class TestTemporaryCredentials:
         monkeypatch.setenv("AWS_ENDPOINT_URL", tokens.way.endpoint_url)
 
         load(moto_bucket, RECORDS, aws_conn_id=None)
+
+        self.assert_renewed(moto_bucket, tokens)
+
+    @pytest.mark.parametrize("how", ["role_arn", "credential_process"])
+    def test_of_a_profile(
+        self, moto_bucket: Bucket, tokens: TokenService, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, how: str
+    ) -> None:
+        process, url = tmp_path / "credentials.py", f"{tokens.way.endpoint_url}/credentials"
+        process.write_text(CREDENTIAL_PROCESS)
+        ways = {
+            "role_arn": f"role_arn = {ROLE}\nsource_profile = base",
+            "credential_process": f"credential_process = {sys.executable} {process} {url}",
+        }
+        config = tmp_path / "config"
+        base = "[profile base]\naws_access_key_id = AKIA\naws_secret_access_key = secret\n"
+        config.write_text(f"{base}[profile loader]\nregion = us-east-1\n{ways[how]}\n")
+        monkeypatch.setenv("AWS_CONFIG_FILE", str(config))
+        monkeypatch.setenv("AWS_ENDPOINT_URL", tokens.way.endpoint_url)
+        connection = {"conn_type": "aws", "extra": {"profile_name": "loader"}}
+        monkeypatch.setenv("AIRFLOW_CONN_AWS_DEFAULT", json.dumps(connection))
+
+        load(moto_bucket, RECORDS)
 
         self.assert_renewed(moto_bucket, tokens)
 

@@ -653,9 +653,18 @@ class TestTheConnectionTest:
         assert bucket.keys() == []
 
     @pytest.mark.parametrize(
-        "fields", [{}, {"path": "{{UUID}}"}, {"path": "x/{{TABLE}}.csv", "no_rotate": True}, {"no_rotate": True}]
+        "fields",
+        [
+            {},
+            {"path": "{{UUID}}"},
+            {"path": "x/{{TABLE}}.csv", "no_rotate": True},
+            {"no_rotate": True},
+            {"path": "x/{{TABLE}}.csv"},
+            {"compression": "zstd"},
+            {"format_spec": {"delimiter": ";"}},
+        ],
     )
-    def test_needs_no_more_than_the_bucket(
+    def test_needs_no_more_than_the_bucket_whatever_the_task_is_to_add(
         self,
         moto_bucket: Bucket,
         connect_aws: ConnectAws,

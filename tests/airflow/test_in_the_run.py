@@ -126,7 +126,7 @@ def test_a_load_is_skipped_with_its_upstream_unless_its_trigger_rule_says_otherw
 
     assert run.task_states["load", -1] == "skipped"
     assert run.task_states["runs_anyway", -1] == "failed"
-    assert "`records`: is None for table 't': 'nothing_today' returned nothing, was skipped" in run.log
+    assert "`records`: is None for table 't': 'nothing_today' returned nothing, failed, was skipped" in run.log
     assert run.task_states["other_records", -1] == "success"
 
 

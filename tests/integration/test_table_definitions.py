@@ -104,6 +104,11 @@ def test_copy_from_a_prefix_refuses_bad_records_below_it(moto_bucket: Bucket) ->
 
 
 class TestTheKey:
+    def test_that_two_tables_would_share_is_that_of_ddl_path(self, moto_bucket: Bucket) -> None:
+        with pytest.raises(SpecError, match="`ddl_path`: gives the tables 'a' and 'b' the same key 'd/x'"):
+            load(moto_bucket, {"a": RECORDS, "b": RECORDS}, None, ddl=["athena"], ddl_path="d/x")
+        assert not moto_bucket.keys()
+
     def test_is_the_same_for_every_try(self, moto_bucket: Bucket) -> None:
         for rows in (RECORDS, RECORDS[:1]):
             load(moto_bucket, rows, ddl=["athena"])
@@ -118,7 +123,11 @@ class TestTheKey:
     @pytest.mark.parametrize(
         ("how", "problem"),
         [
-            ({"ddl": ["athena", "redshift"], "ddl_path": "d/{{TABLE}}.sql"}, "gives two objects the key 'd/t.sql'"),
+            ({"ddl": ["athena", "redshift"], "ddl_path": "d/{{TABLE}}.sql"}, r"`ddl_path`: has no \{\{FORMAT\}\}"),
+            (
+                {"ddl": ["athena"], "ddl_path": "m.json", "manifest": "s3dest", "manifest_path": "m.json"},
+                "gives two objects the key 'm.json'",
+            ),
             ({"ddl": ["athena"], "ddl_path": "out/t/a.sql"}, "makes data of 'out/t/a.sql' in Athena"),
             ({"ddl": ["redshift"], "ddl_path": "out/t/_a.sql"}, "makes COPY load 'out/t/_a.sql'"),
             ({"ddl": ["redshift"], "path": "out/{{UUID}}.json"}, "makes COPY load 'out/_ddl/t-"),

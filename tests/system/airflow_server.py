@@ -25,6 +25,9 @@ from tests.servers.ports import free_ports
 PATIENCE = 180.0
 """Seconds in which what is waited for has to happen; a start takes about thirty on two slow cores."""
 
+PARALLELISM = 4
+"""Tasks that run at a time."""
+
 _PROJECT = Path(__file__).parents[2]
 _STARTS = 2
 _PARTS = ("api-server", "scheduler", "dag-processor")
@@ -74,7 +77,7 @@ class AirflowServer:
                 commands = [*_PARTS, *map(_worker, workers)]
                 parts = [processes.enter_context(_airflow(home, command, environment)) for command in commands]
                 try:
-                    wait_for(partial(server._is_up, parts), "Airflow to start")
+                    wait_for(partial(server._is_up, parts, workers), "Airflow to start")
                 except (RuntimeError, TimeoutError) as error:
                     if started == _STARTS:
                         raise RuntimeError(f"{error}{_tails(home)}") from error
@@ -82,7 +85,7 @@ class AirflowServer:
                 yield server
                 return
 
-    def _is_up(self, parts: list[subprocess.Popen[bytes]]) -> bool:
+    def _is_up(self, parts: list[subprocess.Popen[bytes]], workers: Sequence[str]) -> bool:
         if any(part.poll() is not None for part in parts):
             raise RuntimeError("A part of Airflow ended by itself.")
         try:
@@ -90,7 +93,9 @@ class AirflowServer:
         except OSError:  # nobody listens yet, or not for long; an HTTPError is an OSError too
             return False
         needed = ("metadatabase", "scheduler", "dag_processor")
-        return all(health[part]["status"] == "healthy" for part in needed)
+        # A worker that comes late may find that the others have left it nothing to do.
+        ready = all(f"{name} ready." in self.worker_log(name) for name in workers)
+        return ready and all(health[part]["status"] == "healthy" for part in needed)
 
     def call(self, method: str, path: str, body: Any = None, *, signed: bool = True) -> Any:
         """Call the REST API, and give the answer.
@@ -219,6 +224,10 @@ class Run:
         links: dict[str, str | None] = found["extra_links"]
         return links
 
+    def wait_for_link(self, task_id: str, name: str) -> str:
+        """Wait until a task instance has a link: Airflow leaves it after it has called the task a success."""
+        return wait_for(lambda: self.links(task_id)[name], f"the link {name!r} of {task_id} in {self}")
+
     def asset_events(self) -> dict[str, dict[str, Any]]:
         """Give the extras of the asset events that the run's tasks gave, by URI."""
         query = f"source_dag_id={self.dag_id}&source_run_id={quote(self.run_id, safe='')}"
@@ -235,6 +244,10 @@ class Run:
         folder = self.server.home / "logs" / f"dag_id={self.dag_id}" / f"run_id={self.run_id}" / f"task_id={task_id}"
         file = folder / f"attempt={try_number}.log"
         return file.read_text(errors="replace") if file.exists() else ""
+
+    def wait_for_log(self, task_id: str, *texts: str) -> None:
+        """Wait until the first try has logged one of these texts: a log may be written after the task has ended."""
+        wait_for(lambda: any(text in self.log(task_id) for text in texts), f"{texts} in the log of {task_id} in {self}")
 
     def __str__(self) -> str:
         return f"{self.dag_id} {self.run_id}"
@@ -253,7 +266,7 @@ def _environment(home: Path, dags: Path, url: str, api_port: int, log_port: int)
         "AIRFLOW__CORE__LOAD_EXAMPLES": "False",
         "AIRFLOW__CORE__DAGS_ARE_PAUSED_AT_CREATION": "False",
         "AIRFLOW__CORE__EXECUTOR": "LocalExecutor",
-        "AIRFLOW__CORE__PARALLELISM": "4",
+        "AIRFLOW__CORE__PARALLELISM": str(PARALLELISM),
         "AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_ALL_ADMINS": "True",
         "AIRFLOW__CORE__EXECUTION_API_SERVER_URL": f"{url}/execution/",
         "AIRFLOW__API__HOST": "127.0.0.1",

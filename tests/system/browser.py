@@ -59,11 +59,16 @@ class ConnectionForm:
         self._named(browser, "button", "Add Connection").click()
         self._dialog = browser.find_element(By.CSS_SELECTOR, "[role=dialog]")
         self._dialog.find_element(By.NAME, "connection_id").send_keys(conn_id)
-        self._dialog.find_element(By.CSS_SELECTOR, "[role=combobox]").send_keys("S3 Destination", Keys.ENTER)
+        kind = self._dialog.find_element(By.CSS_SELECTOR, "[role=combobox]")
+        kind.send_keys("S3 Destination")
+        self._named(browser, "*[@role='option']", "S3 Destination")  # it comes once the types are fetched
+        kind.send_keys(Keys.ENTER)
 
     def open(self, section: str) -> None:
-        """Open a section, which closes the one that was open."""
-        self._named(self._dialog, "*[@data-part='item-trigger']", section).click()
+        """Open a section, which closes the one that was open, unless it is open already."""
+        trigger = self._named(self._dialog, "*[@data-part='item-trigger']", section)
+        if trigger.get_attribute("aria-expanded") != "true":
+            trigger.click()
 
     def type(self, **texts: str) -> None:
         """Type texts or numbers into fields of the extra."""

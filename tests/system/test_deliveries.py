@@ -191,8 +191,7 @@ def test_a_try_that_was_found_dead_and_goes_on_undoes_nothing_of_the_next(
 
     assert lake.objects() == written
     assert_exact(lake, run, upstream)
-    log = run.log("load", 1)
-    assert "A newer try owns this load" in log or "shouldn't be running anymore" in log
+    run.wait_for_log("load", "A newer try owns this load", "shouldn't be running anymore")
     assert run.state == "success"
 
 
@@ -211,12 +210,12 @@ def test_a_task_marked_failed_stops_by_itself_and_a_clear_repairs(
     wait_until_noted(lake, run)
     marked = RunningTry(run)
     run.set_task_state("load", "failed")
-    wait_for(lambda: "Terminating process" in run.log("load"), "the supervisor to end the task")
+    run.wait_for_log("load", "Terminating process")
     gate.open()
     marked.wait_for_end()
 
     assert run.wait() == "failed"
-    assert "The load was stopped" in run.log("load")
+    run.wait_for_log("load", "The load was stopped")
     assert_stopped(lake, proxy, mode)
 
     upstream.gives(7, "fewer")
@@ -235,10 +234,10 @@ def test_a_task_out_of_time_stops_by_itself_and_its_retry_repairs(
     gate.wait_for(WORKERS)
     wait_until_noted(lake, run)
     late = RunningTry(run)
-    wait_for(lambda: "Process timed out" in run.log("load"), "the task to run out of time")
+    run.wait_for_log("load", "Process timed out")
     gate.open()
     late.wait_for_end()
-    assert "AirflowTaskTimeout" in run.log("load")
+    run.wait_for_log("load", "AirflowTaskTimeout")
     assert_stopped(lake, proxy, mode)
 
     assert run.wait() == "success"

@@ -6,6 +6,7 @@ import gzip
 import json
 from collections import Counter
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -101,12 +102,17 @@ def runs(airflow: AirflowServer, home: Path) -> Mapping[str, Run]:
 
 
 def lineage_of(run: Run, task_id: str) -> dict[str, Any]:
-    """Give the event that OpenLineage got at the end of a task."""
-    for file in sorted(run.server.home.parent.glob("lineage-*.json")):
-        event: dict[str, Any] = json.loads(file.read_text(encoding="utf-8"))
-        if event["job"]["name"] == f"{run.dag_id}.{task_id}" and event["eventType"] == "COMPLETE":
-            return event
-    raise LookupError(f"OpenLineage was told of no end of {task_id} in {run}.")
+    """Give the event that OpenLineage gets at the end of a task, which is after Airflow has called it a success."""
+
+    def look() -> dict[str, Any] | None:
+        for file in run.server.home.parent.glob("lineage-*.json"):
+            with suppress(ValueError):  # it is being written
+                event: dict[str, Any] = json.loads(file.read_text(encoding="utf-8"))
+                if event["job"]["name"] == f"{run.dag_id}.{task_id}" and event["eventType"] == "COMPLETE":
+                    return event
+        return None
+
+    return wait_for(look, f"OpenLineage to be told of the end of {task_id} in {run}")
 
 
 def outputs_of(run: Run, task_id: str) -> dict[str, tuple[int, int, list[str]]]:
@@ -234,6 +240,7 @@ def test_a_connection_with_defaults_whose_console_the_task_links_to(runs: Mappin
         (content,) = lake.objects(f"connection/{table}/").values()
         assert [json.loads(line) for line in content.splitlines()] == [{"table": table, "id": n} for n in range(3)]
         console = f"https://s3.example.com/my-bucket/connection/{table}/"
+        assert run.wait_for_link(f"load_{table}", "Objects in S3") == console
         assert run.links(f"load_{table}") == {"Objects in S3": console, "Manifest in S3": None}
 
 

@@ -16,7 +16,7 @@ from tests.servers import Bucket
 from tests.servers.fault_proxy import FaultProxy
 from tests.servers.postgresql import PostgreSQL
 from tests.servers.redis import Redis
-from tests.system.airflow_server import AirflowServer
+from tests.system.airflow_server import PARALLELISM, AirflowServer, wait_for
 from tests.system.conftest import DAGS, EXAMPLES, SETTINGS
 from tests.system.gate import Gate
 
@@ -131,8 +131,9 @@ def test_the_main_examples_run_on_two_workers(
 def test_what_a_worker_had_in_hand_when_it_died_is_loaded_by_another(
     on_postgresql: AirflowServer, executor: str, lake: Bucket, proxy: FaultProxy
 ) -> None:
-    gate = Gate(proxy, "PutObject", after=20)
+    gate = Gate(proxy, "PutObject", after=5)  # too few for a load of ten objects to come to its end
     run = on_postgresql.trigger("spread", {"bucket": lake.name})
+    wait_for(lambda: len(run.running("load")) == PARALLELISM, "every slot to be taken by a load")
     gate.wait_for(8)
     if executor == "CeleryExecutor":
         on_postgresql.kill_worker(WORKERS[1])

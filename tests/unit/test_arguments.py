@@ -103,7 +103,7 @@ class TestInput:
             return [fault.problem for fault in LoadArguments(FIELDS, records, table=table, sources=sources).faults()]
 
         assert problems({"a": None, "b": [], "c": None}, {"a": ["x"]}) == [
-            "is None for table 'a': 'x' returned nothing, was skipped, or pushed under another key.",
+            "is None for table 'a': 'x' returned nothing, failed, was skipped, or pushed under another key.",
             "is None for table 'c'.",
         ]
         assert problems([{}, None], {None: ["x", "y"]}, "t")[0].startswith("is None for table 't': 'x', 'y' returned")

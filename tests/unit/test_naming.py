@@ -230,6 +230,12 @@ class TestKeys:
         assert names.key("a/b", 0).startswith(names.prefix("a/b"))
 
 
+@pytest.mark.parametrize("field", ["path", "manifest_path", "ddl_path"])
+def test_a_fault_is_that_of_the_field_which_gave_the_template(field: str) -> None:
+    with pytest.raises(SpecError, match=rf"`{field}`: has \{{\{{DAY\}}\}}"):
+        ObjectNames(PathTemplate.parse("{{DAY}}"), "csv", LoadIdentity.of_load_id("load-1"), None, field=field)
+
+
 class TestOfBadRecords:
     def names(self, path: str = "bad/{{TABLE}}/{{UUID}}.{{FORMAT}}") -> ObjectNames:
         data = PathTemplate.parse("out/{{TABLE}}/p={{FIELD.p}}/{{UUID}}.csv.gz")

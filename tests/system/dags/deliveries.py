@@ -60,7 +60,7 @@ for mode in ("plain", "atomic"):
         load(records=extract(), batch_size=2, atomic=atomic)
 
     with DAG(f"timed_{mode}", schedule=None, **arguments):
-        load(records=extract(), batch_size=2, atomic=atomic, execution_timeout=timedelta(seconds=15))
+        load(records=extract(), batch_size=2, atomic=atomic, execution_timeout=timedelta(seconds=30))
 
     with DAG(f"streamed_{mode}", schedule=None, **arguments):
         load(records=stream(), batch_size=100, atomic=atomic)
