@@ -34,6 +34,19 @@ def faults(fields: Mapping[str, Any], *, copies_manifest: bool) -> Iterator[Faul
         yield Fault("ddl", "names the bucket in its statements, and `bucket` is an ARN.", "Give the alias instead.")
 
 
+def quarantine_faults(fields: Mapping[str, Any], quarantine: str, *, copies_manifest: bool) -> Iterator[Fault]:
+    """Find whether Redshift's COPY, which loads every key that begins as those of the table, would load bad records.
+
+    :param fields: of a spec that has no fault otherwise.
+    :param quarantine: the template of the keys of bad records.
+    """
+    folder = folder_in(fields["path"])
+    by_prefix = "redshift" in (fields.get("ddl") or ()) and not copies_manifest
+    if by_prefix and folder and folder_in(quarantine).startswith(folder):
+        problem = f"is {quarantine!r}, below the folder {folder!r} of the table, all of which Redshift's COPY loads."
+        yield Fault("quarantine_path", problem, "Give another folder, or `manifest='redshift'`.")
+
+
 def folder_in(path: str) -> str:
     """Give the part of a path, with its slash, that is the same for all objects of a table.
 

@@ -309,7 +309,7 @@ def test_old_versions_have_no_nanoseconds_in_maps_either(version: str, kind: str
     assert pa.timestamp(kind) in (stored.type.key_type, stored.type.item_type)
     assert stored.cast(pa.map_(key, item)).to_pylist() == table(1000)["m"].to_pylist()
     if kind == "us":
-        with pytest.raises(RecordError, match="table 't', record 2, column 'm': .*does not fit.*`schema=`"):
+        with pytest.raises(RecordError, match=r"table 't', record 2, column 'm': .*does not fit.*`schema=`"):
             parquet_of(table(1001), format_spec={"version": version})
 
 
