@@ -94,7 +94,11 @@ class LoadArguments:
         of_spec = list(spec_faults(known, elsewhere=unknown))
         yield from of_spec
         if not of_spec and unknown.isdisjoint(layout.NEEDED):
-            yield from layout.faults(known, copies_manifest=self.manifest == "redshift")
+            copies_manifest = self.manifest == "redshift"
+            yield from layout.faults(known, copies_manifest=copies_manifest)
+            if self.on_bad_record == "quarantine" and "quarantine_path" not in unknown:
+                quarantine = str(self.quarantine_path or quarantine_rules.default_path(known["path"]))
+                yield from layout.quarantine_faults(known, quarantine, copies_manifest=copies_manifest)
         replaced = [f for name in _TEXTS if name not in unknown for f in variables.faults(getattr(self, name), name)]
         yield from replaced
         unknown |= {fault.key for fault in replaced}

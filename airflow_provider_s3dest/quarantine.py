@@ -13,8 +13,7 @@ from airflow_provider_s3dest.errors import BadRecordsError, SpecError
 from airflow_provider_s3dest.formats.encoding import Encoded
 from airflow_provider_s3dest.naming import ObjectNames
 from airflow_provider_s3dest.objects import QUARANTINE, BatchId
-from airflow_provider_s3dest.path_template import prefix_of_text
-from airflow_provider_s3dest.quarantine_rules import faults_inside
+from airflow_provider_s3dest.quarantine_rules import default_path, faults_inside
 from airflow_provider_s3dest.sources.bad_records import BadRecords
 from airflow_provider_s3dest.spec import DestinationSpec
 from airflow_provider_s3dest.upload import ObjectStore
@@ -48,7 +47,7 @@ class Quarantine:
         :param path: template of the keys; None: ``_quarantine/{{TABLE}}/{{UUID}}.json`` below what is fixed of the
             load's path.
         """
-        path = path or f"{prefix_of_text(spec.path)}_quarantine/{{{{TABLE}}}}/{{{{UUID}}}}.json"
+        path = path or default_path(spec.path)
         same = {name: value for name, value in spec.given().items() if name in _SAME}
         return cls(DestinationSpec(**same, path=path, format="json"), limit)
 

@@ -26,6 +26,11 @@ def faults(kind: Any, path: Any, limit: Any) -> Iterator[Fault]:
         yield Fault("max_bad_records", f"is {short(limit)}.", remedy)
 
 
+def default_path(data: str) -> str:
+    """Give the template of the keys of bad records beside those of a path of data."""
+    return f"{path_template.prefix_of_text(data)}_quarantine/{{{{TABLE}}}}/{{{{UUID}}}}.json"
+
+
 def _is_limit(limit: Any) -> bool:
     if isinstance(limit, float):
         return 0 < limit < 1

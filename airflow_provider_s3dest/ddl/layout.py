@@ -43,6 +43,19 @@ def table_faults(fields: Mapping[str, Any], tables: Collection[str]) -> Iterator
         yield Fault("ddl_path", f"has no {{{{TABLE}}}}, and the load has {len(tables)} tables.", "Put {{TABLE}} in.")
 
 
+def quarantine_faults(fields: Mapping[str, Any], quarantine: str, *, copies_manifest: bool) -> Iterator[Fault]:
+    """Find whether Redshift's COPY, which loads every key that begins as those of the table, would load bad records.
+
+    :param fields: of a spec that has no fault otherwise.
+    :param quarantine: the template of the keys of bad records.
+    """
+    folder = folder_in(fields["path"])
+    by_prefix = "redshift" in (fields.get("ddl") or ()) and not copies_manifest
+    if by_prefix and folder and folder_in(quarantine).startswith(folder):
+        problem = f"is {quarantine!r}, below the folder {folder!r} of the table, all of which Redshift's COPY loads."
+        yield Fault("quarantine_path", problem, "Give another folder, or `manifest='redshift'`.")
+
+
 def folder_in(path: str) -> str:
     """Give the part of a path, with its slash, that is the same for all objects of a table.
 

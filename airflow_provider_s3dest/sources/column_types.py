@@ -118,7 +118,9 @@ def _stored(kind: Any, nanoseconds: bool) -> Any:
     if types.is_union(kind) or types.is_interval(kind):
         raise TypeError(f"of the type {kind}, which Parquet does not have")
     if types.is_map(kind):
-        _stored(kind.item_type, nanoseconds)  # for what it refuses: Parquet's writer undoes encodings itself
+        # With nanoseconds, for what is refused alone: Parquet's writer undoes encodings itself.
+        stored = [_stored(inside, nanoseconds) for inside in (kind.key_type, kind.item_type)]
+        return kind if nanoseconds else pyarrow.map_(*stored, keys_sorted=kind.keys_sorted)
     return kind
 
 

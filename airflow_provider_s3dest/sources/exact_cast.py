@@ -49,6 +49,9 @@ def exact_cast(array: Any, kind: Any) -> Any:
             return _from_json(array, kind)
         if is_list(source) and is_list(kind):
             return _list(array, kind)
+        if types.is_map(source) and types.is_map(kind):
+            # Taken out of the array that it may be a slice of, whose other pairs would be cast too.
+            return array.take(pyarrow.array(range(len(array)), pyarrow.int64())).cast(kind)
         return _from_text(array, kind) if types.is_string(source) else _between(array, kind)
     except (pyarrow.ArrowException, OverflowError, ValueError) as error:
         raise InexactError(str(error)) from error

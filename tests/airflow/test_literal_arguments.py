@@ -94,6 +94,19 @@ def test_all_faults_are_listed_at_once_with_the_task() -> None:
         ({"spec": {"ddl": ["athena", "redshift"], "ddl_path": "d/{{UUID}}"}}, "`ddl_path`: has no {{FORMAT}}"),
         ({"spec": {"ddl": "athena"}}, "to write beside the data, as a list of athena, redshift or both."),
         ({"spec": {"ddl": ["athena"]}, "path": "{{UUID}}.csv"}, "`ddl`: needs a folder of the table's own"),
+        (
+            {"spec": {"ddl": ["redshift"]}, "path": "raw/{{UUID}}.csv", "on_bad_record": "quarantine"},
+            "`quarantine_path`: is 'raw/_quarantine/{{TABLE}}/{{UUID}}.json', below the folder 'raw/' of the table",
+        ),
+        (
+            {
+                "spec": {"ddl": ["redshift"]},
+                "path": "raw/{{ TABLE }}/{{UUID}}.csv",
+                "on_bad_record": "quarantine",
+                "quarantine_path": "raw/{{TABLE}}/_bad/{{UUID}}.json",
+            },
+            "below the folder 'raw/{{TABLE}}/' of the table, all of which Redshift's COPY loads. Give another folder",
+        ),
         ({"path": "{{FIELD}}/{{UUID}}"}, "Write {{FIELD.name}}"),
         ({"compression": "zstd"}, "`compression`: zstd is for parquet alone"),
         ({"format": "parquet", "format_spec": {"delimiter": ";"}}, "`format_spec.delimiter`: extra inputs"),

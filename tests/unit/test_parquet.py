@@ -295,6 +295,24 @@ def test_old_versions_have_no_nanoseconds(version: str, kind: str) -> None:
             parquet_of(table(1001), format_spec={"version": version})
 
 
+@pytest.mark.parametrize(("version", "kind"), [("v1.0", "us"), ("v2.4", "us"), ("v2.6", "ns")])
+@pytest.mark.parametrize("inside", ["key", "item"])
+def test_old_versions_have_no_nanoseconds_in_maps_either(version: str, kind: str, inside: str) -> None:
+    moment, number = pa.timestamp("ns"), pa.int64()
+    key, item = (moment, number) if inside == "key" else (number, moment)
+
+    def table(nanoseconds: int) -> pa.Table:
+        pair = (nanoseconds, 1) if inside == "key" else (1, nanoseconds)
+        return pa.table({"m": pa.array([[], None, [pair]], pa.map_(key, item))})
+
+    stored = parquet_of(table(1000), format_spec={"version": version})["m"]
+    assert pa.timestamp(kind) in (stored.type.key_type, stored.type.item_type)
+    assert stored.cast(pa.map_(key, item)).to_pylist() == table(1000)["m"].to_pylist()
+    if kind == "us":
+        with pytest.raises(RecordError, match=r"table 't', record 2, column 'm': .*does not fit.*`schema=`"):
+            parquet_of(table(1001), format_spec={"version": version})
+
+
 def test_row_groups_are_cut_by_records_and_hold_a_bounded_size() -> None:
     (file,) = files_of(
         open_records("t", [{"x": number} for number in range(2500)], None), format_spec={"max_row_group_length": 700}
