@@ -15,6 +15,7 @@ import airflow_provider_s3dest.delivery.tries
 import airflow_provider_s3dest.upload
 from airflow_provider_s3dest.errors import S3DestinationError
 from tests.chaos import loads
+from tests.chaos.full_loads import KINDS
 from tests.chaos.loads import Load, tables
 from tests.servers import Bucket, S3Endpoint
 
@@ -26,10 +27,11 @@ class Input:
     version: str
     small: int = 12
     large: int = 3
+    bad: int = 0
 
     def tables(self) -> loads.Tables:
         """Make the records."""
-        return tables(self.version, small=self.small, large=self.large)
+        return tables(self.version, small=self.small, large=self.large, bad=self.bad)
 
 
 def start(load: Load, number: int, given: Input, server: S3Endpoint, *, others_live: bool = False) -> Popen[bytes]:
@@ -46,6 +48,7 @@ def start(load: Load, number: int, given: Input, server: S3Endpoint, *, others_l
     settings = {
         "server": way,
         "bucket": load.bucket.name,
+        "kind": load.kind,
         "name": load.name,
         "atomic": load.atomic,
         "number": number,
@@ -66,7 +69,8 @@ def main(settings: dict[str, Any]) -> None:
     airflow_provider_s3dest.upload.PUT_BYTES = loads.PUT_BYTES
     if not settings["others_live"]:
         airflow_provider_s3dest.delivery.tries.QUIET_SECONDS = 0.0
-    load = Load(Bucket(settings["bucket"], S3Endpoint(**settings["server"])), settings["atomic"], name=settings["name"])
+    bucket = Bucket(settings["bucket"], S3Endpoint(**settings["server"]))
+    load = KINDS[settings["kind"]](bucket, settings["atomic"], name=settings["name"])
     error = None
     try:
         load.attempt(settings["number"], Input(**settings["given"]).tables())
