@@ -10,10 +10,10 @@ import json
 import signal
 import threading
 from collections.abc import Iterator
+from concurrent.futures import Future
 from contextlib import contextmanager
 from dataclasses import replace
 from itertools import product
-from subprocess import Popen
 from typing import NamedTuple
 
 import pytest
@@ -22,7 +22,8 @@ from airflow_provider_s3dest.delivery.record import LoadRecord
 from airflow_provider_s3dest.upload import WORKERS
 from tests.chaos.full_loads import KINDS, SIDECARS, FullLoad
 from tests.chaos.loads import Load, Tables, sample
-from tests.chaos.one_try import Input, outcome, start
+from tests.chaos.one_try import Input, start
+from tests.chaos.started_try import StartedTry
 from tests.servers import Bucket
 from tests.servers.fault_proxy import Answer, FaultProxy, Request, Send
 
@@ -73,7 +74,7 @@ class Pause:
         self._go_on = threading.Event()
         self.reached = threading.Event()
         self._held = False
-        self.process: Popen[bytes] | None = None
+        self.started: Future[StartedTry] = Future()
 
     def __call__(self, request: Request, send: Send) -> Answer:
         with self._lock:
@@ -87,8 +88,7 @@ class Pause:
             return send(request)
         answer = send(request) if self._point.when == "after" else None
         if self._stops:
-            assert self.process is not None
-            self.process.send_signal(signal.SIGSTOP)
+            self.started.result().signal(signal.SIGSTOP)
         self.reached.set()
         assert self._go_on.wait(120)
         return answer or send(request)
@@ -96,8 +96,8 @@ class Pause:
     def end(self) -> None:
         """Let the try go on."""
         self._go_on.set()
-        if self._stops and self.process is not None:
-            self.process.send_signal(signal.SIGCONT)
+        if self._stops:
+            self.started.result().signal(signal.SIGCONT)
 
 
 @pytest.mark.parametrize(
@@ -115,7 +115,7 @@ def test_the_newer_try_stays(
     with paused(proxy, load, point, stops=how == "stopped") as (pause, older):
         report = load.attempt(3, wanted)
         pause.end()
-        error = outcome(older)
+        error = older.outcome()
         proxy.wait_until_idle()
 
     # The last write of its clean-up had been done: it was whole before the newer one began.
@@ -134,18 +134,18 @@ def test_the_newer_try_stays(
 
 
 @contextmanager
-def paused(proxy: FaultProxy, load: Load, point: Point, *, stops: bool) -> Iterator[tuple[Pause, Popen[bytes]]]:
+def paused(proxy: FaultProxy, load: Load, point: Point, *, stops: bool) -> Iterator[tuple[Pause, StartedTry]]:
     """Start a try, wait until it has come to a point, and let nothing of it outlive the block."""
     pause = Pause(point, load, stops)
     proxy.on_each(pause)
-    older = pause.process = start(load, 2, given(load, FIRST), proxy, others_live=True)
+    older = start(load, 2, given(load, FIRST), proxy, others_live=True)
+    pause.started.set_result(older)
     try:
         assert pause.reached.wait(60)
         yield pause, older
     finally:
         pause.end()
         older.kill()
-        older.communicate()
 
 
 def given(load: Load, chosen: Input) -> Input:
