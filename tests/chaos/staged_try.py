@@ -27,11 +27,13 @@ class StagedLoad:
     """A load of staged files.
 
     :param name: names the load and the folders of its data and its record.
+    :param full: whether bad records are set aside, and a manifest and a table definition are written.
     """
 
     name: str
     bucket: str
     staging_path: str
+    full: bool = False
 
     @property
     def folder(self) -> str:
@@ -51,6 +53,7 @@ class StagedLoad:
             "path": self.folder + "{{TABLE}}/{{BATCH}}-{{UUID}}.json",
             "format": "json",
             "batch_size": 2,
+            **({"ddl": ["athena"]} if self.full else {}),
         }
         arguments = LoadArguments(
             fields=fields,
@@ -58,6 +61,8 @@ class StagedLoad:
             table="t",
             state_path=self.state_folder,
             delete_staging=True,
+            on_bad_record="quarantine" if self.full else "fail",
+            manifest="s3dest" if self.full else None,
         )
         identity = LoadIdentity.of_load_id(self.name)
         return S3DestinationHook().deliver(arguments, identity, MOMENT, attempt=Attempt("", number))
