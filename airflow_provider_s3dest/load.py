@@ -89,20 +89,15 @@ def run_load(
     sidecars = [(key, text, "application/sql") for key, text in (definitions.contents() if definitions else {}).items()]
     if manifest:
         sidecars.append((manifest.key, manifest.content(spec, columns, objects), "application/json"))
-    writes = [write for write in (store.prepare(*sidecar) for sidecar in sidecars) if write]
+    writes = [(sidecar[0], write) for sidecar in sidecars if (write := store.prepare(*sidecar))]
     delivery.publish(stored, store.complete)
     bad = Counter[str]() if quarantine is None else quarantine.bad.counts
     report = _report(spec.bucket, columns, objects, names, manifest.key if manifest and writes else None, bad)
     consumed = None if consumes is None else Consumed(list(consumes), report.as_dict())
-    delivery.commit(stored, consumed, partial(_call_all, writes) if writes else None)
+    delivery.commit(stored, consumed, writes)
     if definitions and writes:
         definitions.tell()
     return report
-
-
-def _call_all(jobs: Iterable[Callable[[], None]]) -> None:
-    for job in jobs:
-        job()
 
 
 def _written(table: Table, spec: DestinationSpec) -> Table:

@@ -130,7 +130,7 @@ class Delivery:
         """Take the load over from earlier tries.
 
         :param tables: names of the tables, as far as they are known.
-        :param sidecars: keys of what this try is to write about its objects: a manifest, table definitions.
+        :param sidecars: keys of what this try may write about its objects: a manifest, table definitions.
         :raises SupersededError: if a newer try owns the load.
         """
         if self._retried and not self._state.durable:
@@ -247,12 +247,13 @@ class Delivery:
         self,
         objects: Sequence[StoredObject],
         consumed: Consumed | None = None,
-        write_sidecars: Callable[[], None] | None = None,
+        sidecars: Sequence[tuple[str, Callable[[], None]]] = (),
     ) -> None:
         """Note that the load is whole, and remove what earlier tries left beside it.
 
         :param consumed: staged files to delete once this is noted.
-        :param write_sidecars: lets the manifest and the table definitions appear, which is done between the two.
+        :param sidecars: of the manifest and each table definition its key, and what lets it appear, which is done
+            between the two. One of an earlier try that is not among them is removed.
         :raises SupersededError: if a newer try owns the load.
         :raises StoreError: if what earlier tries left can't be removed.
         """
@@ -262,16 +263,16 @@ class Delivery:
         live = [mine] if mine else []
         committed = replace(record, live=live, pending=[], doomed=record.doomed + surplus)
         self._committing = True
-        if write_sidecars is None:
-            self._write(replace(committed, consumed=consumed))
-        else:
+        if sidecars:
             # Only a load whose manifest is there is not loaded again.
-            self._write(replace(committed, sidecars=self._sidecars))
+            self._write(replace(committed, sidecars=[(self._naming.bucket, key) for key, _ in sidecars]))
+        else:
+            self._write(replace(committed, consumed=consumed))
         self._committed = True
-        if write_sidecars is not None:
-            write_sidecars()
-            self._record.consumed = consumed
-        self._clean(changed=write_sidecars is not None)
+        for _, write in sidecars:
+            write()
+        self._record.consumed = consumed
+        self._clean(changed=bool(sidecars))
 
     def remove_consumed(self, remove: Callable[[Sequence[tuple[str, str]]], None]) -> None:
         """Delete the staged files that the last success noted, and note that.

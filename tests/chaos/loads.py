@@ -12,6 +12,7 @@ from uuid import uuid4
 
 import pytest
 
+from airflow_provider_s3dest.delivery.record import LoadRecord
 from airflow_provider_s3dest.delivery.s3_state import S3State
 from airflow_provider_s3dest.delivery.state import Attempt, StateStore
 from airflow_provider_s3dest.report import LoadReport
@@ -27,6 +28,9 @@ PUT_BYTES = 50_000
 
 PART_SIZE = 5 * MIB
 
+BAD = "no number"
+"""Stands for the number in a bad record."""
+
 Tables = Mapping[str, Sequence[Mapping[str, Any]]]
 T = TypeVar("T")
 
@@ -41,14 +45,24 @@ def sample(cases: Sequence[T], every: int) -> Sequence[T]:
     return cases if LONG else cases[::every]
 
 
-def tables(version: str, *, small: int = 12, large: int = 3, huge: int = 0) -> Tables:
-    """Make records that fill so many objects: small ones, ones over `PUT_BYTES`, and ones of three parts."""
+def tables(version: str, *, small: int = 12, large: int = 3, huge: int = 0, bad: int = 0) -> Tables:
+    """Make records that fill so many objects: small ones, ones over `PUT_BYTES`, and ones of three parts.
+
+    :param bad: how many bad records stand among the small ones.
+    """
 
     def records(objects: int, size: int) -> list[dict[str, Any]]:
         return [{"n": n, "text": (version + "é") * (size // len(version + "é"))} for n in range(objects * BATCH_SIZE)]
 
     made = {"small": records(small, 20), "large": records(large, PUT_BYTES), "huge": records(huge, 6 * MIB)}
+    for number in range(bad):
+        made["small"].insert(3 * number, {"n": BAD, "text": version})
     return {name: own for name, own in made.items() if own}
+
+
+def is_bad(record: Mapping[str, Any]) -> bool:
+    """Say whether a record is one of the bad ones."""
+    return record["n"] is BAD
 
 
 def bodies(wanted: Tables) -> dict[str, list[bytes]]:
@@ -77,6 +91,11 @@ class Load:
 
     def __post_init__(self) -> None:
         self.bucket.write(self._bystander, b"not ours")
+
+    @property
+    def kind(self) -> str:
+        """Its name in `full_loads.KINDS`."""
+        return "data"
 
     @property
     def folder(self) -> str:
@@ -127,17 +146,30 @@ class Load:
         state = self.state(client, number)
         return load(self.bucket, wanted, None, client=client, **{"state": state, **self.settings(), **how})
 
+    def record(self) -> LoadRecord:
+        """Read the record as it is kept now."""
+        if self.state_key not in self.bucket.keys("state/"):
+            return LoadRecord()
+        return LoadRecord.from_text(json.loads(self.bucket.read(self.state_key))["record"])
+
+    def keys(self) -> list[str]:
+        """List the keys of all objects of the load."""
+        return [key for key in self.bucket.keys(self.folder) if key != self._bystander]
+
     def found(self) -> dict[str, list[bytes]]:
-        """Read what the objects of each table hold, in their order."""
+        """Read what the objects of each folder hold, in the order of their keys; that of a table has its name."""
         found: dict[str, list[bytes]] = {}
-        for key, body in self.bucket.objects(self.folder).items():
-            if key != self._bystander:
-                found.setdefault(key.removeprefix(self.folder).partition("/")[0], []).append(body)
+        for key in self.keys():
+            found.setdefault(key.removeprefix(self.folder).rpartition("/")[0], []).append(self.bucket.read(key))
         return found
+
+    def expected(self, wanted: Tables) -> dict[str, list[bytes]]:
+        """Tell what the objects of each folder must hold."""
+        return bodies(wanted)
 
     def holds(self, wanted: Tables) -> bool:
         """Say whether exactly these objects are there."""
-        return self.found() == bodies(wanted)
+        return self.found() == self.expected(wanted)
 
     def assert_exact(self, wanted: Tables, report: LoadReport, open_uploads: Sequence[str] = ()) -> None:
         """See that each record is there once, under the names that the report tells, and that nothing else is.
@@ -145,10 +177,11 @@ class Load:
         :param open_uploads: keys of the multipart uploads that nobody can know of.
         """
         assert self.bucket.read(self._bystander) == b"not ours"
-        keys = [key for key in self.bucket.keys(self.folder) if key != self._bystander]
-        assert sorted(report.uris or ()) == [f"s3://{self.bucket.name}/{key}" for key in keys]
-        assert _sizes(self.found()) == _sizes(bodies(wanted))
-        assert self.holds(wanted)
+        data = [key for key in self.keys() if not key.removeprefix(self.folder).startswith("_")]
+        assert sorted(report.uris or ()) == [f"s3://{self.bucket.name}/{key}" for key in data]
+        found, expected = self.found(), self.expected(wanted)
+        assert _sizes(found) == _sizes(expected)
+        assert found == expected
         assert self.open_uploads() == sorted(open_uploads)
 
     def open_uploads(self) -> list[str]:

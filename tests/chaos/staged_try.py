@@ -1,4 +1,4 @@
-"""One try of a load of staged files, which are then deleted, in a process of its own, so that it can be killed."""
+"""One try of a load of staged files, which are then deleted, in a process of its own."""
 
 from __future__ import annotations
 
@@ -7,20 +7,17 @@ import signal
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from itertools import islice
-from multiprocessing import get_context
-from multiprocessing.connection import Connection
-from multiprocessing.context import ForkServerProcess
 from typing import Any
 from unittest.mock import patch
 
 from airflow_provider_s3dest.arguments import LoadArguments
 from airflow_provider_s3dest.delivery.state import Attempt
-from airflow_provider_s3dest.errors import S3DestinationError
 from airflow_provider_s3dest.hooks.s3_destination import S3DestinationHook
 from airflow_provider_s3dest.naming import LoadIdentity
 from airflow_provider_s3dest.report import LoadReport
 from airflow_provider_s3dest.sources.staging import remove_staged
 from tests.chaos import loads
+from tests.chaos.started_try import StartedTry
 from tests.integration.loading import MOMENT
 from tests.servers import S3Endpoint
 
@@ -30,11 +27,13 @@ class StagedLoad:
     """A load of staged files.
 
     :param name: names the load and the folders of its data and its record.
+    :param full: whether bad records are set aside, and a manifest and a table definition are written.
     """
 
     name: str
     bucket: str
     staging_path: str
+    full: bool = False
 
     @property
     def folder(self) -> str:
@@ -54,6 +53,7 @@ class StagedLoad:
             "path": self.folder + "{{TABLE}}/{{BATCH}}-{{UUID}}.json",
             "format": "json",
             "batch_size": 2,
+            **({"ddl": ["athena"]} if self.full else {}),
         }
         arguments = LoadArguments(
             fields=fields,
@@ -61,6 +61,8 @@ class StagedLoad:
             table="t",
             state_path=self.state_folder,
             delete_staging=True,
+            on_bad_record="quarantine" if self.full else "fail",
+            manifest="s3dest" if self.full else None,
         )
         identity = LoadIdentity.of_load_id(self.name)
         return S3DestinationHook().deliver(arguments, identity, MOMENT, attempt=Attempt("", number))
@@ -70,51 +72,13 @@ class StagedLoad:
 
         :param dies_after: so many deletions of staged files after which the process is killed; None: it lives.
         """
-        next(loads.tries)
-        here, there = _PROCESSES.Pipe()
-        arguments = (self, number, server.connection(), dies_after, there)
-        process = _PROCESSES.Process(target=_run, args=arguments, daemon=True)
-        process.start()
-        there.close()
-        return StartedTry(process, here)
+        return StartedTry.of(_attempt, self, number, server.connection(), dies_after)
 
 
-@dataclass(frozen=True)
-class StartedTry:
-    """A try in a process of its own."""
-
-    process: ForkServerProcess
-    _told: Connection
-
-    def wait(self) -> int | None:
-        """Wait until the process ends, and give its exit code."""
-        self.process.join(120)
-        return self.process.exitcode
-
-    def outcome(self) -> Any:
-        """Wait for the try to end, and tell the name of its error, None if it had none."""
-        assert self._told.poll(120)
-        return self._told.recv()
-
-    def kill(self) -> None:
-        """End the process, whatever it is at."""
-        self.process.kill()
-        self.process.join()
-
-
-_PROCESSES = get_context("forkserver")
-_PROCESSES.set_forkserver_preload([__name__])  # so that Airflow is imported once
-
-
-def _run(load: StagedLoad, number: int, connection: str, dies_after: int | None, told: Connection) -> None:
+def _attempt(load: StagedLoad, number: int, connection: str, dies_after: int | None) -> None:
     os.environ["AIRFLOW_CONN_AWS_DEFAULT"] = connection
-    error = None
     with patch("airflow_provider_s3dest.hooks.s3_destination.remove_staged", _dying(dies_after)):
-        try:
-            load.attempt(number)
-        except S3DestinationError as failure:
-            error = type(failure).__name__
-    told.send(error)
+        load.attempt(number)
 
 
 def _dying(after: int | None) -> Callable[..., None]:

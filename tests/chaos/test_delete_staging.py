@@ -8,6 +8,7 @@ import threading
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from itertools import product
 from pathlib import Path
 from uuid import uuid4
 
@@ -23,6 +24,8 @@ from tests.servers.fault_proxy import Answer, FaultProxy, Request, Send
 FILES = {name: [{"file": name, "n": n} for n in range(3)] for name in ("a.json", "b.json", "c.json")}
 LATER = {name: [{"file": name, "n": n, "later": True} for n in range(3)] for name in FILES}
 
+BAD = b"no record\n"
+
 Files = Mapping[str, Sequence[Mapping[str, object]]]
 
 
@@ -31,10 +34,13 @@ class Staging(ABC):
 
     path: str
 
-    def stage(self, files: Files) -> None:
-        """Write files, in place of those of the same names."""
+    def stage(self, files: Files, *, bad: bool = False) -> None:
+        """Write files, in place of those of the same names.
+
+        :param bad: whether each ends with a bad record.
+        """
         for name, records in files.items():
-            self._write(name, "".join(json.dumps(record) + "\n" for record in records).encode())
+            self._write(name, "".join(json.dumps(record) + "\n" for record in records).encode() + BAD * bad)
 
     @abstractmethod
     def _write(self, name: str, content: bytes) -> None: ...
@@ -87,23 +93,34 @@ def killed(load: StagedLoad, bucket: Bucket, dies_after: int) -> None:
 
 def assert_exact(bucket: Bucket, load: StagedLoad, report: LoadReport, files: Files) -> None:
     """See that the bucket holds each record of the files once, in the objects that the report names."""
-    objects = bucket.objects(load.folder)
+    objects = bucket.objects(f"{load.folder}t/")
     assert sorted(report.uris or ()) == [f"s3://{bucket.name}/{key}" for key in objects]
     lines = [json.loads(line) for body in objects.values() for line in body.splitlines()]
     assert lines == [record for records in files.values() for record in records]
     assert report.records == len(lines)
+    beside = {key: body for key, body in bucket.objects(load.folder).items() if key not in objects}
+    aside = [json.loads(line) for key, body in beside.items() if "/_quarantine/" in key for line in body.splitlines()]
+    listed = [json.loads(body)["tables"]["t"]["objects"] for key, body in beside.items() if "/_manifest/" in key]
+    assert sorted(line["file"].rpartition("/")[2] for line in aside) == (sorted(files) if load.full else [])
+    assert [[one["uri"] for one in own] for own in listed] == ([report.uris] if load.full else [])
+    assert sum("/_ddl/" in key for key in beside) == load.full
 
 
 @pytest.mark.parametrize(
-    ("place", "deleted", "replaced"),
-    sample([(place, deleted, replaced) for place in PLACES for deleted in (0, 1) for replaced in (False, True)], 3),
+    ("full", "place", "deleted", "replaced"),
+    sample(list(product((False, True), PLACES, (0, 1), (False, True))), 3),
 )
 def test_a_try_after_one_that_was_killed_deletes_the_rest_and_reads_nothing(
-    shared_bucket: Bucket, tmp_path: Path, place: Callable[[Bucket, Path], Staging], deleted: int, replaced: bool
+    shared_bucket: Bucket,
+    tmp_path: Path,
+    full: bool,
+    place: Callable[[Bucket, Path], Staging],
+    deleted: int,
+    replaced: bool,
 ) -> None:
     staging = place(shared_bucket, tmp_path)
-    staging.stage(FILES)
-    load = StagedLoad(str(uuid4()), shared_bucket.name, staging.path)
+    staging.stage(FILES, bad=full)
+    load = StagedLoad(str(uuid4()), shared_bucket.name, staging.path, full)
     killed(load, shared_bucket, deleted)
     assert staging.names() == list(FILES)[deleted:]
     if replaced:
@@ -157,18 +174,19 @@ def _commits(request: Request, load: StagedLoad) -> bool:
 
 
 @pytest.mark.parametrize(
-    ("place", "when"), sample([(place, when) for place in PLACES for when in ("before", "after")], 3)
+    ("full", "place", "when"), sample(list(product((False, True), PLACES, ("before", "after"))), 3)
 )
 def test_a_superseded_try_deletes_nothing_that_was_staged_since(
     shared_bucket: Bucket,
     proxy: FaultProxy,
     tmp_path: Path,
+    full: bool,
     place: Callable[[Bucket, Path], Staging],
     when: str,
 ) -> None:
     staging = place(shared_bucket, tmp_path)
-    staging.stage(FILES)
-    load = StagedLoad(str(uuid4()), shared_bucket.name, staging.path)
+    staging.stage(FILES, bad=full)
+    load = StagedLoad(str(uuid4()), shared_bucket.name, staging.path, full)
     with paused_at_commit(load, proxy, when) as go_on:
         report = load.attempt(2)
         assert staging.names() == []

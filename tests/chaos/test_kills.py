@@ -4,41 +4,56 @@ from __future__ import annotations
 
 import random
 import signal
-from subprocess import Popen
+from concurrent.futures import Future
+from itertools import product
 
 import pytest
 
-from airflow_provider_s3dest.delivery.record import LoadRecord
-from tests.chaos.loads import Load, sample
+from tests.chaos.full_loads import DIALECTS, KINDS, FullLoad
+from tests.chaos.loads import BATCH_SIZE, Load, sample
 from tests.chaos.one_try import Input, start
+from tests.chaos.started_try import StartedTry
 from tests.servers import Bucket
 from tests.servers.fault_proxy import Answer, FaultProxy, Request, Send
 
 pytestmark = pytest.mark.usefixtures("small_puts", "short_waits", "none_lives")
 
-FIRST = Input("first", small=12, large=3)
-LATER = [FIRST, Input("other"), Input("grown", small=17, large=5), Input("shrunk", small=5, large=1)]
+STORE = ("PutObject", "CompleteMultipartUpload")
+WITH_BAD = [
+    Input("first", bad=5),
+    Input("first", bad=2),
+    Input("other", bad=3),
+    Input("grown", small=17, large=5, bad=9),
+    Input("shrunk", small=5, large=0),
+]
+INPUTS = {
+    "data": [Input("first"), Input("other"), Input("grown", small=17, large=5), Input("shrunk", small=5, large=1)],
+    "json": WITH_BAD,
+    "parquet": WITH_BAD,
+}
 
 
-@pytest.mark.parametrize("seed", sample(range(120), 17))
+@pytest.mark.parametrize(("kind", "seed"), sample(list(product(KINDS, range(80))), 19))
 def test_a_load_that_was_killed_is_whole_after_the_next_try(
-    shared_bucket: Bucket, proxy: FaultProxy, seed: int
+    shared_bucket: Bucket, proxy: FaultProxy, kind: str, seed: int
 ) -> None:
     chance = random.Random(seed)
-    load = Load(shared_bucket, atomic=chance.random() < 0.5)
+    inputs = INPUTS[kind]
+    load = KINDS[kind](shared_bucket, atomic=chance.random() < 0.5)
     number = 1
     if chance.random() < 0.5:
-        load.attempt(number, chance.choice(LATER).tables())
+        load.attempt(number, chance.choice(inputs).tables())
         number += 1
     known: set[str] = set()
     for _ in range(chance.choice([1, 1, 2])):
-        given = chance.choice(LATER)
-        killed_at = chance.randrange(_requests(given, load.atomic))
+        given = chance.choice(inputs)
+        requests = _requests(load, given)
+        killed_at = chance.choice([chance.randrange(requests), requests - 1 - chance.randrange(12)])
         _killed(proxy, load, number, given, killed_at, late=chance.random() < 0.5)
-        known |= _recorded_uploads(load)
+        known |= {upload.upload_id for upload in load.record().uploads}
         number += 1
 
-    wanted = chance.choice(LATER).tables()
+    wanted = chance.choice([given, chance.choice(inputs)]).tables()
     report = load.attempt(number, wanted)
 
     left = _open_uploads(load)
@@ -47,40 +62,37 @@ def test_a_load_that_was_killed_is_whole_after_the_next_try(
     load.assert_exact(wanted, report, sorted(left.values()))
 
 
-def _requests(given: Input, atomic: bool) -> int:
+def _requests(load: Load, given: Input) -> int:
     """Tell how many requests a try sends at least."""
-    of_small = 3 if atomic else 1
-    return given.small * of_small + given.large * 3 + 3
+    small, large, of_record = given.small, given.large, 3
+    if isinstance(load, FullLoad):
+        sidecars = len(given.tables()) * len(DIALECTS) + 1
+        small, of_record = small + -(-given.bad // BATCH_SIZE) + sidecars, 4
+        if load.format == "parquet":
+            small, large = small + large, 0  # compressed, none is sent in parts
+    return small * (3 if load.atomic else 1) + large * 3 + of_record
 
 
 def _killed(proxy: FaultProxy, load: Load, number: int, given: Input, at: int, *, late: bool) -> None:
     """Run a try that is killed at one of its requests, before the server gets it or before the try learns of it."""
-    process: list[Popen[bytes]] = []
+    started: Future[StartedTry] = Future()
     seen = len(proxy.requests)
 
     def kill(request: Request, send: Send) -> Answer:
         if len(proxy.requests) - seen <= at:
             return send(request)
         answer = send(request) if late else None
-        process[0].send_signal(signal.SIGKILL)
+        started.result().signal(signal.SIGKILL)
         return answer or Answer(0, {}, b"", sent=-1)
 
     proxy.on_each(kill)
-    process.append(start(load, number, given, proxy))
-    process[0].communicate(timeout=120)
-    assert process[0].returncode == -signal.SIGKILL
+    started.set_result(start(load, number, given, proxy))
+    assert started.result().wait() == -signal.SIGKILL
     proxy.wait_until_idle()  # a request under way would be that of a second try that lives
     proxy.on_each(None)
-
-
-def _recorded_uploads(load: Load) -> set[str]:
-    """Tell the ids of the uploads that the record holds."""
-    if load.state_key not in load.bucket.keys("state/"):
-        return set()
-    client = load.bucket.server.client()
-    state = load.state(client, 0)
-    assert state is not None
-    return {upload.upload_id for upload in LoadRecord.from_text(state.peek()).uploads}
+    if isinstance(load, FullLoad):
+        sent = [request for request in proxy.requests[seen:] if request.operation in STORE]
+        load.assert_sound(written=any(request.key.startswith(load.folder) for request in sent))
 
 
 def _open_uploads(load: Load) -> dict[str, str]:

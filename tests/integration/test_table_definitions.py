@@ -185,6 +185,13 @@ class TestAnotherTry:
         assert definitions(moto_bucket) == {}
         assert len(moto_bucket.keys("out/_manifest/")) == 1
 
+    @BOTH
+    def test_removes_that_of_a_table_whose_columns_it_does_not_know(self, moto_bucket: Bucket, atomic: bool) -> None:
+        for rows, left in ((RECORDS, ["out/_ddl/a", "out/_ddl/b"]), ([], ["out/_ddl/a"])):
+            tables = {"a": RECORDS, "b": rows}
+            load(moto_bucket, tables, None, ddl=["athena"], atomic=atomic, state=s3_state(moto_bucket))
+            assert [key.partition("-")[0] for key in definitions(moto_bucket)] == left
+
     def test_that_fails_leaves_none_where_objects_were_written_over(self, moto_bucket: Bucket) -> None:
         def failing() -> Iterator[dict[str, Any]]:
             yield from ({"n": n} for n in range(2_000))

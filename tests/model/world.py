@@ -232,10 +232,10 @@ class Actor:
             load = _Load(self, delivery, names, client)
             objects = load.fill()
             self.expected = load.contents
-            write_manifest = load.prepare_manifest(plan.manifest, objects) if plan.manifest else None
+            sidecars = [(plan.manifest, load.prepare_manifest(plan.manifest, objects))] if plan.manifest else []
             delivery.publish(objects, load.complete)
             consumed = Consumed([("staged", "1")], {}) if plan.consumes else None
-            delivery.commit(objects, consumed, write_manifest)
+            delivery.commit(objects, consumed, sidecars)
             self.committed = True
             self.world.succeeded(self)
             if plan.consumes:
