@@ -24,6 +24,9 @@ MATRIX := 2.11-3.10 2.11-3.11 2.11-3.12 3.1-3.10 3.1-3.11 3.1-3.12 3.1-3.13 3.3-
 airflow_of = $(word 1,$(subst -, ,$(1)))
 python_of = $(word 2,$(subst -, ,$(1)))
 
+# Tests and benchmarks start many processes, each of which would compile all of Airflow anew.
+unexport PYTHONDONTWRITEBYTECODE
+
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
 .PHONY: help test test-system test-matrix chaos lint demo demo-ui bench fidelity docs schema pins clean

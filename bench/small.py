@@ -69,6 +69,7 @@ def small_section(server: BulkS3, short: bool, say: Callable[[str], None]) -> st
 
 
 def _import_line(short: bool) -> str:
+    _import_of()  # which leaves bytecode behind, as an installation does
     imports = [_import_of() for _ in range(5 if short else 15)]
     cpu, wall = (number(median(times) * 1e3) for times in zip(*(times for times, _ in imports), strict=True))
     heavy = sorted(set().union(*(heavy for _, heavy in imports)))

@@ -5,10 +5,10 @@ from __future__ import annotations
 import json
 import warnings
 from collections.abc import Iterable, Mapping
-from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
+from airflow import __version__
 from airflow.providers.common.compat.sdk import Asset, AssetAlias
 from packaging.version import Version
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from airflow_provider_s3dest.operators.outcome import Outcome
 
-_AIRFLOW = Version(version("apache-airflow"))
+AIRFLOW = Version(__version__)
 
 _ALIAS = "s3_destination:"
 """How the names of the aliases begin that stand for the assets of tasks with ``asset=True``."""
@@ -40,7 +40,7 @@ def outlets_for(arguments: Mapping[str, Any]) -> dict[str, Any]:
         raise SpecError([Fault("asset", f"is {short(asset)}.", remedy)])
     if asset is False:
         return {}
-    if Version("3.0") <= _AIRFLOW < Version("3.1"):
+    if Version("3.0") <= AIRFLOW < Version("3.1"):
         problem = "is not supported on Airflow 3.0, which takes no lists in the event of an alias."
         raise SpecError([Fault("asset", problem, "Give an asset of your own in `outlets`, or use 3.1 or later.")])
     given = list(outlets) if isinstance(outlets, (list, tuple)) else [outlets] if outlets else []
@@ -69,7 +69,7 @@ def announce(context: Context, outlets: Iterable[Any], asset: Any, outcome: Outc
             # Airflow takes the URI, as it is written, for the asset's name: with a slash it would be another asset.
             uri = f"s3://{outcome.report.bucket}/{_quoted(prefix)}".rstrip("/")
             extra = outcome.part(own).as_dict()
-            if Version("3") > _AIRFLOW:
+            if Version("3") > AIRFLOW:
                 extra = {name: _hashable(value) for name, value in extra.items()}
             events[alias].add(Asset(uri), extra=extra)
 

@@ -6,7 +6,6 @@ import re
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime, timezone
-from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
 from airflow.providers.common.compat.sdk import AirflowFailException, BaseOperator
@@ -19,7 +18,7 @@ from airflow_provider_s3dest.errors import Fault, S3DestinationError, SpecError,
 from airflow_provider_s3dest.links.s3_destination import S3ConsoleLink, S3ManifestLink, links_of, store_links
 from airflow_provider_s3dest.naming import LoadIdentity
 from airflow_provider_s3dest.not_given import NOT_GIVEN, NotGiven, is_given
-from airflow_provider_s3dest.operators.assets import announce, outlets_for
+from airflow_provider_s3dest.operators.assets import AIRFLOW, announce, outlets_for
 from airflow_provider_s3dest.operators.held_records import (
     FromFunction,
     HeldRecords,
@@ -59,7 +58,7 @@ _SPEC_FIELDS = (
 )
 """Fields of the destination spec that are arguments by their own names."""
 
-_KEEPS_STATE = Version(version("apache-airflow")) >= Version("3.3")
+_KEEPS_STATE = Version("3.3") <= AIRFLOW
 """Whether Airflow keeps a state for each task instance."""
 
 _OF_INSTANCE = re.compile(r"map_index|op_args|op_kwargs")
