@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 import signal
+import threading
 from concurrent.futures import Future
 from itertools import product
 
@@ -76,13 +77,15 @@ def _requests(load: Load, given: Input) -> int:
 def _killed(proxy: FaultProxy, load: Load, number: int, given: Input, at: int, *, late: bool) -> None:
     """Run a try that is killed at one of its requests, before the server gets it or before the try learns of it."""
     started: Future[StartedTry] = Future()
+    first = threading.Lock()
     seen = len(proxy.requests)
 
     def kill(request: Request, send: Send) -> Answer:
         if len(proxy.requests) - seen <= at:
             return send(request)
         answer = send(request) if late else None
-        started.result().signal(signal.SIGKILL)
+        if first.acquire(blocking=False):  # the others come from a process that is gone, or about to be
+            started.result().signal(signal.SIGKILL)
         return answer or Answer(0, {}, b"", sent=-1)
 
     proxy.on_each(kill)

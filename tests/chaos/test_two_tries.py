@@ -95,9 +95,9 @@ class Pause:
 
     def end(self) -> None:
         """Let the try go on."""
-        self._go_on.set()
-        if self._stops:
+        if self._stops and self._held and not self._go_on.is_set():
             self.started.result().signal(signal.SIGCONT)
+        self._go_on.set()
 
 
 @pytest.mark.parametrize(
