@@ -85,7 +85,7 @@ def _list(array: Any, kind: Any) -> Any:
     large = pyarrow.types.is_large_list(kind)
     width = pyarrow.int64() if large else pyarrow.int32()
     offsets = pyarrow.concat_arrays([pyarrow.array([0], width), ends.cast(width)])
-    # Without the validity that the sums left behind, which some versions of pyarrow refuse though nothing in it is null.
+    # Without the validity that the sums left behind, which pyarrow 25 refuses, although nothing in it is null.
     offsets = pyarrow.Array.from_buffers(width, len(offsets), [None, offsets.buffers()[1]])
     make = pyarrow.LargeListArray if large else pyarrow.ListArray
     cast = make.from_arrays(
