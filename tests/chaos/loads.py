@@ -90,7 +90,7 @@ class Load:
     name: str = field(default_factory=lambda: str(uuid4()))
 
     def __post_init__(self) -> None:
-        self.bucket.write(self._bystander, b"not ours")
+        self.bucket.write(self.bystander, b"not ours")
 
     @property
     def kind(self) -> str:
@@ -108,7 +108,8 @@ class Load:
         return f"state/{self.name}.json"
 
     @property
-    def _bystander(self) -> str:
+    def bystander(self) -> str:
+        """Key of the object that is none of its business."""
         return f"{self.folder}small/000000-not-ours.json"
 
     def settings(self) -> dict[str, Any]:
@@ -154,7 +155,7 @@ class Load:
 
     def keys(self) -> list[str]:
         """List the keys of all objects of the load."""
-        return [key for key in self.bucket.keys(self.folder) if key != self._bystander]
+        return [key for key in self.bucket.keys(self.folder) if key != self.bystander]
 
     def found(self) -> dict[str, list[bytes]]:
         """Read what the objects of each folder hold, in the order of their keys; that of a table has its name."""
@@ -176,7 +177,7 @@ class Load:
 
         :param open_uploads: keys of the multipart uploads that nobody can know of.
         """
-        assert self.bucket.read(self._bystander) == b"not ours"
+        assert self.bucket.read(self.bystander) == b"not ours"
         data = [key for key in self.keys() if not key.removeprefix(self.folder).startswith("_")]
         assert sorted(report.uris or ()) == [f"s3://{self.bucket.name}/{key}" for key in data]
         found, expected = self.found(), self.expected(wanted)
