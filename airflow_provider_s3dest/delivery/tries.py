@@ -332,8 +332,9 @@ class Delivery:
         :param changed: whether the record is to be written in any case.
         """
         record = self._record
-        self._delete_sidecars({*record.old_sidecars} - {*record.sidecars})
-        self._sweeper.delete(self._keys(record.doomed) - self._keys(record.live))
+        needed = {*record.sidecars} | self._keys(record.live)
+        self._delete_sidecars({*record.old_sidecars} - needed)
+        self._sweeper.delete(self._keys(record.doomed) - needed)
         if changed or record.old_sidecars or record.doomed:
             record.old_sidecars, record.doomed = [], []
             self._write()

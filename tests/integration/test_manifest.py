@@ -141,6 +141,20 @@ class TestAnotherTry:
         load(moto_bucket, RECORDS, atomic=atomic, state=s3_state(moto_bucket))
         assert manifests(moto_bucket) == {}
 
+    @BOTH
+    @pytest.mark.parametrize(
+        ("first", "then"),
+        [(("out/a", "out/x"), ("out/x", "out/m")), (("out/x", "out/m"), ("out/a", "out/x"))],
+        ids=["that of an old manifest", "that of an old object"],
+    )
+    def test_removes_nothing_under_a_key_that_it_uses_for_something_else(
+        self, moto_bucket: Bucket, first: tuple[str, str], then: tuple[str, str], atomic: bool
+    ) -> None:
+        how: dict[str, Any] = {"no_rotate": True, "manifest": "s3dest", "atomic": atomic}
+        for path, manifest_path in (first, then):
+            load(moto_bucket, RECORDS, path=path, manifest_path=manifest_path, state=s3_state(moto_bucket), **how)
+        assert moto_bucket.keys("out/") == sorted(then)
+
     def test_that_fails_leaves_none_where_objects_were_written_over(self, moto_bucket: Bucket) -> None:
         def failing() -> Iterator[dict[str, Any]]:
             yield from ({"n": n} for n in range(2_000))
