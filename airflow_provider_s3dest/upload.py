@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING, Any, Protocol
 from isal import isal_zlib
 
 from airflow_provider_s3dest.batching import ObjectSink
-from airflow_provider_s3dest.checksum import CHECKSUM, crc32_header, crc32_text, fingerprint, multipart_etag
+from airflow_provider_s3dest.body import Body
+from airflow_provider_s3dest.checksum import CHECKSUM, crc32_text, fingerprint, multipart_etag, sums
 from airflow_provider_s3dest.delivery.tries import Delivery
 from airflow_provider_s3dest.errors import StoreError
 from airflow_provider_s3dest.formats.choice import compressor_for
@@ -154,9 +155,9 @@ class Uploader:
     def prepare(self, key: str, content: bytes, content_type: str) -> Callable[[], None]:
         arguments = {**self.put_arguments, "ContentType": content_type}
         if not self.delivery.atomic:
-            return lambda: self.request("PutObject", key, **self.checked(content), **arguments)
+            return lambda: self.put(key, content, isal_zlib.crc32(content), arguments)
         upload_id = self.begin_multipart(key, arguments).upload_id
-        part = self.upload_part(key, upload_id, 1, content)
+        part = self.upload_part(key, upload_id, 1, content, isal_zlib.crc32(content))
         return lambda: self.complete_multipart(key, upload_id, [part])
 
     def tick(self) -> None:
@@ -216,9 +217,17 @@ class Uploader:
         self.delivery.opened(key, answer["UploadId"])
         return _Multipart(answer["UploadId"])
 
-    def upload_part(self, key: str, upload_id: str, number: int, content: bytes) -> dict[str, Any]:
+    def put(self, key: str, content: bytes, crc32: int, arguments: Mapping[str, Any]) -> None:
+        """Store an object.
+
+        :param crc32: of the content.
+        :param arguments: headers, metadata and tags, by boto3's names.
+        """
+        self.request("PutObject", key, **self._body(content, crc32), **arguments)
+
+    def upload_part(self, key: str, upload_id: str, number: int, content: bytes, crc32: int) -> dict[str, Any]:
         """Send a part, and give what S3 wants to hear of it at the end."""
-        body = self.checked(content)
+        body = self._body(content, crc32)
         answer = self.request("UploadPart", key, UploadId=upload_id, PartNumber=number, **body)
         # S3 wants the checksum of each part again, if it was given one.
         checksums = {
@@ -243,9 +252,9 @@ class Uploader:
             return False
         return bool(found["ETag"] == multipart_etag(parts))
 
-    def checked(self, content: bytes) -> dict[str, Any]:
+    def _body(self, content: bytes, crc32: int) -> dict[str, Any]:
         """Give the arguments that send a content with its checksum, which botocore then need not compute."""
-        return {"Body": content, **({"ChecksumCRC32": crc32_header(content)} if self._sends_checksums else {})}
+        return {"Body": content, **({"ChecksumCRC32": crc32_text(crc32)} if self._sends_checksums else {})}
 
     def holds_already(self, key: str, batch: BatchId, size: int, checksum: str) -> bool:
         """Say whether an earlier try has stored the same under this key."""
@@ -265,8 +274,9 @@ class Uploader:
 
     def _request(self, operation: str, key: str, arguments: Mapping[str, Any]) -> Any:
         self._check()
+        body = {"Body": Body(arguments["Body"])} if "Body" in arguments else {}
         with explained(operation, self.spec.bucket, key):
-            return getattr(self.client, _METHODS[operation])(**self.arguments, Key=key, **arguments)
+            return getattr(self.client, _METHODS[operation])(**self.arguments, Key=key, **{**arguments, **body})
 
     def _before_send(self, **_: Any) -> None:
         """Let nothing through that must not be sent any more, botocore's retries included."""
@@ -345,9 +355,10 @@ _METHODS = {
 class _Multipart:
     upload_id: str
     parts: dict[int, dict[str, Any]] = field(default_factory=dict)
+    sums: dict[int, tuple[int, int]] = field(default_factory=dict)
+    """CRC32 and bytes of each part that is sent."""
     begun: int = 0
     closed: bool = False
-    size: int = 0
     lock: threading.Lock = field(default_factory=threading.Lock)
 
 
@@ -358,7 +369,7 @@ class ObjectUpload:
         self._uploader, self._key, self._batch, self._position = uploader, key, batch, position
         self._arguments = uploader.put_arguments if spec is uploader.spec else spec.put_arguments
         self._pieces: list[bytes | memoryview] = []
-        self._size = self._records = self._crc32 = 0
+        self._size = self._records = 0
         self._compressor = compressor_for(spec)
         self._multipart: _Multipart | None = None
 
@@ -399,19 +410,18 @@ class ObjectUpload:
         self._pieces.clear()
         # Neither copies bytes that nothing follows, which uncompressed ones are.
         content = bytes(compressed) + self._compressor.flush()
-        self._crc32 = isal_zlib.crc32(content)
         if self._uploader.delivery.atomic:
             multipart = self._multipart = self._begin_multipart()
             multipart.begun, multipart.closed = 1, True
             self._upload_part(1, content)
             return
         arguments = self._arguments
-        checksum = fingerprint(content, arguments)
+        crc32, adler32 = sums(content)
+        checksum = fingerprint(crc32, adler32, arguments)
         if not self._uploader.holds_already(self._key, self._batch, len(content), checksum):
             metadata = {**arguments.get("Metadata", {}), CHECKSUM: checksum}
-            body = self._uploader.checked(content)
-            self._uploader.request("PutObject", self._key, **body, **{**arguments, "Metadata": metadata})
-        self._uploader.stored(self._position, self._stored(len(content)))
+            self._uploader.put(self._key, content, crc32, {**arguments, "Metadata": metadata})
+        self._store(len(content), crc32)
 
     def _take_compressed(self, data: bytes | memoryview) -> None:
         left = memoryview(data)
@@ -438,16 +448,16 @@ class ObjectUpload:
             )
         multipart.begun += 1
         number = multipart.begun
-        self._crc32 = isal_zlib.crc32(content, self._crc32)
         self._uploader.submit(len(content), lambda: self._upload_part(number, content))
 
     def _upload_part(self, number: int, content: bytes) -> None:
         multipart = self._multipart
         assert multipart is not None
-        part = self._uploader.upload_part(self._key, multipart.upload_id, number, content)
+        crc32 = isal_zlib.crc32(content)
+        part = self._uploader.upload_part(self._key, multipart.upload_id, number, content, crc32)
         with multipart.lock:
             multipart.parts[number] = part
-            multipart.size += len(content)
+            multipart.sums[number] = crc32, len(content)
             last = multipart.closed and len(multipart.parts) == multipart.begun
         if last:
             self._sent(multipart)
@@ -458,14 +468,19 @@ class ObjectUpload:
             self._uploader.hold(lambda: self._complete(multipart))
         else:
             self._complete(multipart)
-        self._uploader.stored(self._position, self._stored(multipart.size))
+        size = crc32 = 0
+        for _, (crc32_of_part, bytes_of_part) in sorted(multipart.sums.items()):
+            size += bytes_of_part
+            crc32 = isal_zlib.crc32_combine(crc32, crc32_of_part, bytes_of_part)
+        self._store(size, crc32)
 
     def _complete(self, multipart: _Multipart) -> None:
         parts = [multipart.parts[number] for number in sorted(multipart.parts)]
         self._uploader.complete_multipart(self._key, multipart.upload_id, parts)
 
-    def _stored(self, size: int) -> StoredObject:
-        return StoredObject(self._key, self._batch, self._records, size, crc32_text(self._crc32))
+    def _store(self, size: int, crc32: int) -> None:
+        stored = StoredObject(self._key, self._batch, self._records, size, crc32_text(crc32))
+        self._uploader.stored(self._position, stored)
 
 
 class DryRun:

@@ -11,6 +11,7 @@ from typing import Any
 
 from botocore.exceptions import ClientError
 
+from airflow_provider_s3dest import body
 from airflow_provider_s3dest.checksum import multipart_etag
 
 Place = tuple[str, str]
@@ -48,7 +49,7 @@ class MemoryS3:
         *,
         Bucket: str,
         Key: str,
-        Body: bytes,
+        Body: bytes | body.Body,
         IfMatch: str | None = None,
         IfNoneMatch: str | None = None,
         Metadata: Mapping[str, str] | None = None,
@@ -61,7 +62,8 @@ class MemoryS3:
             raise refusal("NoSuchKey", 404, "PutObject")
         if IfMatch is not None and there is not None and there.etag != IfMatch:
             raise refusal("PreconditionFailed", 412, "PutObject")
-        stored = Stored(Body, f'"{md5(Body).hexdigest()}"', dict(Metadata or {}))
+        content = _read(Body)
+        stored = Stored(content, f'"{md5(content).hexdigest()}"', dict(Metadata or {}))
         self.objects[Bucket, Key] = stored
         return {"ETag": stored.etag}
 
@@ -82,10 +84,13 @@ class MemoryS3:
         self.uploads[upload_id] = Open((Bucket, Key))
         return {"UploadId": upload_id}
 
-    def upload_part(self, *, Bucket: str, Key: str, UploadId: str, PartNumber: int, Body: bytes) -> dict[str, Any]:
+    def upload_part(
+        self, *, Bucket: str, Key: str, UploadId: str, PartNumber: int, Body: bytes | body.Body
+    ) -> dict[str, Any]:
         if UploadId not in self.uploads:
             raise refusal("NoSuchUpload", 404, "UploadPart")
-        part = Stored(Body, f'"{md5(Body).hexdigest()}"')
+        content = _read(Body)
+        part = Stored(content, f'"{md5(content).hexdigest()}"')
         self.uploads[UploadId].parts[PartNumber] = part
         return {"ETag": part.etag}
 
@@ -124,3 +129,10 @@ def refusal(code: str, status: int, operation: str) -> ClientError:
         {"Error": {"Code": code, "Message": "Says the model"}, "ResponseMetadata": {"HTTPStatusCode": status}},
         operation,
     )
+
+
+def _read(sent: bytes | body.Body) -> bytes:
+    if isinstance(sent, bytes):
+        return sent
+    sent.seek(0)  # as botocore does before it sends a request again
+    return bytes(sent.read())

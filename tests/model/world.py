@@ -11,10 +11,11 @@ from enum import Enum
 from functools import partial
 from types import SimpleNamespace
 from typing import Any
+from zlib import crc32
 
 from botocore.exceptions import ConnectionClosedError
 
-from airflow_provider_s3dest.checksum import crc32_header, multipart_etag
+from airflow_provider_s3dest.checksum import crc32_text, multipart_etag
 from airflow_provider_s3dest.delivery.record import Consumed, LoadRecord, Naming
 from airflow_provider_s3dest.delivery.s3_state import S3State
 from airflow_provider_s3dest.delivery.state import Attempt, StateStore
@@ -270,7 +271,7 @@ class _Load:
                 key = self._names.key(table, number, generation=self._delivery.generation)
                 self._send(batch, key, content)
                 self.contents[BUCKET, key] = content
-                objects.append(StoredObject(key, batch, 1, len(content), crc32_header(content)))
+                objects.append(StoredObject(key, batch, 1, len(content), crc32_text(crc32(content))))
                 self._delivery.tick()
         return objects
 

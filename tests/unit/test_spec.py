@@ -202,7 +202,7 @@ class TestSingleRules:
             assert [key for key, _ in _faults(**BASE, tags=tags)] == ["tags"]
 
     def test_metadata_are_as_large_as_s3_takes(self) -> None:
-        assert len(CHECKSUM) + len(fingerprint(b"", {})) == OWN_METADATA_BYTES
+        assert len(CHECKSUM) + len(fingerprint(0, 1, {})) == OWN_METADATA_BYTES
         assert DestinationSpec(**BASE, metadata={"k" * 8: "v" * 2000}).metadata
         assert _faults(**BASE, metadata={"k" * 9: "v" * 2000}) == [
             ("metadata", "2,009 bytes; S3 takes 2,048, of which a checksum needs 40.")
