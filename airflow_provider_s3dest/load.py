@@ -24,6 +24,7 @@ from airflow_provider_s3dest.formats.encoding import Encoder, of_passed
 from airflow_provider_s3dest.formats.parquet import ParquetEncoder
 from airflow_provider_s3dest.manifest import Manifest
 from airflow_provider_s3dest.naming import ObjectNames
+from airflow_provider_s3dest.object_upload import PUT_BYTES
 from airflow_provider_s3dest.objects import QUARANTINE, BatchId, StoredObject
 from airflow_provider_s3dest.partitioning import PartitionLines
 from airflow_provider_s3dest.progress import Progress
@@ -34,7 +35,7 @@ from airflow_provider_s3dest.sources.bad_records import sifted
 from airflow_provider_s3dest.sources.passing import Passed
 from airflow_provider_s3dest.sources.table import Chunk, Table
 from airflow_provider_s3dest.spec import DestinationSpec
-from airflow_provider_s3dest.upload import PUT_BYTES, ObjectStore
+from airflow_provider_s3dest.upload import ObjectStore
 
 
 def run_load(

@@ -15,15 +15,12 @@ from airflow_provider_s3dest.naming import ObjectNames
 from airflow_provider_s3dest.objects import QUARANTINE, BatchId
 from airflow_provider_s3dest.quarantine_rules import default_path, faults_inside
 from airflow_provider_s3dest.sources.bad_records import BadRecords
-from airflow_provider_s3dest.spec import DestinationSpec
+from airflow_provider_s3dest.spec import SENT_ALONG, DestinationSpec
 from airflow_provider_s3dest.upload import ObjectStore
 
 log = logging.getLogger(__name__)
 
-_SAME = (
-    *("bucket", "acl", "server_side_encryption_configuration", "tags", "metadata", "storage_class", "part_size"),
-    *("batch_size", "batch_size_bytes"),
-)
+_SAME = (*SENT_ALONG, "bucket", "part_size", "batch_size", "batch_size_bytes")
 """Fields of the spec that hold for the objects of bad records too."""
 
 

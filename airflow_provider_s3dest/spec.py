@@ -23,6 +23,9 @@ from airflow_provider_s3dest.spec_fields import (
 )
 from airflow_provider_s3dest.spec_rules import faults
 
+SENT_ALONG = ("acl", "server_side_encryption_configuration", "tags", "metadata", "storage_class")
+"""Fields that are sent with every object, whatever it holds."""
+
 _CONTENT_TYPES = {"csv": "text/csv", "json": "application/json", "parquet": "application/vnd.apache.parquet"}
 
 

@@ -19,6 +19,7 @@ from airflow_provider_s3dest.delivery.s3_state import S3State
 from airflow_provider_s3dest.delivery.state import UNCOUNTED, Attempt, NoState, StateStore
 from airflow_provider_s3dest.delivery.sweep import Sweeper
 from airflow_provider_s3dest.delivery.tries import Delivery
+from airflow_provider_s3dest.dry_run import DryRun
 from airflow_provider_s3dest.errors import Fault, S3DestinationError, SpecError, StoreError, short
 from airflow_provider_s3dest.formats.choice import passing_for
 from airflow_provider_s3dest.hooks.aws_client import aws_faults, client_of, explained_key, extra_of, s3_hook
@@ -38,11 +39,11 @@ from airflow_provider_s3dest.sources.shards import split
 from airflow_provider_s3dest.sources.staging import open_staged, remove_staged, staged_tables, versions_of
 from airflow_provider_s3dest.sources.stores import LocalStore, S3Store, Store
 from airflow_provider_s3dest.sources.table import Table
-from airflow_provider_s3dest.spec import DestinationSpec, merged, spec_fields_of
+from airflow_provider_s3dest.spec import SENT_ALONG, DestinationSpec, merged, spec_fields_of
 from airflow_provider_s3dest.spec_fields import UNKNOWN
 from airflow_provider_s3dest.state_path import state_object
 from airflow_provider_s3dest.stop import StopFlag
-from airflow_provider_s3dest.upload import DryRun, Uploader
+from airflow_provider_s3dest.upload import Uploader
 
 if TYPE_CHECKING:
     from airflow.providers.amazon.aws.hooks.s3 import S3Hook
@@ -50,16 +51,8 @@ if TYPE_CHECKING:
 DEFAULT_AWS_CONN_ID = "aws_default"
 
 _OF_REQUESTS = (
-    "region",
-    "endpoint_skip_tls_verify",
-    "use_path_style",
-    "max_retries",
-    "content_type",
-    "acl",
-    "server_side_encryption_configuration",
-    "tags",
-    "metadata",
-    "storage_class",
+    *SENT_ALONG,
+    *("content_type", "region", "endpoint_skip_tls_verify", "use_path_style", "max_retries"),
 )
 """Fields of the spec that say how S3 is reached, and what is sent with every object."""
 

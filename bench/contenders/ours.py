@@ -11,6 +11,7 @@ from airflow_provider_s3dest.delivery.record import Naming
 from airflow_provider_s3dest.delivery.state import NoState
 from airflow_provider_s3dest.delivery.sweep import Sweeper
 from airflow_provider_s3dest.delivery.tries import Delivery
+from airflow_provider_s3dest.dry_run import DryRun
 from airflow_provider_s3dest.formats.choice import passing_for
 from airflow_provider_s3dest.load import run_load
 from airflow_provider_s3dest.naming import LoadIdentity, ObjectNames
@@ -24,7 +25,7 @@ from airflow_provider_s3dest.sources.stores import LocalStore
 from airflow_provider_s3dest.sources.table import Table
 from airflow_provider_s3dest.spec import DestinationSpec
 from airflow_provider_s3dest.stop import StopFlag
-from airflow_provider_s3dest.upload import DryRun, ObjectStore, Uploader
+from airflow_provider_s3dest.upload import ObjectStore, Uploader
 from bench.cases import Case, Target
 
 _MOMENT = datetime(2026, 2, 3, tzinfo=timezone.utc)

@@ -57,7 +57,7 @@ def moto_bucket(moto_bucket: Bucket) -> Iterator[Bucket]:
 @pytest.fixture
 def small_puts(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let objects over 50 kB be sent in parts."""
-    monkeypatch.setattr("airflow_provider_s3dest.upload.PUT_BYTES", loads.PUT_BYTES)
+    monkeypatch.setattr("airflow_provider_s3dest.object_upload.PUT_BYTES", loads.PUT_BYTES)
 
 
 @pytest.fixture

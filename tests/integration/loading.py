@@ -17,6 +17,7 @@ from airflow_provider_s3dest.delivery.s3_state import S3State
 from airflow_provider_s3dest.delivery.state import UNCOUNTED, Attempt, NoState, StateStore
 from airflow_provider_s3dest.delivery.sweep import Sweeper
 from airflow_provider_s3dest.delivery.tries import Delivery
+from airflow_provider_s3dest.dry_run import DryRun
 from airflow_provider_s3dest.load import run_load
 from airflow_provider_s3dest.manifest import Manifest
 from airflow_provider_s3dest.naming import LoadIdentity
@@ -30,7 +31,7 @@ from airflow_provider_s3dest.sources.stores import S3Store
 from airflow_provider_s3dest.sources.table import Table
 from airflow_provider_s3dest.spec import DestinationSpec
 from airflow_provider_s3dest.stop import StopFlag
-from airflow_provider_s3dest.upload import DryRun, Uploader
+from airflow_provider_s3dest.upload import Uploader
 from tests.servers import Bucket
 
 MOMENT = datetime(2026, 2, 3, 4, 5, 6, tzinfo=timezone.utc)

@@ -19,7 +19,7 @@ PATIENCE = 30.0
 def test_it_names_them_while_the_source_gives_nothing(
     seaweedfs_bucket: Bucket, monkeypatch: pytest.MonkeyPatch, atomic: bool
 ) -> None:
-    monkeypatch.setattr("airflow_provider_s3dest.upload.PUT_BYTES", 10)
+    monkeypatch.setattr("airflow_provider_s3dest.object_upload.PUT_BYTES", 10)
     noted: list[str] = []
 
     def records() -> Iterator[dict[str, Any]]:

@@ -15,9 +15,10 @@ import pytest
 
 from airflow_provider_s3dest.checksum import CHECKSUM
 from airflow_provider_s3dest.errors import LoadStoppedError, StoreError
+from airflow_provider_s3dest.object_upload import PUT_BYTES
 from airflow_provider_s3dest.objects import BatchId, StoredObject
 from airflow_provider_s3dest.stop import StopFlag
-from airflow_provider_s3dest.upload import IN_FLIGHT_BYTES, PUT_BYTES, WORKERS
+from airflow_provider_s3dest.upload import IN_FLIGHT_BYTES, WORKERS
 from tests.integration.loading import MIB, Watched, load, records_in, spec_of, uploading, wait_for_uploads_to_end
 from tests.servers import Bucket
 from tests.servers.fault_proxy import (
@@ -41,7 +42,7 @@ PIECE = MIB + 7  # no divisor of any size here
 @pytest.fixture
 def small_puts(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let objects over 5 MiB be sent in parts, so that tests of parts need few bytes."""
-    monkeypatch.setattr("airflow_provider_s3dest.upload.PUT_BYTES", 5 * MIB)
+    monkeypatch.setattr("airflow_provider_s3dest.object_upload.PUT_BYTES", 5 * MIB)
 
 
 def upload(bucket: Bucket, content: bytes, client: Any = None, **fields: Any) -> StoredObject:
@@ -510,7 +511,7 @@ def test_an_error_in_the_body_of_a_success_is_a_failure(
 def test_more_parts_than_s3_takes_is_an_error_with_a_way_out(
     moto_bucket: Bucket, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("airflow_provider_s3dest.upload.MAX_PARTS", 2)
+    monkeypatch.setattr("airflow_provider_s3dest.object_upload.MAX_PARTS", 2)
     upload(moto_bucket, CONTENT[: 10 * MIB], part_size=5 * MIB)
 
     with pytest.raises(StoreError, match=r"needs over 2 parts\. Raise `part_size`\.") as failure:

@@ -21,7 +21,7 @@ from unittest.mock import patch
 from hypothesis import HealthCheck, given, note, settings
 from hypothesis import strategies as st
 
-from airflow_provider_s3dest import upload
+from airflow_provider_s3dest import object_upload
 from airflow_provider_s3dest.delivery import sweep, tries
 from airflow_provider_s3dest.delivery.record import LoadRecord, Naming
 from airflow_provider_s3dest.delivery.s3_state import S3State
@@ -175,7 +175,7 @@ def assert_exact(lake: Lake, one: Try) -> None:
 @given(
     several=loads(),
     keeps_task_state=st.booleans(),
-    put_bytes=st.sampled_from([200, upload.PUT_BYTES]),
+    put_bytes=st.sampled_from([200, object_upload.PUT_BYTES]),
     reserved_seconds=st.sampled_from([0.0, inf]),
     keys_per_request=st.sampled_from([1, 1000]),
     chunk=st.sampled_from([300, task_state.CHUNK]),
@@ -192,7 +192,7 @@ def test_each_record_is_there_once_after_a_success(
     met["SCHEDULES"] += 1
     with ExitStack() as stack:
         for module, name, value in [
-            (upload, "PUT_BYTES", put_bytes),
+            (object_upload, "PUT_BYTES", put_bytes),
             (tries, "RESERVED_SECONDS", reserved_seconds),
             (tries, "QUIET_SECONDS", 0.0),
             (sweep, "KEYS_PER_REQUEST", keys_per_request),
