@@ -78,7 +78,7 @@ docs: $(VENV_DOCS)/.installed ## Build the documents as a site; a warning is an 
 	@echo "==> build/docs/index.html"
 
 schema: $(VENV)/.installed ## Write the JSON Schema of the destination spec anew
-	@$(VENV)/bin/python -m airflow_provider_s3dest.spec_schema > $(VENV)/destination_spec.schema.json
+	@$(VENV)/bin/python -m airflow_provider_s3dest.spec.json_schema > $(VENV)/destination_spec.schema.json
 	@mv $(VENV)/destination_spec.schema.json airflow_provider_s3dest/destination_spec.schema.json
 	@echo "==> airflow_provider_s3dest/destination_spec.schema.json"
 

@@ -31,8 +31,8 @@ def get_provider_info() -> dict[str, Any]:
             }
         ],
         "extra-links": [
-            "airflow_provider_s3dest.links.s3_destination.S3ConsoleLink",
-            "airflow_provider_s3dest.links.s3_destination.S3ManifestLink",
+            "airflow_provider_s3dest.operators.links.S3ConsoleLink",
+            "airflow_provider_s3dest.operators.links.S3ManifestLink",
         ],
         "task-decorators": [
             {

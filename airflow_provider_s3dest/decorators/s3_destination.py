@@ -13,12 +13,12 @@ from airflow.providers.common.compat.sdk import (
     task_decorator_factory,
 )
 
-from airflow_provider_s3dest.arguments import LoadArguments
 from airflow_provider_s3dest.errors import Fault, SpecError
+from airflow_provider_s3dest.load.arguments import LoadArguments
 from airflow_provider_s3dest.operators.assets import outlets_for
 from airflow_provider_s3dest.operators.held_records import FromFunction
 from airflow_provider_s3dest.operators.s3_destination import S3DestinationOperator
-from airflow_provider_s3dest.sources.handed_over import is_arrow
+from airflow_provider_s3dest.sources.input_kinds import is_arrow
 
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Context, TaskDecorator

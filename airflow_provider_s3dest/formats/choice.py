@@ -8,17 +8,17 @@ from typing import Any, Protocol
 
 from isal import isal_zlib
 
-from airflow_provider_s3dest.batching import ObjectSink
-from airflow_provider_s3dest.formats.arrow_lane import ArrowLane
-from airflow_provider_s3dest.formats.athena import with_safe_keys
+from airflow_provider_s3dest.formats.arrow.encoder import ArrowLane
+from airflow_provider_s3dest.formats.batching import ObjectSink
 from airflow_provider_s3dest.formats.csv import CsvEncoder
 from airflow_provider_s3dest.formats.csv_dialect import CsvDialectEncoder
 from airflow_provider_s3dest.formats.encoding import Encoder
 from airflow_provider_s3dest.formats.json import JsonEncoder
 from airflow_provider_s3dest.formats.parquet import ParquetEncoder, ParquetObject, row_group_bytes
-from airflow_provider_s3dest.schema import arrow_types
-from airflow_provider_s3dest.sources.passing import Wanted
-from airflow_provider_s3dest.sources.table import Table
+from airflow_provider_s3dest.load.schema import arrow_types
+from airflow_provider_s3dest.records.safe_names import with_safe_keys
+from airflow_provider_s3dest.sources.columns import Table
+from airflow_provider_s3dest.sources.passthrough import Wanted
 from airflow_provider_s3dest.spec import DestinationSpec
 
 
@@ -120,7 +120,7 @@ def with_types_for(spec: DestinationSpec, table: Table, schema: Mapping[str, str
     """
     if schema is None and spec.format != "parquet":
         return table
-    from airflow_provider_s3dest.sources.typed import with_types
+    from airflow_provider_s3dest.records.arrow.typed_table import with_types
 
     given = arrow_types(schema or {})
     return with_types(
@@ -137,7 +137,7 @@ def with_safe_keys_for(spec: DestinationSpec, table: Table) -> Table:
         return table
     if spec.format != "parquet":
         return with_safe_keys(table)
-    from airflow_provider_s3dest.formats.athena_arrow import with_safe_fields
+    from airflow_provider_s3dest.records.arrow.safe_names import with_safe_fields
 
     return with_safe_fields(table)
 

@@ -7,11 +7,11 @@ from dataclasses import dataclass, field
 from itertools import accumulate
 from typing import Any
 
-from airflow_provider_s3dest.batching import BatchLine, Limits, ObjectSink
+from airflow_provider_s3dest.formats.batching import BatchLine, Limits, ObjectSink
 from airflow_provider_s3dest.formats.encoding import refuse_no_columns
-from airflow_provider_s3dest.sources.arrow_chunk import ArrowChunk
-from airflow_provider_s3dest.sources.arrow_import import import_pyarrow
-from airflow_provider_s3dest.sources.table import Chunk
+from airflow_provider_s3dest.records.arrow.chunk import ArrowChunk
+from airflow_provider_s3dest.records.arrow.pyarrow_import import import_pyarrow
+from airflow_provider_s3dest.sources.columns import Chunk
 from airflow_provider_s3dest.spec import DestinationSpec
 
 ROW_GROUP_BYTES = 64 * 2**20

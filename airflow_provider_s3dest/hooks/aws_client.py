@@ -9,7 +9,7 @@ from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_s3dest.errors import Fault, S3DestinationError, SpecError, StoreError, short
-from airflow_provider_s3dest.s3_errors import is_passing, one_line
+from airflow_provider_s3dest.s3.errors import is_passing, one_line
 from airflow_provider_s3dest.spec import DestinationSpec
 
 if TYPE_CHECKING:

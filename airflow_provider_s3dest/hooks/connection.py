@@ -11,8 +11,8 @@ from typing import Any, Union, get_args, get_origin
 from pydantic import TypeAdapter, ValidationError
 
 from airflow_provider_s3dest.errors import Fault, SpecError, short
-from airflow_provider_s3dest.spec_fields import SpecFields
-from airflow_provider_s3dest.spec_rules import faults
+from airflow_provider_s3dest.spec.fields import SpecFields
+from airflow_provider_s3dest.spec.rules import faults
 
 CONN_TYPE = "s3_destination"
 AWS_CONN_ID = "aws_conn_id"

@@ -11,39 +11,39 @@ from uuid import uuid4
 
 from airflow.providers.common.compat.sdk import AirflowNotFoundException, BaseHook
 
-from airflow_provider_s3dest.arguments import LoadArguments, table_faults
-from airflow_provider_s3dest.column_names import check_columns
-from airflow_provider_s3dest.ddl.definitions import Definitions
-from airflow_provider_s3dest.delivery.record import Naming
-from airflow_provider_s3dest.delivery.s3_state import S3State
-from airflow_provider_s3dest.delivery.state import UNCOUNTED, Attempt, NoState, StateStore
-from airflow_provider_s3dest.delivery.sweep import Sweeper
-from airflow_provider_s3dest.delivery.tries import Delivery
-from airflow_provider_s3dest.dry_run import DryRun
+from airflow_provider_s3dest.delivery.attempt import Delivery
+from airflow_provider_s3dest.delivery.keys import LoadIdentity
+from airflow_provider_s3dest.delivery.load_state import Naming
+from airflow_provider_s3dest.delivery.s3_state_store import S3State
+from airflow_provider_s3dest.delivery.state_store import UNCOUNTED, Attempt, NoState, StateStore
+from airflow_provider_s3dest.delivery.sweeper import Sweeper
+from airflow_provider_s3dest.delivery.uploader import Uploader
 from airflow_provider_s3dest.errors import Fault, S3DestinationError, SpecError, StoreError, short
 from airflow_provider_s3dest.formats.choice import passing_for
 from airflow_provider_s3dest.hooks.aws_client import aws_faults, client_of, explained_key, extra_of, s3_hook
 from airflow_provider_s3dest.hooks.connection import AWS_CONN_ID, CONN_TYPE, CONSOLE_URL, read_extra, without_own
-from airflow_provider_s3dest.load import run_load
-from airflow_provider_s3dest.manifest import Manifest
-from airflow_provider_s3dest.naming import LoadIdentity
-from airflow_provider_s3dest.not_given import NOT_GIVEN, NotGiven, is_given
-from airflow_provider_s3dest.path_template import prefix_of_text
-from airflow_provider_s3dest.progress import Progress
-from airflow_provider_s3dest.quarantine import Quarantine
+from airflow_provider_s3dest.load.arguments import LoadArguments, table_faults
+from airflow_provider_s3dest.load.columns import check_columns
+from airflow_provider_s3dest.load.dry_run import DryRun
+from airflow_provider_s3dest.load.progress import Progress
+from airflow_provider_s3dest.load.quarantine import Quarantine
+from airflow_provider_s3dest.load.run import run_load
+from airflow_provider_s3dest.load.sidecars.ddl.definitions import Definitions
+from airflow_provider_s3dest.load.sidecars.manifest import Manifest
+from airflow_provider_s3dest.load.state_path import state_object
 from airflow_provider_s3dest.report import LoadReport
-from airflow_provider_s3dest.retries import RetryCount
-from airflow_provider_s3dest.s3_errors import explained
-from airflow_provider_s3dest.sources.records import open_records, tables_of
+from airflow_provider_s3dest.s3.errors import explained
+from airflow_provider_s3dest.s3.retry_count import RetryCount
+from airflow_provider_s3dest.s3.stop import StopFlag
+from airflow_provider_s3dest.sources.columns import Table
+from airflow_provider_s3dest.sources.file_stores import LocalStore, S3Store, Store
+from airflow_provider_s3dest.sources.python_records import open_records, tables_of
 from airflow_provider_s3dest.sources.shards import split
 from airflow_provider_s3dest.sources.staging import open_staged, remove_staged, staged_tables, versions_of
-from airflow_provider_s3dest.sources.stores import LocalStore, S3Store, Store
-from airflow_provider_s3dest.sources.table import Table
-from airflow_provider_s3dest.spec import SENT_ALONG, DestinationSpec, merged, spec_fields_of
-from airflow_provider_s3dest.spec_fields import UNKNOWN
-from airflow_provider_s3dest.state_path import state_object
-from airflow_provider_s3dest.stop import StopFlag
-from airflow_provider_s3dest.upload import Uploader
+from airflow_provider_s3dest.spec.destination import SENT_ALONG, DestinationSpec, merged, spec_fields_of
+from airflow_provider_s3dest.spec.fields import UNKNOWN
+from airflow_provider_s3dest.spec.path_template import prefix_of_text
+from airflow_provider_s3dest.spec.sentinels import NOT_GIVEN, NotGiven, is_given
 
 if TYPE_CHECKING:
     from airflow.providers.amazon.aws.hooks.s3 import S3Hook

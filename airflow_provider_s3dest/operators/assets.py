@@ -13,7 +13,7 @@ from airflow.providers.common.compat.sdk import Asset, AssetAlias
 from packaging.version import Version
 
 from airflow_provider_s3dest.errors import Fault, SpecError, short
-from airflow_provider_s3dest.spec import spec_fields_of
+from airflow_provider_s3dest.spec.destination import spec_fields_of
 
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Context

@@ -8,9 +8,9 @@ from decimal import Decimal
 from functools import cache
 from typing import Any
 
-from airflow_provider_s3dest.jinja_text import has_opener
-from airflow_provider_s3dest.not_given import is_given
-from airflow_provider_s3dest.sources.handed_over import is_arrow
+from airflow_provider_s3dest.sources.input_kinds import is_arrow
+from airflow_provider_s3dest.spec.jinja import has_opener
+from airflow_provider_s3dest.spec.sentinels import is_given
 
 _PLAIN = frozenset({str, int, float, bool, type(None), bytes, Decimal, datetime, date, time})
 """Types of values in which no reference needs to be looked for."""

@@ -7,13 +7,13 @@ from os import PathLike, fspath
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
-from airflow_provider_s3dest.arguments import LoadArguments
-from airflow_provider_s3dest.naming import stable_prefix
+from airflow_provider_s3dest.delivery.keys import stable_prefix
+from airflow_provider_s3dest.load.arguments import LoadArguments
 from airflow_provider_s3dest.operators.outcome import Outcome
-from airflow_provider_s3dest.path_template import folder_of
 from airflow_provider_s3dest.report import TableReport
-from airflow_provider_s3dest.sources.handed_over import is_arrow
+from airflow_provider_s3dest.sources.input_kinds import is_arrow
 from airflow_provider_s3dest.sources.staging_pattern import captures_table, has_wildcard
+from airflow_provider_s3dest.spec.path_template import folder_of
 
 if TYPE_CHECKING:
     from airflow.providers.openlineage.extractors import OperatorLineage

@@ -6,14 +6,14 @@ from collections.abc import Callable, Collection, Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from airflow_provider_s3dest import path_template
-from airflow_provider_s3dest.arguments import LoadArguments
 from airflow_provider_s3dest.errors import Fault
-from airflow_provider_s3dest.jinja_text import syntax_fault
-from airflow_provider_s3dest.nested_texts import nested_texts
-from airflow_provider_s3dest.not_given import is_given
+from airflow_provider_s3dest.load.arguments import LoadArguments
 from airflow_provider_s3dest.operators.held_records import is_reference, jinja_in, release
-from airflow_provider_s3dest.spec_fields import UNKNOWN, SpecFields
+from airflow_provider_s3dest.spec import path_template
+from airflow_provider_s3dest.spec.fields import UNKNOWN, SpecFields
+from airflow_provider_s3dest.spec.jinja import syntax_fault
+from airflow_provider_s3dest.spec.nested_texts import nested_texts
+from airflow_provider_s3dest.spec.sentinels import is_given
 
 if TYPE_CHECKING:
     import jinja2
@@ -62,7 +62,7 @@ def literal_faults(
     faults += replace(arguments, found=()).faults(unknown)
     if "records" not in unknown and arguments.on_bad_record != "quarantine" and is_given(tables):
         # It needs what reads and encodes records, which the DAGs of other inputs need not wait for.
-        from airflow_provider_s3dest.literal_records import literal_record_faults
+        from airflow_provider_s3dest.operators.literal_records import literal_record_faults
 
         columns_known = "columns" not in unknown and all(fault.key != "columns" for fault in faults)
         faults += literal_record_faults(tables, arguments.table, arguments.columns if columns_known else ())

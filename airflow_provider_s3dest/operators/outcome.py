@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice
 
-from airflow_provider_s3dest.naming import stable_prefix
+from airflow_provider_s3dest.delivery.keys import stable_prefix
 from airflow_provider_s3dest.report import LoadReport
 
 

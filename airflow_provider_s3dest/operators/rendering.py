@@ -7,11 +7,11 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from airflow_provider_s3dest import path_template
 from airflow_provider_s3dest.errors import Fault, SpecError, short
-from airflow_provider_s3dest.jinja_text import undeclared_names
-from airflow_provider_s3dest.nested_texts import nested_texts
 from airflow_provider_s3dest.operators.held_records import jinja_in, release
+from airflow_provider_s3dest.spec import path_template
+from airflow_provider_s3dest.spec.jinja import undeclared_names
+from airflow_provider_s3dest.spec.nested_texts import nested_texts
 
 if TYPE_CHECKING:
     import jinja2

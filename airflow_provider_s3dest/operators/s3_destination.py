@@ -11,13 +11,10 @@ from typing import TYPE_CHECKING, Any
 from airflow.providers.common.compat.sdk import AirflowFailException, BaseOperator
 from packaging.version import Version
 
-from airflow_provider_s3dest import path_template
-from airflow_provider_s3dest.arguments import LoadArguments
-from airflow_provider_s3dest.delivery.state import Attempt
+from airflow_provider_s3dest.delivery.keys import LoadIdentity
+from airflow_provider_s3dest.delivery.state_store import Attempt
 from airflow_provider_s3dest.errors import Fault, S3DestinationError, SpecError, short
-from airflow_provider_s3dest.links.s3_destination import S3ConsoleLink, S3ManifestLink, links_of, store_links
-from airflow_provider_s3dest.naming import LoadIdentity
-from airflow_provider_s3dest.not_given import NOT_GIVEN, NotGiven, is_given
+from airflow_provider_s3dest.load.arguments import LoadArguments
 from airflow_provider_s3dest.operators.assets import AIRFLOW, announce, outlets_for
 from airflow_provider_s3dest.operators.held_records import (
     FromFunction,
@@ -29,13 +26,16 @@ from airflow_provider_s3dest.operators.held_records import (
     release,
     rendered,
 )
+from airflow_provider_s3dest.operators.links import S3ConsoleLink, S3ManifestLink, links_of, store_links
 from airflow_provider_s3dest.operators.literals import literal_faults
 from airflow_provider_s3dest.operators.metrics import count_try
 from airflow_provider_s3dest.operators.rendering import render_text
 from airflow_provider_s3dest.operators.task_state import TaskState
 from airflow_provider_s3dest.operators.upstream import Output, outputs_in, outputs_taken_whole, silent_instances
-from airflow_provider_s3dest.spec import DestinationSpec, merged, spec_fields_of
-from airflow_provider_s3dest.stop import StopFlag
+from airflow_provider_s3dest.s3.stop import StopFlag
+from airflow_provider_s3dest.spec import path_template
+from airflow_provider_s3dest.spec.destination import DestinationSpec, merged, spec_fields_of
+from airflow_provider_s3dest.spec.sentinels import NOT_GIVEN, NotGiven, is_given
 
 if TYPE_CHECKING:
     import jinja2
@@ -425,7 +425,7 @@ class S3DestinationOperator(BaseOperator):
 
 
 def _flattened(outputs: Any) -> list[Any]:
-    from airflow_provider_s3dest.sources.records import flattened
+    from airflow_provider_s3dest.sources.python_records import flattened
 
     return list(flattened(outputs))
 

@@ -9,10 +9,10 @@ from itertools import accumulate
 from typing import IO, Any
 
 from airflow_provider_s3dest.errors import StagingError
-from airflow_provider_s3dest.sources.arrow import arrow_chunks, unique_names
-from airflow_provider_s3dest.sources.arrow_chunk import ArrowChunk, chunk_rows
-from airflow_provider_s3dest.sources.arrow_import import import_pyarrow
-from airflow_provider_s3dest.sources.compression import unpacking_error
+from airflow_provider_s3dest.records.arrow.chunk import ArrowChunk, chunk_rows
+from airflow_provider_s3dest.records.arrow.pyarrow_import import import_pyarrow
+from airflow_provider_s3dest.sources.arrow_stream import arrow_chunks, unique_names
+from airflow_provider_s3dest.sources.decompression import unpacking_error
 
 _HELD_BYTES = 32 * 1024 * 1024
 """Bytes of a row group, as stored, that are read at once; of a larger one, each column is read piece by piece."""

@@ -11,11 +11,11 @@ from itertools import accumulate, chain
 from typing import IO
 
 from airflow_provider_s3dest.errors import Place, RecordError, short
-from airflow_provider_s3dest.path_template import is_unicode
-from airflow_provider_s3dest.sources.bad_records import BadRecords
-from airflow_provider_s3dest.sources.passing import Passed, csv_records
-from airflow_provider_s3dest.sources.table import Columns, Places, Texts
+from airflow_provider_s3dest.records.bad_records import BadRecords
+from airflow_provider_s3dest.sources.columns import Columns, Places, Texts
+from airflow_provider_s3dest.sources.passthrough import Passed, csv_records
 from airflow_provider_s3dest.sources.text_lines import Block, LineTexts, blocks, check_text
+from airflow_provider_s3dest.spec.path_template import is_unicode
 
 MAX_RECORD_BYTES = 2**30
 """A record beyond this is taken for a quote that never closes, before it fills the memory."""

@@ -11,9 +11,9 @@ from typing import IO
 import msgspec
 
 from airflow_provider_s3dest.errors import Place, RecordError, short
-from airflow_provider_s3dest.sources.bad_records import BadRecords
-from airflow_provider_s3dest.sources.passing import Passed, json_lines
-from airflow_provider_s3dest.sources.table import CHUNK_RECORDS, Places, Rows
+from airflow_provider_s3dest.records.bad_records import BadRecords
+from airflow_provider_s3dest.sources.columns import CHUNK_RECORDS, Places, Rows
+from airflow_provider_s3dest.sources.passthrough import Passed, json_lines
 from airflow_provider_s3dest.sources.text_lines import Block, LineTexts, blocks, check_text
 
 Record = dict[str, msgspec.Raw]

@@ -10,16 +10,16 @@ from functools import partial
 from typing import Any, Protocol
 
 from airflow_provider_s3dest.errors import Fault, SpecError, StagingError
+from airflow_provider_s3dest.records.bad_records import BadRecords, unheard
 from airflow_provider_s3dest.sources import json_file
 from airflow_provider_s3dest.sources.arrow_file import ArrowFile
-from airflow_provider_s3dest.sources.bad_records import BadRecords, unheard
-from airflow_provider_s3dest.sources.compression import SUFFIXES, unpacked, unpacking_error
+from airflow_provider_s3dest.sources.columns import Table, table_of_known, table_of_stream
 from airflow_provider_s3dest.sources.csv_file import CsvFile
-from airflow_provider_s3dest.sources.passing import Wanted
+from airflow_provider_s3dest.sources.decompression import SUFFIXES, unpacked, unpacking_error
+from airflow_provider_s3dest.sources.file_stores import Store
+from airflow_provider_s3dest.sources.passthrough import Wanted
 from airflow_provider_s3dest.sources.staging_path import FORMATS, KNOWN_ENDINGS, SCHEME, check_staging_path
 from airflow_provider_s3dest.sources.staging_pattern import StagingPattern, captures_table, has_wildcard
-from airflow_provider_s3dest.sources.stores import Store
-from airflow_provider_s3dest.sources.table import Table, table_of_known, table_of_stream
 
 log = logging.getLogger(__name__)
 
@@ -139,8 +139,8 @@ def _common_types(table: str, known: Mapping[str, Mapping[Any, str]], columns: S
 
     :raises SpecError: if the files disagree.
     """
-    from airflow_provider_s3dest.sources.arrow_import import import_pyarrow
-    from airflow_provider_s3dest.sources.column_types import MixedTypesError, common_type
+    from airflow_provider_s3dest.records.arrow.pyarrow_import import import_pyarrow
+    from airflow_provider_s3dest.records.arrow.types import MixedTypesError, common_type
 
     text, common = import_pyarrow().string(), {}
     for column in known.keys() & {*columns}:

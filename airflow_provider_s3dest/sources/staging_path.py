@@ -7,10 +7,10 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from airflow_provider_s3dest import path_template
 from airflow_provider_s3dest.errors import Fault, StagingError, short
-from airflow_provider_s3dest.sources.compression import SUFFIXES
+from airflow_provider_s3dest.sources.decompression import SUFFIXES
 from airflow_provider_s3dest.sources.staging_pattern import StagingPattern, captures_table, has_wildcard
+from airflow_provider_s3dest.spec import path_template
 
 FORMATS: Mapping[str, str] = {
     ".csv": "csv",

@@ -7,25 +7,25 @@ from datetime import datetime, timezone
 from functools import cache
 from typing import Any
 
-from airflow_provider_s3dest.delivery.record import Naming
-from airflow_provider_s3dest.delivery.state import NoState
-from airflow_provider_s3dest.delivery.sweep import Sweeper
-from airflow_provider_s3dest.delivery.tries import Delivery
-from airflow_provider_s3dest.dry_run import DryRun
+from airflow_provider_s3dest.delivery.attempt import Delivery
+from airflow_provider_s3dest.delivery.keys import LoadIdentity, ObjectNames
+from airflow_provider_s3dest.delivery.load_state import Naming
+from airflow_provider_s3dest.delivery.objects import BatchId, StoredObject
+from airflow_provider_s3dest.delivery.state_store import NoState
+from airflow_provider_s3dest.delivery.sweeper import Sweeper
+from airflow_provider_s3dest.delivery.uploader import ObjectStore, Uploader
 from airflow_provider_s3dest.formats.choice import passing_for
-from airflow_provider_s3dest.load import run_load
-from airflow_provider_s3dest.naming import LoadIdentity, ObjectNames
-from airflow_provider_s3dest.objects import BatchId, StoredObject
-from airflow_provider_s3dest.path_template import PathTemplate
-from airflow_provider_s3dest.progress import Progress
+from airflow_provider_s3dest.load.dry_run import DryRun
+from airflow_provider_s3dest.load.progress import Progress
+from airflow_provider_s3dest.load.run import run_load
 from airflow_provider_s3dest.report import LoadReport
-from airflow_provider_s3dest.sources.records import open_records, tables_of
+from airflow_provider_s3dest.s3.stop import StopFlag
+from airflow_provider_s3dest.sources.columns import Table
+from airflow_provider_s3dest.sources.file_stores import LocalStore
+from airflow_provider_s3dest.sources.python_records import open_records, tables_of
 from airflow_provider_s3dest.sources.staging import open_staged, staged_tables
-from airflow_provider_s3dest.sources.stores import LocalStore
-from airflow_provider_s3dest.sources.table import Table
 from airflow_provider_s3dest.spec import DestinationSpec
-from airflow_provider_s3dest.stop import StopFlag
-from airflow_provider_s3dest.upload import ObjectStore, Uploader
+from airflow_provider_s3dest.spec.path_template import PathTemplate
 from bench.cases import Case, Target
 
 _MOMENT = datetime(2026, 2, 3, tzinfo=timezone.utc)

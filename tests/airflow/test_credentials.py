@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 from airflow.providers.common.compat.sdk import DAG
 
-from airflow_provider_s3dest.delivery import tries
+from airflow_provider_s3dest.delivery import attempt as tries
 from airflow_provider_s3dest.errors import SpecError, StoreError
 from airflow_provider_s3dest.hooks.s3_destination import S3DestinationHook
 from airflow_provider_s3dest.operators.s3_destination import S3DestinationOperator

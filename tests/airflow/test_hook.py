@@ -18,9 +18,9 @@ import pytest
 from airflow.providers.common.compat.sdk import DAG, ObjectStoragePath, task
 from fsspec.implementations.memory import MemoryFileSystem  # type: ignore[import-untyped]
 
-from airflow_provider_s3dest import progress
 from airflow_provider_s3dest.errors import SpecError, StagingError, StoreError
 from airflow_provider_s3dest.hooks.s3_destination import S3DestinationHook
+from airflow_provider_s3dest.load import progress
 from airflow_provider_s3dest.report import LoadReport
 from airflow_provider_s3dest.spec import DestinationSpec
 from tests.airflow.fixture_types import ConnectAws, RunDag

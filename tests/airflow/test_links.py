@@ -12,7 +12,7 @@ import pytest
 from airflow.providers.common.compat.sdk import DAG
 
 from airflow_provider_s3dest.get_provider_info import get_provider_info
-from airflow_provider_s3dest.links.s3_destination import S3ConsoleLink, S3ManifestLink, links_of
+from airflow_provider_s3dest.operators.links import S3ConsoleLink, S3ManifestLink, links_of
 from airflow_provider_s3dest.operators.s3_destination import S3DestinationOperator
 from airflow_provider_s3dest.report import LoadReport, TableReport
 from tests.airflow.fixture_types import ConnectAws, RunDag
@@ -115,7 +115,7 @@ def test_a_task_leaves_its_link_where_the_web_server_finds_it(
 
 def test_a_task_without_its_link_at_hand_reads_it_from_xcom(monkeypatch: pytest.MonkeyPatch) -> None:
     stored = SimpleNamespace(get_value=lambda *, ti_key, key: f"https://{ti_key}/{key}")
-    monkeypatch.setattr("airflow_provider_s3dest.links.s3_destination.XCom", stored)
+    monkeypatch.setattr("airflow_provider_s3dest.operators.links.XCom", stored)
 
     assert S3ConsoleLink().get_link(SimpleNamespace(), ti_key="task") == f"https://task/{S3ConsoleLink.key}"
 

@@ -73,9 +73,9 @@ def test_importing_loads_no_heavy_library(module: str) -> None:
 
 def test_the_ground_floor_knows_nothing_of_airflow() -> None:
     program = (
-        "import sys; import airflow_provider_s3dest.load, airflow_provider_s3dest.upload, "
-        "airflow_provider_s3dest.arguments, airflow_provider_s3dest.sources.shards, "
-        "airflow_provider_s3dest.sources.records, airflow_provider_s3dest.spec_schema; "
+        "import sys; import airflow_provider_s3dest.load.run, airflow_provider_s3dest.load.arguments, "
+        "airflow_provider_s3dest.delivery.uploader, airflow_provider_s3dest.sources.shards, "
+        "airflow_provider_s3dest.sources.python_records, airflow_provider_s3dest.spec.json_schema; "
         "print(*(name for name in sys.modules if name.partition('.')[0] == 'airflow'))"
     )
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True, cwd=ROOT)

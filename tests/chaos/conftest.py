@@ -57,7 +57,7 @@ def moto_bucket(moto_bucket: Bucket) -> Iterator[Bucket]:
 @pytest.fixture
 def small_puts(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let objects over 50 kB be sent in parts."""
-    monkeypatch.setattr("airflow_provider_s3dest.object_upload.PUT_BYTES", loads.PUT_BYTES)
+    monkeypatch.setattr("airflow_provider_s3dest.delivery.object_upload.PUT_BYTES", loads.PUT_BYTES)
 
 
 @pytest.fixture
@@ -72,7 +72,7 @@ def short_waits(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.fixture
 def none_lives(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let a try not wait for what earlier ones may begin to send: none of them lives."""
-    monkeypatch.setattr("airflow_provider_s3dest.delivery.tries.QUIET_SECONDS", 0.0)
+    monkeypatch.setattr("airflow_provider_s3dest.delivery.attempt.QUIET_SECONDS", 0.0)
 
 
 @pytest.fixture(autouse=True)

@@ -14,10 +14,10 @@ from zlib import crc32
 
 from pyarrow import parquet
 
-from airflow_provider_s3dest.delivery.record import Names
-from airflow_provider_s3dest.naming import LoadIdentity
+from airflow_provider_s3dest.delivery.keys import LoadIdentity
+from airflow_provider_s3dest.delivery.load_state import Names
+from airflow_provider_s3dest.records.bad_records import BadRecords
 from airflow_provider_s3dest.report import LoadReport
-from airflow_provider_s3dest.sources.bad_records import BadRecords
 from tests.chaos.loads import BATCH_SIZE, Load, Tables, bodies, is_bad
 from tests.integration.loading import load
 

@@ -12,9 +12,9 @@ from uuid import uuid4
 
 import pytest
 
-from airflow_provider_s3dest.delivery.record import LoadRecord
-from airflow_provider_s3dest.delivery.s3_state import S3State
-from airflow_provider_s3dest.delivery.state import Attempt, StateStore
+from airflow_provider_s3dest.delivery.load_state import LoadRecord
+from airflow_provider_s3dest.delivery.s3_state_store import S3State
+from airflow_provider_s3dest.delivery.state_store import Attempt, StateStore
 from airflow_provider_s3dest.report import LoadReport
 from tests.integration.loading import MIB, load
 from tests.servers import Bucket, S3Endpoint

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-import airflow_provider_s3dest.delivery.tries
-import airflow_provider_s3dest.object_upload
+import airflow_provider_s3dest.delivery.attempt
+import airflow_provider_s3dest.delivery.object_upload
 from tests.chaos import loads
 from tests.chaos.full_loads import KINDS
 from tests.chaos.loads import Load, tables
@@ -40,8 +40,8 @@ def start(load: Load, number: int, given: Input, server: S3Endpoint, *, others_l
 def _attempt(
     of_load: tuple[str, str, bool, str], number: int, given: Input, server: S3Endpoint, others_live: bool
 ) -> None:
-    airflow_provider_s3dest.object_upload.PUT_BYTES = loads.PUT_BYTES
+    airflow_provider_s3dest.delivery.object_upload.PUT_BYTES = loads.PUT_BYTES
     if not others_live:
-        airflow_provider_s3dest.delivery.tries.QUIET_SECONDS = 0.0
+        airflow_provider_s3dest.delivery.attempt.QUIET_SECONDS = 0.0
     kind, bucket, atomic, name = of_load
     KINDS[kind](Bucket(bucket, server), atomic, name=name).attempt(number, given.tables())

@@ -10,10 +10,10 @@ from itertools import islice
 from typing import Any
 from unittest.mock import patch
 
-from airflow_provider_s3dest.arguments import LoadArguments
-from airflow_provider_s3dest.delivery.state import Attempt
+from airflow_provider_s3dest.delivery.keys import LoadIdentity
+from airflow_provider_s3dest.delivery.state_store import Attempt
 from airflow_provider_s3dest.hooks.s3_destination import S3DestinationHook
-from airflow_provider_s3dest.naming import LoadIdentity
+from airflow_provider_s3dest.load.arguments import LoadArguments
 from airflow_provider_s3dest.report import LoadReport
 from airflow_provider_s3dest.sources.staging import remove_staged
 from tests.chaos import loads

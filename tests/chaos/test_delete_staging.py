@@ -14,7 +14,7 @@ from uuid import uuid4
 
 import pytest
 
-from airflow_provider_s3dest.delivery.record import LoadRecord
+from airflow_provider_s3dest.delivery.load_state import LoadRecord
 from airflow_provider_s3dest.report import LoadReport
 from tests.chaos.loads import sample
 from tests.chaos.staged_try import StagedLoad

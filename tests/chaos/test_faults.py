@@ -13,7 +13,7 @@ from typing import NamedTuple
 import pytest
 
 from airflow_provider_s3dest.errors import LoadStoppedError, StoreError
-from airflow_provider_s3dest.stop import StopFlag
+from airflow_provider_s3dest.s3.stop import StopFlag
 from tests.chaos.loads import Load, Tables, sample, tables
 from tests.servers import Bucket
 from tests.servers.fault_proxy import Answer, BrokenOff, Fault, FaultProxy, Request, Send, cut, hung, lost, refused
@@ -99,7 +99,7 @@ ALWAYS = [
 @pytest.fixture(autouse=True)
 def several_requests(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let surplus be deleted by more than one request."""
-    monkeypatch.setattr("airflow_provider_s3dest.delivery.sweep.KEYS_PER_REQUEST", 1)
+    monkeypatch.setattr("airflow_provider_s3dest.delivery.sweeper.KEYS_PER_REQUEST", 1)
 
 
 @pytest.mark.parametrize("case", [*ALWAYS, *sample([case for case in CASES if case not in ALWAYS], 37)], ids=" - ".join)

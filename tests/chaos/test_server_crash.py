@@ -8,8 +8,8 @@ from collections.abc import Iterator
 
 import pytest
 
+from airflow_provider_s3dest.delivery.uploader import WORKERS
 from airflow_provider_s3dest.errors import StoreError
-from airflow_provider_s3dest.upload import WORKERS
 from tests.chaos.loads import Load, sample, tables
 from tests.servers import Bucket, SeaweedFS
 from tests.servers.fault_proxy import Answer, FaultProxy, Request, Send

@@ -11,9 +11,9 @@ from types import FrameType
 
 import pytest
 
+from airflow_provider_s3dest.delivery.uploader import WORKERS
 from airflow_provider_s3dest.errors import LoadStoppedError
-from airflow_provider_s3dest.stop import StopFlag
-from airflow_provider_s3dest.upload import WORKERS
+from airflow_provider_s3dest.s3.stop import StopFlag
 from tests.chaos.loads import LONG, Load, both_modes, tables
 from tests.servers import Bucket
 from tests.servers.fault_proxy import Answer, FaultProxy, Request, Send

@@ -18,8 +18,8 @@ from typing import NamedTuple
 
 import pytest
 
-from airflow_provider_s3dest.delivery.record import LoadRecord
-from airflow_provider_s3dest.upload import WORKERS
+from airflow_provider_s3dest.delivery.load_state import LoadRecord
+from airflow_provider_s3dest.delivery.uploader import WORKERS
 from tests.chaos.full_loads import KINDS, SIDECARS, FullLoad
 from tests.chaos.loads import Load, Tables, sample
 from tests.chaos.one_try import Input, start

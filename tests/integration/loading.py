@@ -11,27 +11,27 @@ from datetime import datetime, timezone
 from math import inf
 from typing import Any
 
-from airflow_provider_s3dest.ddl.definitions import Definitions
-from airflow_provider_s3dest.delivery.record import Naming
-from airflow_provider_s3dest.delivery.s3_state import S3State
-from airflow_provider_s3dest.delivery.state import UNCOUNTED, Attempt, NoState, StateStore
-from airflow_provider_s3dest.delivery.sweep import Sweeper
-from airflow_provider_s3dest.delivery.tries import Delivery
-from airflow_provider_s3dest.dry_run import DryRun
-from airflow_provider_s3dest.load import run_load
-from airflow_provider_s3dest.manifest import Manifest
-from airflow_provider_s3dest.naming import LoadIdentity
-from airflow_provider_s3dest.progress import Progress
-from airflow_provider_s3dest.quarantine import Quarantine
+from airflow_provider_s3dest.delivery.attempt import Delivery
+from airflow_provider_s3dest.delivery.keys import LoadIdentity
+from airflow_provider_s3dest.delivery.load_state import Naming
+from airflow_provider_s3dest.delivery.s3_state_store import S3State
+from airflow_provider_s3dest.delivery.state_store import UNCOUNTED, Attempt, NoState, StateStore
+from airflow_provider_s3dest.delivery.sweeper import Sweeper
+from airflow_provider_s3dest.delivery.uploader import Uploader
+from airflow_provider_s3dest.load.dry_run import DryRun
+from airflow_provider_s3dest.load.progress import Progress
+from airflow_provider_s3dest.load.quarantine import Quarantine
+from airflow_provider_s3dest.load.run import run_load
+from airflow_provider_s3dest.load.sidecars.ddl.definitions import Definitions
+from airflow_provider_s3dest.load.sidecars.manifest import Manifest
+from airflow_provider_s3dest.records.bad_records import BadRecords
 from airflow_provider_s3dest.report import LoadReport
-from airflow_provider_s3dest.sources.bad_records import BadRecords
-from airflow_provider_s3dest.sources.records import open_records, tables_of
+from airflow_provider_s3dest.s3.stop import StopFlag
+from airflow_provider_s3dest.sources.columns import Table
+from airflow_provider_s3dest.sources.file_stores import S3Store
+from airflow_provider_s3dest.sources.python_records import open_records, tables_of
 from airflow_provider_s3dest.sources.staging import open_staged, staged_tables
-from airflow_provider_s3dest.sources.stores import S3Store
-from airflow_provider_s3dest.sources.table import Table
 from airflow_provider_s3dest.spec import DestinationSpec
-from airflow_provider_s3dest.stop import StopFlag
-from airflow_provider_s3dest.upload import Uploader
 from tests.servers import Bucket
 
 MOMENT = datetime(2026, 2, 3, 4, 5, 6, tzinfo=timezone.utc)

@@ -59,7 +59,7 @@ class TestWritesWhatItReports:
     def test_one_object_without_rotation_however_large(
         self, moto_bucket: Bucket, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        monkeypatch.setattr("airflow_provider_s3dest.object_upload.PUT_BYTES", 5 * MIB)
+        monkeypatch.setattr("airflow_provider_s3dest.delivery.object_upload.PUT_BYTES", 5 * MIB)
         records = [{"n": n, "text": "é" * 512} for n in range(12_000)]
 
         report = load(
@@ -126,7 +126,7 @@ def test_a_dry_run_reports_what_the_load_will_and_sends_nothing(
     moto_bucket: Bucket, monkeypatch: pytest.MonkeyPatch, fields: dict[str, Any]
 ) -> None:
     # So that the objects without rotation are sent in parts, and a dry run has to measure those too.
-    monkeypatch.setattr("airflow_provider_s3dest.object_upload.PUT_BYTES", 100_000)
+    monkeypatch.setattr("airflow_provider_s3dest.delivery.object_upload.PUT_BYTES", 100_000)
     watched = Watched(moto_bucket.server.client())
 
     announced = load(moto_bucket, TABLES, None, dry_run=True, client=watched.client, **fields)

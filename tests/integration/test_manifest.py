@@ -62,7 +62,7 @@ def test_of_our_own_tells_columns_records_bytes_and_checksums(bucket: Bucket, at
 def test_checksums_are_those_of_whole_objects_also_in_parts(
     moto_bucket: Bucket, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("airflow_provider_s3dest.object_upload.PUT_BYTES", 5 * MIB)
+    monkeypatch.setattr("airflow_provider_s3dest.delivery.object_upload.PUT_BYTES", 5 * MIB)
     rows = [{"n": n, "text": "é" * 512} for n in range(12_000)]
 
     load(moto_bucket, rows, path="out/{{TABLE}}.json", no_rotate=True, part_size=5 * MIB, manifest="s3dest")

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from airflow_provider_s3dest.delivery.record import LoadRecord
+from airflow_provider_s3dest.delivery.load_state import LoadRecord
 from tests.integration.loading import load, records_in, s3_state
 from tests.servers import Bucket
 
@@ -19,7 +19,7 @@ PATIENCE = 30.0
 def test_it_names_them_while_the_source_gives_nothing(
     seaweedfs_bucket: Bucket, monkeypatch: pytest.MonkeyPatch, atomic: bool
 ) -> None:
-    monkeypatch.setattr("airflow_provider_s3dest.object_upload.PUT_BYTES", 10)
+    monkeypatch.setattr("airflow_provider_s3dest.delivery.object_upload.PUT_BYTES", 10)
     noted: list[str] = []
 
     def records() -> Iterator[dict[str, Any]]:

@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 
 from airflow_provider_s3dest.errors import BadRecordsError, LoadStoppedError, RecordError
-from airflow_provider_s3dest.sources.bad_records import BadRecords
-from airflow_provider_s3dest.stop import StopFlag
+from airflow_provider_s3dest.records.bad_records import BadRecords
+from airflow_provider_s3dest.s3.stop import StopFlag
 from tests.integration.loading import load, load_staged, s3_state
 from tests.servers import Bucket
 

@@ -9,7 +9,7 @@ import pyarrow
 import pytest
 
 from airflow_provider_s3dest.errors import RecordError, SpecError
-from airflow_provider_s3dest.sources.bad_records import BadRecords
+from airflow_provider_s3dest.records.bad_records import BadRecords
 from tests.integration.loading import load, s3_state
 from tests.servers import Bucket
 

@@ -13,8 +13,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from airflow_provider_s3dest import partitioning
 from airflow_provider_s3dest.errors import RecordError, SpecError
+from airflow_provider_s3dest.load import partitioning
 from tests.integration.loading import load, load_staged
 from tests.servers import Bucket
 

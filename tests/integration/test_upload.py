@@ -13,12 +13,12 @@ from typing import Any
 
 import pytest
 
-from airflow_provider_s3dest.checksum import CHECKSUM
+from airflow_provider_s3dest.delivery.object_upload import PUT_BYTES
+from airflow_provider_s3dest.delivery.objects import BatchId, StoredObject
+from airflow_provider_s3dest.delivery.uploader import IN_FLIGHT_BYTES, WORKERS
 from airflow_provider_s3dest.errors import LoadStoppedError, StoreError
-from airflow_provider_s3dest.object_upload import PUT_BYTES
-from airflow_provider_s3dest.objects import BatchId, StoredObject
-from airflow_provider_s3dest.stop import StopFlag
-from airflow_provider_s3dest.upload import IN_FLIGHT_BYTES, WORKERS
+from airflow_provider_s3dest.s3.checksum import CHECKSUM
+from airflow_provider_s3dest.s3.stop import StopFlag
 from tests.integration.loading import MIB, Watched, load, records_in, spec_of, uploading, wait_for_uploads_to_end
 from tests.servers import Bucket
 from tests.servers.fault_proxy import (
@@ -42,7 +42,7 @@ PIECE = MIB + 7  # no divisor of any size here
 @pytest.fixture
 def small_puts(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let objects over 5 MiB be sent in parts, so that tests of parts need few bytes."""
-    monkeypatch.setattr("airflow_provider_s3dest.object_upload.PUT_BYTES", 5 * MIB)
+    monkeypatch.setattr("airflow_provider_s3dest.delivery.object_upload.PUT_BYTES", 5 * MIB)
 
 
 def upload(bucket: Bucket, content: bytes, client: Any = None, **fields: Any) -> StoredObject:
@@ -96,8 +96,8 @@ def test_all_parts_but_the_last_have_the_part_size_and_none_is_empty(moto_bucket
 
 
 def test_parts_grow_where_there_would_be_too_many(moto_bucket: Bucket, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("airflow_provider_s3dest.parts.EQUAL_PARTS", 2)
-    monkeypatch.setattr("airflow_provider_s3dest.parts.PARTS_OF_A_STEP", 1)
+    monkeypatch.setattr("airflow_provider_s3dest.delivery.multipart.EQUAL_PARTS", 2)
+    monkeypatch.setattr("airflow_provider_s3dest.delivery.multipart.PARTS_OF_A_STEP", 1)
     content = RANDOM_BYTES[: 33 * MIB]
 
     upload(moto_bucket, content, part_size=5 * MIB)
@@ -312,7 +312,7 @@ def test_encoding_goes_on_beside_the_uploads_until_64_mib_wait_for_an_answer(sea
 
 @pytest.mark.usefixtures("small_puts")
 def test_parts_of_one_object_count_as_bytes_under_way_too(moto_bucket: Bucket, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("airflow_provider_s3dest.upload.IN_FLIGHT_BYTES", 20 * MIB)
+    monkeypatch.setattr("airflow_provider_s3dest.delivery.uploader.IN_FLIGHT_BYTES", 20 * MIB)
     watched = Watched(moto_bucket.server.client())
     stream = Stream(10_000)
     watched.hold(after=1)  # the thread that encodes creates the multipart upload itself
@@ -343,7 +343,7 @@ def test_parts_of_one_object_count_as_bytes_under_way_too(moto_bucket: Bucket, m
 def test_a_record_larger_than_what_may_be_under_way_goes_alone(
     moto_bucket: Bucket, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("airflow_provider_s3dest.upload.IN_FLIGHT_BYTES", MIB)
+    monkeypatch.setattr("airflow_provider_s3dest.delivery.uploader.IN_FLIGHT_BYTES", MIB)
     records = [{"text": "a"}, {"text": "b" * 3 * MIB}, {"text": "c"}]
 
     report = load(moto_bucket, records, batch_size_bytes=MIB)
@@ -511,7 +511,7 @@ def test_an_error_in_the_body_of_a_success_is_a_failure(
 def test_more_parts_than_s3_takes_is_an_error_with_a_way_out(
     moto_bucket: Bucket, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("airflow_provider_s3dest.object_upload.MAX_PARTS", 2)
+    monkeypatch.setattr("airflow_provider_s3dest.delivery.object_upload.MAX_PARTS", 2)
     upload(moto_bucket, CONTENT[: 10 * MIB], part_size=5 * MIB)
 
     with pytest.raises(StoreError, match=r"needs over 2 parts\. Raise `part_size`\.") as failure:

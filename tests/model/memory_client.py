@@ -7,7 +7,7 @@ from collections.abc import Callable
 from types import SimpleNamespace
 from typing import Any, NamedTuple
 
-from airflow_provider_s3dest.stop import StopFlag
+from airflow_provider_s3dest.s3.stop import StopFlag
 from tests.model.memory_s3 import MemoryS3, refusal
 from tests.model.memory_task_state import MemoryTaskState, out_of_order
 from tests.model.world import Befalls, CrashedError, happen

@@ -11,8 +11,8 @@ from typing import Any
 
 from botocore.exceptions import ClientError
 
-from airflow_provider_s3dest import body
-from airflow_provider_s3dest.checksum import multipart_etag
+from airflow_provider_s3dest.s3 import body
+from airflow_provider_s3dest.s3.checksum import multipart_etag
 
 Place = tuple[str, str]
 

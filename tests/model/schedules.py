@@ -11,10 +11,11 @@ from random import Random
 from unittest.mock import patch
 from zlib import crc32
 
-from airflow_provider_s3dest.checksum import crc32_text
-from airflow_provider_s3dest.delivery import sweep, tries
-from airflow_provider_s3dest.delivery.record import LoadRecord
+from airflow_provider_s3dest.delivery import attempt as tries
+from airflow_provider_s3dest.delivery import sweeper as sweep
+from airflow_provider_s3dest.delivery.load_state import LoadRecord
 from airflow_provider_s3dest.operators import task_state
+from airflow_provider_s3dest.s3.checksum import crc32_text
 from tests.model.memory_s3 import MemoryS3
 from tests.model.world import BUCKET, FOREIGN, IDENTITY, MANIFESTS, Actor, Befalls, Plan, World
 

@@ -8,7 +8,7 @@ from unittest.mock import patch
 
 import pytest
 
-from airflow_provider_s3dest.delivery import tries
+from airflow_provider_s3dest.delivery import attempt as tries
 from tests.model import CHAOS
 from tests.model.schedules import INPUTS, check_listed, check_manifests, describe, one_step_at_a_time
 from tests.model.world import MANIFESTS, Actor, Befalls, Plan, World

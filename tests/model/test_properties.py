@@ -21,22 +21,23 @@ from unittest.mock import patch
 from hypothesis import HealthCheck, given, note, settings
 from hypothesis import strategies as st
 
-from airflow_provider_s3dest import object_upload
-from airflow_provider_s3dest.delivery import sweep, tries
-from airflow_provider_s3dest.delivery.record import LoadRecord, Naming
-from airflow_provider_s3dest.delivery.s3_state import S3State
-from airflow_provider_s3dest.delivery.state import Attempt, StateStore
-from airflow_provider_s3dest.delivery.sweep import Sweeper
-from airflow_provider_s3dest.delivery.tries import Delivery
+from airflow_provider_s3dest.delivery import attempt as tries
+from airflow_provider_s3dest.delivery import object_upload
+from airflow_provider_s3dest.delivery import sweeper as sweep
+from airflow_provider_s3dest.delivery.attempt import Delivery
+from airflow_provider_s3dest.delivery.load_state import LoadRecord, Naming
+from airflow_provider_s3dest.delivery.s3_state_store import S3State
+from airflow_provider_s3dest.delivery.state_store import Attempt, StateStore
+from airflow_provider_s3dest.delivery.sweeper import Sweeper
+from airflow_provider_s3dest.delivery.uploader import Uploader
 from airflow_provider_s3dest.errors import LoadStoppedError, S3DestinationError
-from airflow_provider_s3dest.load import run_load
+from airflow_provider_s3dest.load.progress import Progress
+from airflow_provider_s3dest.load.run import run_load
 from airflow_provider_s3dest.operators import task_state
 from airflow_provider_s3dest.operators.task_state import TaskState
-from airflow_provider_s3dest.progress import Progress
-from airflow_provider_s3dest.sources.records import open_records, tables_of
+from airflow_provider_s3dest.s3.stop import StopFlag
+from airflow_provider_s3dest.sources.python_records import open_records, tables_of
 from airflow_provider_s3dest.spec import DestinationSpec
-from airflow_provider_s3dest.stop import StopFlag
-from airflow_provider_s3dest.upload import Uploader
 from tests.model import CHAOS
 from tests.model.memory_client import Fault, MemoryClient, Requests, TaskStateClient
 from tests.model.memory_s3 import MemoryS3

@@ -15,20 +15,20 @@ from zlib import crc32
 
 from botocore.exceptions import ConnectionClosedError
 
-from airflow_provider_s3dest.checksum import crc32_text, multipart_etag
-from airflow_provider_s3dest.delivery.record import Consumed, LoadRecord, Naming
-from airflow_provider_s3dest.delivery.s3_state import S3State
-from airflow_provider_s3dest.delivery.state import Attempt, StateStore
-from airflow_provider_s3dest.delivery.sweep import Sweeper
-from airflow_provider_s3dest.delivery.tries import Delivery
+from airflow_provider_s3dest.delivery.attempt import Delivery
+from airflow_provider_s3dest.delivery.keys import LoadIdentity, ObjectNames
+from airflow_provider_s3dest.delivery.load_state import Consumed, LoadRecord, Naming
+from airflow_provider_s3dest.delivery.objects import BatchId, StoredObject
+from airflow_provider_s3dest.delivery.s3_state_store import S3State
+from airflow_provider_s3dest.delivery.state_store import Attempt, StateStore
+from airflow_provider_s3dest.delivery.sweeper import Sweeper
 from airflow_provider_s3dest.errors import LoadStoppedError, StoreError
-from airflow_provider_s3dest.manifest import Manifest
-from airflow_provider_s3dest.naming import LoadIdentity, ObjectNames
-from airflow_provider_s3dest.objects import BatchId, StoredObject
+from airflow_provider_s3dest.load.sidecars.manifest import Manifest
 from airflow_provider_s3dest.operators.task_state import TaskState
-from airflow_provider_s3dest.s3_errors import explained
+from airflow_provider_s3dest.s3.checksum import crc32_text, multipart_etag
+from airflow_provider_s3dest.s3.errors import explained
+from airflow_provider_s3dest.s3.stop import StopFlag
 from airflow_provider_s3dest.spec import DestinationSpec
-from airflow_provider_s3dest.stop import StopFlag
 from tests.model.memory_s3 import MemoryS3, refusal
 from tests.model.memory_task_state import MemoryTaskState, out_of_order
 

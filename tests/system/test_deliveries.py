@@ -12,8 +12,8 @@ from typing import Any
 import psutil  # type: ignore[import-untyped,unused-ignore]  # comes with Airflow
 import pytest
 
-from airflow_provider_s3dest.delivery.record import LoadRecord
-from airflow_provider_s3dest.upload import WORKERS
+from airflow_provider_s3dest.delivery.load_state import LoadRecord
+from airflow_provider_s3dest.delivery.uploader import WORKERS
 from tests.integration.loading import records_in
 from tests.servers import Bucket
 from tests.servers.fault_proxy import FaultProxy

@@ -9,7 +9,7 @@ from pathlib import Path
 import psycopg2
 import pytest
 
-from airflow_provider_s3dest.delivery.record import LoadRecord
+from airflow_provider_s3dest.delivery.load_state import LoadRecord
 from airflow_provider_s3dest.operators.task_state import KEY
 from tests.servers import Bucket
 from tests.servers.fault_proxy import FaultProxy

@@ -7,16 +7,16 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from airflow_provider_s3dest.formats.arrow_lane import arrow_encoder
+from airflow_provider_s3dest.formats.arrow.encoder import arrow_encoder
 from airflow_provider_s3dest.formats.csv import CsvEncoder
 from airflow_provider_s3dest.formats.encoding import Encoder
 from airflow_provider_s3dest.formats.json import JsonEncoder
-from airflow_provider_s3dest.sources.arrow_chunk import ArrowChunk
-from airflow_provider_s3dest.sources.passing import Passed
-from airflow_provider_s3dest.sources.records import open_records
+from airflow_provider_s3dest.records.arrow.chunk import ArrowChunk
+from airflow_provider_s3dest.sources.columns import Chunk, Table
+from airflow_provider_s3dest.sources.file_stores import LocalStore
+from airflow_provider_s3dest.sources.passthrough import Passed
+from airflow_provider_s3dest.sources.python_records import open_records
 from airflow_provider_s3dest.sources.staging import open_staged, staged_tables
-from airflow_provider_s3dest.sources.stores import LocalStore
-from airflow_provider_s3dest.sources.table import Chunk, Table
 
 Paths = str | os.PathLike[str] | Sequence[str | os.PathLike[str]]
 

@@ -7,10 +7,10 @@ from typing import Any, ClassVar
 
 import pytest
 
-from airflow_provider_s3dest.arguments import LoadArguments, table_faults
 from airflow_provider_s3dest.errors import Fault
-from airflow_provider_s3dest.literal_records import literal_record_faults
-from airflow_provider_s3dest.spec_fields import UNKNOWN, SpecFields
+from airflow_provider_s3dest.load.arguments import LoadArguments, table_faults
+from airflow_provider_s3dest.operators.literal_records import literal_record_faults
+from airflow_provider_s3dest.spec.fields import UNKNOWN, SpecFields
 
 FIELDS: dict[str, Any] = {"bucket": "lake", "path": "raw/{{TABLE}}/{{UUID}}.csv", "format": "csv"}
 RECORDS = [{"id": 1}]
@@ -245,7 +245,7 @@ class TestWarning:
     @staticmethod
     def _warnings(caplog: pytest.LogCaptureFixture, path: str, **arguments: Any) -> list[str]:
         caplog.clear()
-        with caplog.at_level(logging.WARNING, "airflow_provider_s3dest.arguments"):
+        with caplog.at_level(logging.WARNING, "airflow_provider_s3dest.load.arguments"):
             LoadArguments({**FIELDS, "path": path, "no_rotate": True}, **arguments).warn()
         return [record.getMessage() for record in caplog.records]
 

@@ -25,8 +25,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from airflow_provider_s3dest.errors import RecordError, SpecError, StagingError
-from airflow_provider_s3dest.sources.arrow_values import values_of
-from airflow_provider_s3dest.sources.records import open_records
+from airflow_provider_s3dest.records.arrow.values import values_of
+from airflow_provider_s3dest.sources.python_records import open_records
 from tests.unit.tables import csv_of, fields_with_nulls, json_of, put, rows_of, staged_rows
 
 UTC = timezone.utc
@@ -152,7 +152,7 @@ def test_run_ends_come_out_as_values() -> None:
 def test_run_ends_come_out_in_a_process_that_uses_nothing_else_of_arrow() -> None:
     program = """
 import pyarrow
-from airflow_provider_s3dest.sources.arrow_values import values_of
+from airflow_provider_s3dest.records.arrow.values import values_of
 runs = pyarrow.RunEndEncodedArray.from_arrays(pyarrow.array([2], pyarrow.int32()), pyarrow.array(["a"]))
 print(values_of(runs), values_of(pyarrow.array([[1], None])))
 """

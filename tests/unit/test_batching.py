@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from airflow_provider_s3dest.batching import BatchLine, Limits
+from airflow_provider_s3dest.formats.batching import BatchLine, Limits
 from airflow_provider_s3dest.formats.encoding import Encoded
 from tests.unit.tables import csv_of
 

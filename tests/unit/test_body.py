@@ -10,7 +10,7 @@ from itertools import takewhile
 import pytest
 from botocore.utils import determine_content_length
 
-from airflow_provider_s3dest.body import PIECE_BYTES, Body
+from airflow_provider_s3dest.s3.body import PIECE_BYTES, Body
 
 CONTENT = bytes(range(256)) * (PIECE_BYTES // 100)
 

@@ -6,7 +6,7 @@ import zlib
 
 import pytest
 
-from airflow_provider_s3dest.checksum import fingerprint, sums
+from airflow_provider_s3dest.s3.checksum import fingerprint, sums
 
 
 @pytest.mark.parametrize("size", [0, 1, 2**18 - 1, 2**18, 2**18 + 1, 3 * 2**18 + 7])

@@ -15,7 +15,7 @@ from jsonschema import Draft202012Validator
 
 from airflow_provider_s3dest.errors import SpecError
 from airflow_provider_s3dest.spec import DestinationSpec
-from airflow_provider_s3dest.spec_schema import json_schema
+from airflow_provider_s3dest.spec.json_schema import json_schema
 
 DOCUMENT = Path(__file__).parents[2] / "docs" / "cloudquery.md"
 

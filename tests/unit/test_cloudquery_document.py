@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 import yaml
 
-from airflow_provider_s3dest.cloudquery import SYNC_ONLY
 from airflow_provider_s3dest.errors import SpecError
 from airflow_provider_s3dest.spec import DestinationSpec
+from airflow_provider_s3dest.spec.cloudquery import SYNC_ONLY
 
 INNER: dict[str, Any] = {"bucket": "lake", "path": "raw/{{TABLE}}/{{UUID}}.csv", "format": "csv"}
 ENVELOPE: dict[str, Any] = {"name": "s3", "path": "cloudquery/s3", "registry": "cloudquery", "version": "v7.10.2"}

@@ -16,8 +16,8 @@ from hypothesis import strategies as st
 
 from airflow_provider_s3dest.errors import RecordError, SpecError
 from airflow_provider_s3dest.formats.choice import passing_for, text_encoder_for
-from airflow_provider_s3dest.sources.passing import Wanted
-from airflow_provider_s3dest.sources.records import open_records
+from airflow_provider_s3dest.sources.passthrough import Wanted
+from airflow_provider_s3dest.sources.python_records import open_records
 from airflow_provider_s3dest.spec import DestinationSpec
 from tests.unit.tables import read_chunks, staged_table
 

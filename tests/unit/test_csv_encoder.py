@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 
 from airflow_provider_s3dest.errors import RecordError
 from airflow_provider_s3dest.formats.csv import CsvEncoder
-from airflow_provider_s3dest.sources.records import open_records
-from airflow_provider_s3dest.sources.table import Places, Rows
+from airflow_provider_s3dest.sources.columns import Places, Rows
+from airflow_provider_s3dest.sources.python_records import open_records
 from tests.unit.tables import csv_of, fields_with_nulls, written
 
 TEXT = st.text(st.one_of(st.characters(exclude_categories=["Cs"]), st.sampled_from(',;"\n\r\ufeff\x00 é')), max_size=8)

@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 
 from airflow_provider_s3dest.errors import RecordError
 from airflow_provider_s3dest.sources import csv_file, text_lines
+from airflow_provider_s3dest.sources.columns import Columns
 from airflow_provider_s3dest.sources.csv_file import CsvFile
-from airflow_provider_s3dest.sources.table import Columns
 from tests.unit.tables import fields_with_nulls
 
 BLOCKS = [1, 2, 3, 7, 2**20]

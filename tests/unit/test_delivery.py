@@ -9,14 +9,14 @@ from dataclasses import replace
 
 import pytest
 
-from airflow_provider_s3dest.delivery import tries
-from airflow_provider_s3dest.delivery.record import LoadRecord, Names, Naming, Upload
-from airflow_provider_s3dest.delivery.state import NoState
-from airflow_provider_s3dest.delivery.sweep import Sweeper
-from airflow_provider_s3dest.delivery.tries import Delivery
+from airflow_provider_s3dest.delivery import attempt as tries
+from airflow_provider_s3dest.delivery.attempt import Delivery
+from airflow_provider_s3dest.delivery.keys import LoadIdentity
+from airflow_provider_s3dest.delivery.load_state import LoadRecord, Names, Naming, Upload
+from airflow_provider_s3dest.delivery.objects import QUARANTINE, BatchId, StoredObject
+from airflow_provider_s3dest.delivery.state_store import NoState
+from airflow_provider_s3dest.delivery.sweeper import Sweeper
 from airflow_provider_s3dest.errors import LoadStoppedError
-from airflow_provider_s3dest.naming import LoadIdentity
-from airflow_provider_s3dest.objects import QUARANTINE, BatchId, StoredObject
 
 NAMING = Naming("lake", "out/{{TABLE}}/{{UUID}}.json", "json", None)
 PLACE = "t", ""

@@ -16,11 +16,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from airflow_provider_s3dest.batching import BatchLine, Limits
+from airflow_provider_s3dest.formats.batching import BatchLine, Limits
 from airflow_provider_s3dest.formats.choice import content_of, encoder_for, with_types_for
 from airflow_provider_s3dest.sources import text_lines
-from airflow_provider_s3dest.sources.records import open_records
-from airflow_provider_s3dest.sources.table import Table
+from airflow_provider_s3dest.sources.columns import Table
+from airflow_provider_s3dest.sources.python_records import open_records
 from airflow_provider_s3dest.spec import DestinationSpec
 from tests.unit.tables import fields_with_nulls, put, staged_table
 from tests.unit.test_parquet import Objects

@@ -6,11 +6,11 @@ from datetime import datetime, timedelta, timezone
 
 import pytest
 
+from airflow_provider_s3dest.delivery.keys import LoadIdentity, ObjectNames, stable_prefix
+from airflow_provider_s3dest.delivery.objects import QUARANTINE
+from airflow_provider_s3dest.delivery.partitions import partition_of
 from airflow_provider_s3dest.errors import SpecError
-from airflow_provider_s3dest.naming import LoadIdentity, ObjectNames, stable_prefix
-from airflow_provider_s3dest.objects import QUARANTINE
-from airflow_provider_s3dest.partition import partition_of
-from airflow_provider_s3dest.path_template import PathTemplate
+from airflow_provider_s3dest.spec.path_template import PathTemplate
 
 RUN = "scheduled__2026-01-31T00:00:00+00:00"
 PLAIN = LoadIdentity.of_task_instance("shop", RUN, "load", -1)

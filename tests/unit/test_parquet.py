@@ -23,12 +23,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from airflow_provider_s3dest.batching import BatchLine, Limits
 from airflow_provider_s3dest.errors import MissingExtraError, RecordError, SpecError
+from airflow_provider_s3dest.formats.batching import BatchLine, Limits
 from airflow_provider_s3dest.formats.choice import content_of, encoder_for, with_types_for
 from airflow_provider_s3dest.formats.parquet import ArrowRecords
-from airflow_provider_s3dest.sources.records import open_records
-from airflow_provider_s3dest.sources.table import Table
+from airflow_provider_s3dest.sources.columns import Table
+from airflow_provider_s3dest.sources.python_records import open_records
 from airflow_provider_s3dest.spec import DestinationSpec
 from tests.unit.tables import put, staged_table
 

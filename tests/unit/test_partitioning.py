@@ -12,12 +12,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from airflow_provider_s3dest import partitioning
-from airflow_provider_s3dest.batching import BatchLine, Limits
 from airflow_provider_s3dest.errors import Fault, RecordError, SpecError
+from airflow_provider_s3dest.formats.batching import BatchLine, Limits
 from airflow_provider_s3dest.formats.encoding import Encoded
-from airflow_provider_s3dest.partitioning import PartitionLines
-from airflow_provider_s3dest.sources.table import Places, Rows
+from airflow_provider_s3dest.load import partitioning
+from airflow_provider_s3dest.load.partitioning import PartitionLines
+from airflow_provider_s3dest.sources.columns import Places, Rows
 
 HEADER = b"h\n"
 HELD = 24

@@ -4,7 +4,13 @@ from __future__ import annotations
 
 import pytest
 
-from airflow_provider_s3dest.parts import EQUAL_PARTS, MAX_PART_SIZE, MAX_PARTS, MIN_PART_SIZE, size_of_part
+from airflow_provider_s3dest.delivery.multipart import (
+    EQUAL_PARTS,
+    MAX_PART_SIZE,
+    MAX_PARTS,
+    MIN_PART_SIZE,
+    size_of_part,
+)
 
 TIB = 2**40
 

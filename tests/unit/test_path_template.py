@@ -10,7 +10,7 @@ from jinja2.nativetypes import NativeEnvironment
 from jinja2.sandbox import SandboxedEnvironment
 
 from airflow_provider_s3dest.errors import SpecError
-from airflow_provider_s3dest.path_template import (
+from airflow_provider_s3dest.spec.path_template import (
     PLACEHOLDERS,
     PathTemplate,
     escape,

@@ -12,8 +12,8 @@ from types import SimpleNamespace
 
 import pytest
 
-from airflow_provider_s3dest import progress
-from airflow_provider_s3dest.progress import Progress, size_text
+from airflow_provider_s3dest.load import progress
+from airflow_provider_s3dest.load.progress import Progress, size_text
 from airflow_provider_s3dest.report import LoadReport, TableReport
 
 MIB = 2**20

@@ -18,9 +18,9 @@ from hypothesis import strategies as st
 
 from airflow_provider_s3dest.formats.csv import CsvEncoder
 from airflow_provider_s3dest.formats.json import JsonEncoder
-from airflow_provider_s3dest.formats.values import csv_text
+from airflow_provider_s3dest.records.values import csv_text
+from airflow_provider_s3dest.sources.columns import Columns, Places, Rows, Texts
 from airflow_provider_s3dest.sources.json_file import read_lines
-from airflow_provider_s3dest.sources.table import Columns, Places, Rows, Texts
 
 
 class Colour(Enum):

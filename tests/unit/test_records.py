@@ -10,8 +10,8 @@ import pyarrow
 import pytest
 
 from airflow_provider_s3dest.errors import RecordError, SpecError
-from airflow_provider_s3dest.sources.records import NoRecordsError, open_records, tables_of
-from airflow_provider_s3dest.sources.table import CHUNK_BYTES, CHUNK_RECORDS
+from airflow_provider_s3dest.sources.columns import CHUNK_BYTES, CHUNK_RECORDS
+from airflow_provider_s3dest.sources.python_records import NoRecordsError, open_records, tables_of
 from tests.unit.tables import csv_of, json_of, read_chunks, rows_of
 
 RECORDS = [{"a": 1}, {"a": 2}, {"a": 3}]

@@ -10,11 +10,11 @@ from typing import Any
 import pyarrow as pa
 import pytest
 
-from airflow_provider_s3dest import schema
-from airflow_provider_s3dest.arguments import LoadArguments
 from airflow_provider_s3dest.errors import RecordError
 from airflow_provider_s3dest.formats.choice import with_types_for
-from airflow_provider_s3dest.sources.records import open_records
+from airflow_provider_s3dest.load import schema
+from airflow_provider_s3dest.load.arguments import LoadArguments
+from airflow_provider_s3dest.sources.python_records import open_records
 from airflow_provider_s3dest.spec import DestinationSpec
 from tests.unit.tables import put, rows_of, staged_table, written
 

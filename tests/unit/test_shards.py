@@ -13,10 +13,10 @@ from hypothesis import strategies as st
 
 from airflow_provider_s3dest.errors import SpecError
 from airflow_provider_s3dest.report import LoadReport, TableReport
+from airflow_provider_s3dest.sources.file_stores import LocalStore
 from airflow_provider_s3dest.sources.shards import Shard, split
 from airflow_provider_s3dest.sources.staging import StagedFile, staged_tables
 from airflow_provider_s3dest.sources.staging_pattern import StagingPattern, literal_path
-from airflow_provider_s3dest.sources.stores import LocalStore
 from tests.unit.tables import put, staged_rows
 
 

@@ -11,8 +11,8 @@ from jsonschema import Draft202012Validator
 
 from airflow_provider_s3dest.errors import SpecError
 from airflow_provider_s3dest.spec import DestinationSpec
-from airflow_provider_s3dest.spec_fields import REFUSED, UNUSED, SpecFields
-from airflow_provider_s3dest.spec_schema import json_schema
+from airflow_provider_s3dest.spec.fields import REFUSED, UNUSED, SpecFields
+from airflow_provider_s3dest.spec.json_schema import json_schema
 
 FILE = files("airflow_provider_s3dest") / "destination_spec.schema.json"
 

@@ -8,11 +8,11 @@ import sys
 import pytest
 
 from airflow_provider_s3dest.errors import LoadStoppedError
-from airflow_provider_s3dest.stop import StopFlag
+from airflow_provider_s3dest.s3.stop import StopFlag
 
 HAMMER = """
 import signal, time
-from airflow_provider_s3dest.stop import StopFlag as Flag
+from airflow_provider_s3dest.s3.stop import StopFlag as Flag
 
 flag, handled = Flag(), 0
 

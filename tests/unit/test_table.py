@@ -7,10 +7,10 @@ from typing import Any
 
 import pytest
 
-from airflow_provider_s3dest.column_names import check_columns
 from airflow_provider_s3dest.errors import RecordError, SpecError
-from airflow_provider_s3dest.sources.records import open_records
-from airflow_provider_s3dest.sources.table import STREAM_WINDOW
+from airflow_provider_s3dest.load.columns import check_columns
+from airflow_provider_s3dest.sources.columns import STREAM_WINDOW
+from airflow_provider_s3dest.sources.python_records import open_records
 from tests.unit.tables import csv_of, json_of, rows_of
 
 

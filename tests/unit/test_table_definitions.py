@@ -14,11 +14,12 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from sqlglot import exp
 
-from airflow_provider_s3dest.ddl import athena, layout, redshift
-from airflow_provider_s3dest.ddl.kinds import Column, columns_of, kind_of
-from airflow_provider_s3dest.ddl.table import TableData
 from airflow_provider_s3dest.errors import SpecError
-from airflow_provider_s3dest.schema import arrow_types, faults
+from airflow_provider_s3dest.load.schema import arrow_types, faults
+from airflow_provider_s3dest.load.sidecars.ddl import athena, redshift
+from airflow_provider_s3dest.load.sidecars.ddl import rules as layout
+from airflow_provider_s3dest.load.sidecars.ddl.sql_types import Column, columns_of, kind_of
+from airflow_provider_s3dest.load.sidecars.ddl.table import TableData
 from airflow_provider_s3dest.spec import DestinationSpec
 
 FORMATS = st.sampled_from(["csv", "json", "parquet"])

@@ -1,0 +1,1 @@
+"""Writes Arrow data a column at a time."""

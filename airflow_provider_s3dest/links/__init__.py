@@ -1,1 +1,0 @@
-"""Links in the view of a task."""

@@ -1,0 +1,1 @@
+"""One load, from its arguments to its report."""

@@ -1,0 +1,204 @@
+"""Sorts the records of a table into partitions, each with batches of its own, and bounds what is open at once."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from datetime import date
+from typing import Any
+
+from airflow_provider_s3dest.delivery.partitions import partition_of, partition_text, passes_for_null
+from airflow_provider_s3dest.errors import RecordError, SpecError, short
+from airflow_provider_s3dest.formats.batching import BatchLine, Content
+from airflow_provider_s3dest.records.values import NoRuleError
+from airflow_provider_s3dest.sources.columns import Chunk
+from airflow_provider_s3dest.spec.path_template import is_unicode
+
+MAX_PARTITIONS = 10_000
+"""Partitions of a table in a load: each is an object at least, and a line of the record of what is written."""
+
+MAX_WHOLE_PARTITIONS = 100
+"""The same where each partition is one object: all are open to the end, with up to 32 MiB each in memory,
+of Parquet 40 MiB."""
+
+MAX_OPEN = 1_000
+"""Batches of a table that are open at once."""
+
+MAX_HELD_BYTES = 256 * 2**20
+"""Bytes of open batches that are held in memory, before compression."""
+
+
+class PartitionLines:
+    """The batches of a table, by partition.
+
+    Beyond :data:`MAX_OPEN` open batches, or :data:`MAX_HELD_BYTES` held by them, that one ends which has waited longest
+    for a record. This is decided record by record, so that cuts depend on the records, their order and the limits
+    alone, as without partitions.
+
+    :param table: name of the table, for errors.
+    :param fields: the columns whose values name a partition.
+    :param drops: whether these columns are left out of the objects, so that their values stand in the key alone.
+    :param whole: whether each partition is one object.
+    :param line_of: makes the batches of a partition.
+    :param begin: told of partitions of which a batch is about to begin, with its number.
+    :param held: bytes of an open batch up to which it is held in memory.
+    """
+
+    def __init__(
+        self,
+        table: str,
+        fields: Sequence[str],
+        *,
+        drops: bool,
+        whole: bool,
+        line_of: Callable[[str], BatchLine],
+        begin: Callable[[Sequence[tuple[str, int]]], None],
+        held: int,
+    ) -> None:
+        self._table, self._fields, self._drops, self._whole = table, fields, drops, whole
+        self._line_of, self._begin, self._held = line_of, begin, held
+        self._lines: dict[str, BatchLine] = {}
+        self._open: dict[str, BatchLine] = {}
+        self._held_bytes = 0
+        self._names: dict[tuple[str | None, ...], str] = {}
+        self._texts: dict[tuple[type, Any], str | None] = {}
+
+    def named(self, chunk: Chunk) -> Sequence[str]:
+        """Name the partition of each record of a chunk.
+
+        :raises RecordError: at a record whose partition can't be named, or is one too many.
+        """
+        partitions = self._partitions_of(chunk)
+        for partition in dict.fromkeys(partitions):
+            if partition not in self._lines:
+                self._lines[partition] = self._new_line(partition, chunk, partitions.index(partition))
+        return partitions
+
+    def add(self, partitions: Sequence[str], encoded: Content) -> None:
+        """Add the records of a chunk.
+
+        :param partitions: what :meth:`named` gave for it.
+        """
+        last = {partition: position for position, partition in enumerate(partitions)}
+        self._begin([(one, self._lines[one].batches) for one in last if one not in self._open])
+        if self._has_room(last, encoded.size):
+            parts = _by_partition(partitions, encoded)
+            # Those that wait longest come first, as if record by record.
+            for partition in sorted(parts, key=last.__getitem__):
+                self._add_to(partition, parts[partition])
+        else:
+            for position, partition in enumerate(partitions):
+                self._add_to(partition, encoded.take([position]))
+                self._end_surplus()
+
+    def close(self) -> None:
+        """End the last batch of each partition."""
+        for line in self._open.values():
+            line.close()
+
+    def _partitions_of(self, chunk: Chunk) -> list[str]:
+        """Name the partition of each record."""
+        names, partitions = self._names, []
+        for position, texts in enumerate(zip(*(self._texts_of(chunk, field) for field in self._fields), strict=True)):
+            name = names.get(texts)
+            if name is None:
+                if self._drops:
+                    self._refuse_lost(chunk, position, texts)
+                name = names[texts] = partition_of(self._fields, texts)
+            partitions.append(name)
+        return partitions
+
+    def _texts_of(self, chunk: Chunk, field: str) -> Sequence[str | None]:
+        values = chunk.column(field)
+        if set(map(type, values)) <= _TEXT_OR_NULL:
+            return values
+        texts = []
+        for position, value in enumerate(values):
+            same = (type(value), value) if type(value) in _OF_ONE_SPELLING else None
+            if same is None or same not in self._texts:
+                try:
+                    text = partition_text(value)
+                except NoRuleError as error:
+                    remedy = "Partition by a column of plain values, or convert it upstream."
+                    raise self._refusal(f"{error}: {short(value)}.", remedy, chunk, position, field) from error
+                if same is not None:
+                    self._texts[same] = text
+            else:
+                text = self._texts[same]
+            texts.append(text)
+        return texts
+
+    def _new_line(self, partition: str, chunk: Chunk, position: int) -> BatchLine:
+        most = MAX_WHOLE_PARTITIONS if self._whole else MAX_PARTITIONS
+        if len(self._lines) == most:
+            problem = f"the partition {short(partition)} is beyond the {most:,} that a table can have in a load"
+            remedy = "Partition by a column of fewer values, or spread the records over several loads."
+            # Which records are too many hangs on their order alone, so that none of them is a bad one.
+            problem += f"{' with `no_rotate`' * self._whole}."
+            raise self._refusal(problem, remedy, chunk, position, separable=False)
+        if not is_unicode(partition):
+            problem = f"the partition {short(partition)} holds half of a surrogate pair and is no Unicode."
+            raise self._refusal(problem, "Decode it properly upstream.", chunk, position)
+        try:
+            return self._line_of(partition)
+        except SpecError as error:
+            (fault,) = error.faults
+            problem = f"the partition {short(partition)} {fault.problem}"
+            raise self._refusal(problem, "Partition by a column of other values.", chunk, position) from error
+
+    def _refuse_lost(self, chunk: Chunk, position: int, texts: Sequence[str | None]) -> None:
+        for field, text in zip(self._fields, texts, strict=True):
+            if passes_for_null(text):
+                problem = f"the partition of {text!r} is that of null, and the column is left out of the objects."
+                raise self._refusal(problem, "Use `partition_columns: keep`.", chunk, position, field)
+
+    def _refusal(
+        self,
+        problem: str,
+        remedy: str,
+        chunk: Chunk,
+        position: int,
+        column: str | None = None,
+        *,
+        separable: bool = True,
+    ) -> RecordError:
+        place = chunk.places[position]
+        return RecordError(problem, remedy, table=self._table, place=place, column=column, separable=separable)
+
+    def _has_room(self, partitions: Mapping[str, object], size: int) -> bool:
+        """Say whether no batch has to end before it is full, whatever the order of so many more bytes."""
+        if self._whole:
+            return True
+        return len(self._open.keys() | partitions.keys()) <= MAX_OPEN and self._held_bytes + size <= MAX_HELD_BYTES
+
+    def _add_to(self, partition: str, encoded: Content) -> None:
+        line = self._lines[partition]
+        self._held_bytes -= self._held_by(line)
+        line.add(encoded)
+        self._held_bytes += self._held_by(line)
+        self._open.pop(partition, None)
+        if line.is_open:
+            self._open[partition] = line
+
+    def _end_surplus(self) -> None:
+        while len(self._open) > MAX_OPEN or self._held_bytes > MAX_HELD_BYTES:
+            line = self._open.pop(next(iter(self._open)))
+            self._held_bytes -= self._held_by(line)
+            line.close()
+
+    def _held_by(self, line: BatchLine) -> int:
+        return min(line.open_bytes, self._held)
+
+
+_TEXT_OR_NULL = frozenset({str, type(None)})
+_OF_ONE_SPELLING = frozenset({int, bool, date})
+"""Types whose equal values have the same text, as 0.0 and -0.0 have not, nor a moment in two time zones."""
+
+
+def _by_partition(partitions: Sequence[str], encoded: Content) -> dict[str, Content]:
+    """Sort encoded records by partition, in their order."""
+    positions: dict[str, list[int]] = {partition: [] for partition in partitions}
+    if len(positions) == 1:
+        return dict.fromkeys(positions, encoded)
+    for position, partition in enumerate(partitions):
+        positions[partition].append(position)
+    return {partition: encoded.take(own) for partition, own in positions.items()}

@@ -1,0 +1,1 @@
+"""What a load writes about its objects: a manifest, table definitions."""

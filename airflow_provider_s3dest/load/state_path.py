@@ -1,0 +1,57 @@
+"""Where the record of a load lies, when an argument says so: an object below a folder of S3."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+from airflow_provider_s3dest.delivery.keys import LoadIdentity
+from airflow_provider_s3dest.errors import Fault, short
+from airflow_provider_s3dest.spec import path_template
+
+
+def faults(state_path: Any) -> Iterator[Fault]:
+    """Find what is wrong with the argument.
+
+    :param state_path: ``s3://bucket/folder``, or a folder of the destination's bucket.
+    """
+    remedy = "Give s3://bucket/folder, or a folder of the destination's bucket."
+    if not isinstance(state_path, str) or not state_path:
+        yield Fault("state_path", f"is {short(state_path)}.", remedy)
+        return
+    bucket, folder = _split(state_path, "bucket")
+    if not bucket or not folder or "://" in folder or folder.startswith("/") or "//" in folder:
+        yield Fault("state_path", f"is {short(state_path)}.", remedy)
+    if path_template.placeholders(state_path):
+        yield Fault("state_path", f"holds braces: {state_path!r}.", "Placeholders work in `path` only.")
+
+
+def faults_inside(state_path: str, bucket: Any, folders: Iterable[str]) -> Iterator[Fault]:
+    """Find whether the record would lie among the data, where whoever reads them finds it.
+
+    :param bucket: that of the destination.
+    :param folders: folders of the data, with their slashes; an empty one is none.
+    """
+    state_bucket, state_folder = _split(state_path, bucket)
+    for folder in folders:
+        if folder and state_bucket == bucket and f"{state_folder}/".startswith(folder):
+            problem = (
+                f"is {state_path!r}, inside the folder {folder!r} of the data: who reads it would find the record."
+            )
+            yield Fault("state_path", problem, "Give a folder beside it.")
+            return
+
+
+def state_object(state_path: str, bucket: str, identity: LoadIdentity) -> tuple[str, str]:
+    """Give bucket and key of the object that keeps the record of a load.
+
+    :param bucket: that of the destination.
+    """
+    bucket, folder = _split(state_path, bucket)
+    return bucket, f"{folder}/{identity.load_uuid}.json"
+
+
+def _split(state_path: str, bucket: str) -> tuple[str, str]:
+    if state_path.startswith("s3://"):
+        bucket, _, state_path = state_path.removeprefix("s3://").partition("/")
+    return bucket, state_path.removesuffix("/")

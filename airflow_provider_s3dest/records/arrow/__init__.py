@@ -1,0 +1,1 @@
+"""The same for Arrow data: chunks, types, exact casts."""

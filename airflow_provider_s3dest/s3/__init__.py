@@ -1,0 +1,1 @@
+"""Requests to S3: their errors, retries, bodies and checksums, and how they are stopped."""

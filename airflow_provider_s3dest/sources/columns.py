@@ -1,0 +1,456 @@
+"""What every source gives: tables, each a stream of chunks with the same columns in the same order."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Set
+from dataclasses import dataclass
+from functools import partial
+from itertools import chain, islice
+from typing import Any, Protocol
+
+import orjson
+
+from airflow_provider_s3dest.errors import Place, RecordError, short
+from airflow_provider_s3dest.records.bad_records import BadRecords, sifted
+from airflow_provider_s3dest.records.values import json_bytes
+from airflow_provider_s3dest.sources.passthrough import Passed
+
+log = logging.getLogger(__name__)
+
+CHUNK_RECORDS = 1000
+"""Records in a chunk of Python records, at most: enough to encode fast."""
+
+CHUNK_BYTES = 4 * 2**20
+"""Bytes up to which a chunk of more than one record is to grow, as JSON: few enough to hold."""
+
+STREAM_WINDOW = 10_000
+"""Records of a stream that are looked at for its columns."""
+
+
+@dataclass(frozen=True, slots=True)
+class Places:
+    """Where the records of a chunk came from: an index to count from, or a file and a line for each.
+
+    :param originals: the records as they came: objects, or the text of staged ones.
+    """
+
+    start: int = 0
+    file: str | None = None
+    lines: Sequence[int] | None = None
+    unit: str = "line"
+    originals: Sequence[Any] | None = None
+
+    def __getitem__(self, position: int) -> Place:
+        if self.file is None:
+            return Place(index=self.start + position)
+        line = self.lines[position] if self.lines is not None else self.start + position
+        return Place(file=self.file, line=line, unit=self.unit)
+
+    def slice(self, start: int, stop: int) -> Places:
+        """Give the places of the records from ``start`` up to ``stop``."""
+        lines = None if self.lines is None else self.lines[start:stop]
+        originals = None if self.originals is None else self.originals[start:stop]
+        return Places(self.start + start, self.file, lines, self.unit, originals)
+
+
+class Chunk(Protocol):
+    """Some consecutive records of a table."""
+
+    @property
+    def places(self) -> Places: ...
+
+    def __len__(self) -> int: ...
+
+    def column(self, name: str) -> Sequence[Any]:
+        """Give the values of one column, None where a record lacks it."""
+        ...
+
+    def columns(self, names: Sequence[str]) -> Iterable[Sequence[Any]]:
+        """Give the values of several columns."""
+        ...
+
+    def slice(self, start: int, stop: int) -> Any:
+        """Give the records from ``start`` up to ``stop``."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Rows:
+    """A chunk of records as mappings.
+
+    :param shape: the columns of all records, if each is a dict that has the same in the same order; else None.
+    """
+
+    rows: Sequence[Mapping[str, Any]]
+    places: Places
+    shape: tuple[str, ...] | None = None
+
+    @classmethod
+    def of(cls, rows: Sequence[Any], places: Places) -> Rows:
+        """Make a chunk of what should be mappings."""
+        return cls(rows, places, _shape(rows))
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    def column(self, name: str) -> Sequence[Any]:
+        # Not row[name]: a defaultdict would make up a value for a field that is missing.
+        return [row.get(name) for row in self.rows]
+
+    def columns(self, names: Sequence[str]) -> Iterable[Sequence[Any]]:
+        if self.shape is None or not {*names}.issubset(self.shape):
+            return map(self.column, names)
+        # Quicker than to take the values of each column out of the records.
+        values = list(chain.from_iterable(row.values() for row in self.rows))
+        positions = {name: position for position, name in enumerate(self.shape)}
+        return (values[positions[name] :: len(self.shape)] for name in names)
+
+    def slice(self, start: int, stop: int) -> Rows:
+        return Rows.of(self.rows[start:stop], self.places.slice(start, stop))
+
+
+@dataclass(frozen=True, slots=True)
+class Columns:
+    """A chunk of records by columns; a column that is not there is null throughout."""
+
+    values: Mapping[str, Sequence[Any]]
+    places: Places
+    size: int
+
+    def __len__(self) -> int:
+        return self.size
+
+    def column(self, name: str) -> Sequence[Any]:
+        return self.values[name] if name in self.values else [None] * self.size
+
+    def columns(self, names: Sequence[str]) -> Iterable[Sequence[Any]]:
+        return map(self.column, names)
+
+    def slice(self, start: int, stop: int) -> Columns:
+        values = {name: column[start:stop] for name, column in self.values.items()}
+        return Columns(values, self.places.slice(start, stop), stop - start)
+
+
+@dataclass(frozen=True, slots=True)
+class Texts(Mapping[str, Sequence[str | None]]):
+    """The fields of records of text, by column; they stand record after record, as in a file of CSV.
+
+    :param positions: the columns, each with its position in a record.
+    :param fields: of all records; None is null.
+    """
+
+    positions: Mapping[str, int]
+    fields: Sequence[str | None]
+
+    def __getitem__(self, name: str) -> Sequence[str | None]:
+        return self.fields[self.positions[name] :: len(self.positions)]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.positions)
+
+    def __len__(self) -> int:
+        return len(self.positions)
+
+
+class Unread(Protocol):
+    """A chunk of staged text, read when it is asked for."""
+
+    @property
+    def places(self) -> Places: ...
+
+    def __len__(self) -> int:
+        """Give the number of lines, blank ones included."""
+        ...
+
+    def slice(self, start: int, stop: int) -> Any:
+        """Give the lines from ``start`` up to ``stop``."""
+        ...
+
+    @property
+    def rows(self) -> Rows:
+        """The records."""
+        ...
+
+    def passed(self, columns: tuple[str, ...]) -> Passed | None:
+        """Give the text as it stands, if the target would write the records no other way."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """The records of one table, ready to be encoded: ``columns`` holds for every chunk.
+
+    :param is_held: whether all records are in memory, so that they can be looked through first.
+    :param types: gives the ``pyarrow.DataType`` of those of some columns that the source tells the types of.
+    :param schema: the ``pyarrow.Schema`` that every chunk, then an ``ArrowChunk``, has.
+    :param bad: takes the records that can't be delivered; None: the first of them ends the load.
+    """
+
+    name: str
+    columns: tuple[str, ...]
+    chunks: Iterator[Chunk | Passed]
+    is_held: bool = False
+    types: Callable[[Sequence[str]], Mapping[str, Any]] | None = None
+    schema: Any = None
+    bad: BadRecords | None = None
+
+
+def table_of_known(
+    name: str,
+    known: Iterable[str],
+    chunks: Iterable[Chunk],
+    wanted: tuple[str, ...] | None,
+    *,
+    is_held: bool = False,
+    types: Callable[[Sequence[str]], Mapping[str, Any]] | None = None,
+    bad: BadRecords | None = None,
+) -> Table:
+    """Make a table of chunks whose columns are known beforehand (typed files, headers, data frames)."""
+    return Table(name, _chosen(name, tuple(known), wanted), iter(chunks), is_held, types, bad=bad)
+
+
+def table_of_list(
+    name: str, records: Sequence[Any], wanted: tuple[str, ...] | None, bad: BadRecords | None = None
+) -> Table:
+    """Make a table of a list of mappings, all of which are looked through for their columns first."""
+    chunks: list[Rows] = []
+    columns: dict[str, None] = {}
+    start, size = 0, 1
+
+    def collected(chunk: Rows) -> Rows:
+        _collect(name, chunk, columns, proves=bad is not None and not wanted)
+        return chunk
+
+    while rows := records[start : start + size]:
+        chunks += sifted(collected, Rows.of(rows, Places(start, originals=rows)), bad)
+        start, size = start + len(rows), _next_size(rows)
+    return Table(name, _chosen(name, tuple(columns), wanted), iter(chunks), is_held=True, bad=bad)
+
+
+def table_of_stream(
+    name: str,
+    chunks: Iterable[Rows | Columns | Unread],
+    wanted: tuple[str, ...] | None,
+    *,
+    passes: bool = False,
+    bad: BadRecords | None = None,
+) -> Table:
+    """Make a table of a stream: its columns are ``wanted``, or those of its first 10,000 records.
+
+    A column that turns up later is a RecordError, since objects already written lack it.
+
+    :param passes: whether text that is not yet read may be let through as it stands.
+    """
+    stream = iter(chunks)
+    if wanted:
+        named = chain.from_iterable(sifted(partial(_checked_keys, name), chunk, bad) for chunk in stream)
+        return Table(name, wanted, named, bad=bad)
+    head: list[Rows | Columns | Unread] = []
+    columns: dict[str, None] = {}
+    seen = 0
+
+    def looked_at(chunk: Rows | Columns | Unread) -> tuple[Rows | Columns | Unread, int]:
+        # Text that may pass has just the columns that are known already.
+        passed = _passed(chunk, columns) if passes and columns else None
+        if passed is None:
+            _collect(name, _read(chunk), columns, limit=max(0, STREAM_WINDOW - seen), proves=bad is not None)
+        return chunk, len(_read(chunk) if passed is None else passed)
+
+    for chunk in stream:
+        for part, records in sifted(looked_at, chunk, bad):
+            head.append(part)
+            seen += records
+        if seen >= STREAM_WINDOW:
+            break
+    checked = _without_late_columns(name, _emptied(head, stream), columns, passes, bad)
+    return Table(name, tuple(columns), checked, bad=bad)
+
+
+def _emptied(head: list[Any], stream: Iterator[Any]) -> Iterator[Any]:
+    """Give the head and then the stream, without holding what was given."""
+    head.reverse()
+    while head:
+        yield head.pop()
+    yield from stream
+
+
+def _passed(chunk: Rows | Columns | Unread, columns: Iterable[str]) -> Passed | None:
+    return None if isinstance(chunk, (Rows, Columns)) else chunk.passed(tuple(columns))
+
+
+def _read(chunk: Rows | Columns | Unread) -> Rows | Columns:
+    return chunk if isinstance(chunk, (Rows, Columns)) else chunk.rows
+
+
+def _chosen(table: str, known: tuple[str, ...], wanted: tuple[str, ...] | None) -> tuple[str, ...]:
+    found = {*known}
+    missing = [name for name in wanted or () if name not in found]
+    if missing and known:
+        log.warning("Table %s: no record has the columns %s that `columns` names; they are null.", table, missing)
+    return wanted or known
+
+
+def _shape(rows: Sequence[Any]) -> tuple[str, ...] | None:
+    if set(map(type, rows)) != {dict}:
+        return None
+    names: tuple[str, ...] = tuple(rows[0])
+    if set(map(type, names)) - {str}:
+        return None
+    keys: list[str] = []
+    for row in rows:
+        keys += row
+    # All keys in one list: quicker to compare than those of each record.
+    return names if keys == [*names] * len(rows) else None
+
+
+def chunks_of(records: Iterable[Any]) -> Iterator[Rows]:
+    """Cut a stream of mappings into chunks."""
+    stream, start, size = iter(records), 0, 1
+    # Copied, for a generator may change one dict over and over and yield it each time.
+    while rows := [row.copy() if type(row) is dict else row for row in islice(stream, size)]:
+        yield Rows.of(rows, Places(start, originals=rows))
+        start, size = start + len(rows), _next_size(rows)
+
+
+def _next_size(rows: Sequence[Any]) -> int:
+    """Tell how many records the chunk after these should have: more and more of them, unless they are large."""
+    try:
+        weight = len(orjson.dumps(rows[-1], str))
+    except orjson.JSONEncodeError:
+        weight = 1
+    return max(1, min(10 * len(rows), CHUNK_RECORDS, CHUNK_BYTES // weight))
+
+
+def _collect(
+    table: str, chunk: Rows | Columns, columns: dict[str, None], limit: int | None = None, *, proves: bool = False
+) -> None:
+    """Add the columns of a chunk's records, of its first ``limit`` if given, in the order in which they turn up.
+
+    :param proves: whether a record whose columns are added must hold nothing but what can be written, as columns that
+        only bad records have are none.
+    """
+    if isinstance(chunk, Columns):
+        columns.update(dict.fromkeys(chunk.values))
+        return
+    if chunk.shape is not None and limit != 0:
+        if columns.keys() != set(chunk.shape):
+            _check_names(table, chunk.shape, chunk.places, 0)
+            if proves:
+                _prove(table, chunk, 0)
+            columns.update(dict.fromkeys(chunk.shape))
+        return
+    last: Any = None
+    for position, row in enumerate(chunk.rows[:limit] if limit is not None else chunk.rows):
+        keys = _keys(table, row, chunk.places, position)
+        if keys != last:
+            _check_names(table, keys, chunk.places, position)
+            if proves and not keys <= columns.keys():
+                _prove(table, chunk, position)
+            columns.update(dict.fromkeys(keys))
+            last = keys
+
+
+def _prove(table: str, chunk: Rows, position: int) -> None:
+    """See that a record holds nothing that can't be written."""
+    for name, value in chunk.rows[position].items():
+        try:
+            json_bytes(value)  # what JSON has a form for, other formats have one for
+        except Exception as error:
+            remedy = "Convert it upstream, to text if need be."
+            raise RecordError(
+                f"{error}: {short(value)}.", remedy, table=table, place=chunk.places[position], column=name, value=value
+            ) from error
+
+
+def _checked_keys(table: str, unread: Rows | Columns | Unread) -> Rows | Columns:
+    chunk = _read(unread)
+    if isinstance(chunk, Rows):
+        if chunk.shape is not None:
+            _check_names(table, chunk.shape, chunk.places, 0)
+            return chunk
+        last: Any = None
+        for position, row in enumerate(chunk.rows):
+            keys = _keys(table, row, chunk.places, position)
+            if keys != last:
+                _check_names(table, keys, chunk.places, position)
+                last = keys
+    return chunk
+
+
+def _without_late_columns(
+    table: str,
+    chunks: Iterable[Rows | Columns | Unread],
+    columns: Mapping[str, None],
+    passes: bool,
+    bad: BadRecords | None,
+) -> Iterator[Chunk | Passed]:
+    known = columns.keys()
+
+    def checked(unread: Rows | Columns | Unread) -> Chunk | Passed:
+        if passes and (passed := _passed(unread, columns)):
+            return passed
+        chunk = _read(unread)
+        if late := _late_column(table, chunk, known):
+            position, name = late
+            raise RecordError(
+                f"a new column after the first {STREAM_WINDOW:,} records of a stream.",
+                "Name all columns with `columns=`, or hand over a list, which is looked through first.",
+                table=table,
+                place=chunk.places[position],
+                column=name,
+            )
+        return chunk
+
+    for chunk in chunks:
+        yield from sifted(checked, chunk, bad)
+
+
+def _late_column(table: str, chunk: Rows | Columns, known: Set[str]) -> tuple[int, str] | None:
+    """Find the first record with a column that is not known."""
+    names = chunk.values if isinstance(chunk, Columns) else chunk.shape
+    if names is not None:
+        late = next((name for name in names if name not in known), None)
+        if late is not None and isinstance(chunk, Rows):
+            _check_names(table, names, chunk.places, 0)
+        return None if late is None else (0, late)
+    assert isinstance(chunk, Rows)
+    for position, row in enumerate(chunk.rows):
+        keys = _keys(table, row, chunk.places, position)
+        if keys != known and not keys <= known:
+            _check_names(table, keys, chunk.places, position)
+            return position, next(name for name in keys if name not in known)
+    return None
+
+
+def _keys(table: str, row: Any, places: Places, position: int) -> Any:
+    if isinstance(row, Mapping):
+        return row.keys()
+    raise RecordError(
+        f"a record must be a mapping of column to value, not {type(row).__name__}: {short(row)}.",
+        "Yield or return dicts; for a list of lists, flatten it first.",
+        table=table,
+        place=places[position],
+    )
+
+
+def _check_names(table: str, keys: Iterable[Any], places: Places, position: int) -> None:
+    for key in keys:
+        if not isinstance(key, str):
+            raise RecordError(
+                f"the key {short(key)} is no string but {type(key).__name__}.",
+                "Turn the keys into strings upstream.",
+                table=table,
+                place=places[position],
+                column=short(key),
+            )
+        try:
+            key.encode()
+        except UnicodeEncodeError as error:
+            raise RecordError(
+                f"the key {short(key)} holds half of a surrogate pair and is no Unicode.",
+                "Decode it properly upstream.",
+                table=table,
+                place=places[position],
+                column=short(key),
+            ) from error

@@ -1,0 +1,265 @@
+"""The path template: a closed set of placeholders, from which the key of each object is made."""
+
+from __future__ import annotations
+
+import difflib
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from airflow_provider_s3dest.errors import Fault, SpecError, short
+from airflow_provider_s3dest.spec.jinja import evaluated_names, has_opener
+
+if TYPE_CHECKING:
+    import jinja2
+
+DATE_FORMATS: Mapping[str, str] = {"YEAR": "%Y", "MONTH": "%m", "DAY": "%d", "HOUR": "%H", "MINUTE": "%M"}
+PLACEHOLDERS = ("TABLE", "TABLE_HYPHEN", "UUID", "FORMAT", *DATE_FORMATS, "SYNC_ID", "BATCH", "FIELD")
+
+_BRACES = re.compile(r"\{\{-?\s*(.*?)\s*-?\}\}", re.DOTALL)
+_JINJA_BLOCK = re.compile(r"\{%.*?%\}|\{#.*?#\}", re.DOTALL)
+_JINJA = re.compile(rf"{_BRACES.pattern}|\{{%.*?%\}}", re.DOTALL)
+_VARYING = re.compile(f"{_BRACES.pattern}|{_JINJA_BLOCK.pattern}", re.DOTALL)
+_FIELD = re.compile(r"""FIELD(?:\.(?P<name>\w+)|\[\s*(?P<quote>["'])(?P<odd>.+?)(?P=quote)\s*\])""")
+_MISUSED = re.compile(rf"({'|'.join(PLACEHOLDERS)})\b")
+_CONTROL = re.compile(r"[\x00-\x1f\x7f]")
+_SURROGATE = re.compile(r"[\ud800-\udfff]")
+_ESCAPED = re.compile(r"[%/\x00-\x1f\x7f]")
+
+_SHORTEST: Mapping[str, int] = {"UUID": 36, "SYNC_ID": 36, "BATCH": 6, "FORMAT": 3, **dict.fromkeys(DATE_FORMATS, 2)}
+"""Characters that a placeholder is filled in with at least; others have one."""
+
+MAX_KEY_BYTES = 1024
+"""The longest key that S3 takes, in bytes of UTF-8 (Amazon S3 User Guide, "Naming Amazon S3 objects")."""
+
+
+def is_placeholder(expression: str) -> bool:
+    """Say whether the text between two pairs of braces is one of ours, and nothing more."""
+    return expression in PLACEHOLDERS[:-1] or bool(_FIELD.fullmatch(expression))
+
+
+def has_jinja(text: str) -> bool:
+    """Say whether a text holds Jinja beside our placeholders, so that only a run can know its value."""
+    return "{" in text and has_opener(_BRACES.sub(lambda found: "" if is_placeholder(found[1]) else found[0], text))
+
+
+def names_a_run(text: str) -> bool:
+    """Say whether a path differs from run to run: by a date, the sync id, or whatever its Jinja renders."""
+    return has_jinja(text) or not {*DATE_FORMATS, "SYNC_ID"}.isdisjoint(_BRACES.findall(text))
+
+
+class _Field:
+    """Stands for ``FIELD`` while Jinja renders: gives every ``FIELD.name`` back as it was."""
+
+    def __getattr__(self, name: str) -> str:
+        return self[name]
+
+    def __getitem__(self, name: str) -> str:
+        return f'{{{{FIELD["{name}"]}}}}'
+
+    def __str__(self) -> str:
+        return "{{FIELD}}"
+
+
+def jinja_globals() -> dict[str, object]:
+    """Give what Jinja must know so that it leaves our placeholders standing in the rendered text."""
+    return {**{name: f"{{{{{name}}}}}" for name in PLACEHOLDERS[:-1]}, "FIELD": _Field()}
+
+
+def placeholders(text: str) -> frozenset[str]:
+    """Give the expressions between braces in a text, such as ``UUID`` or ``FIELD.region``."""
+    return frozenset(_BRACES.findall(text))
+
+
+def fields_in(text: str) -> tuple[str, ...]:
+    """Give the columns whose values a path holds, in order: those of ``{{FIELD.name}}``, each once."""
+    return tuple(dict.fromkeys(filter(None, map(field_of, _BRACES.findall(text)))))
+
+
+def field_of(expression: str) -> str | None:
+    """Give the column that an expression such as ``FIELD.region`` names; None if it is of another kind."""
+    found = _FIELD.fullmatch(expression)
+    return (found["name"] or found["odd"]) if found else None
+
+
+def prefix_of_text(text: str) -> str:
+    """Give the folder, with its slash, that every key of a template begins with whatever is filled in."""
+    return text.partition("{")[0].rpartition("/")[0] + "/" * ("/" in text.partition("{")[0])
+
+
+def folder_of(text: str, known: Mapping[str, str]) -> str:
+    """Give the folder, with its slash, of the keys of a template, up to what is not known.
+
+    :param text: the template, Jinja in it not rendered.
+    :param known: the values that are the same for all the keys in question, by placeholder.
+
+    Example::
+
+        >>> folder_of("raw/{{TABLE}}/{{ ds }}/{{UUID}}.csv", {"TABLE": "planes"})
+        'raw/planes/'
+    """
+    for found in _VARYING.finditer(text):
+        if found[1] not in known:
+            text = text[: found.start()]
+            break
+    folder = text[: text.rfind("/") + 1]
+    return _BRACES.sub(lambda found: known[found[1]], folder)
+
+
+def misuses(text: str, key: str = "path", environment: jinja2.Environment | None = None) -> Iterator[Fault]:
+    """Find filters, expressions and statements on our placeholders: they have no value before the object is named.
+
+    :param environment: reads the Jinja; where none can, only the placeholders that begin an expression are found.
+    """
+    for name, piece in _misused(text, environment):
+        if name == "FIELD":
+            remedy = 'Write {{FIELD.name}} or {{FIELD["odd name"]}}.'
+        else:
+            remedy = f"Write {{{{{name}}}}} alone: it is filled in when the objects are named, after Jinja."
+        yield Fault(key, f"filters and expressions don't work on a placeholder: {piece}.", remedy)
+
+
+def _misused(text: str, environment: jinja2.Environment | None = None) -> Iterator[tuple[str, str]]:
+    """Give each misused placeholder with the expression or statement that holds it."""
+    if not has_jinja(text):
+        return
+    from jinja2 import TemplateSyntaxError
+
+    try:
+        names = evaluated_names(text, PLACEHOLDERS[:-1], PLACEHOLDERS[-1:], environment)
+    except TemplateSyntaxError:
+        names = [found[1] for e in _BRACES.findall(text) if (found := _MISUSED.match(e)) and not is_placeholder(e)]
+    pieces = [found[0] for found in _JINJA.finditer(text) if not is_placeholder(found[1] or "")]
+    for piece in pieces:
+        if held := [name for name in names if re.search(rf"\b{name}\b", piece)]:
+            yield held[0], piece
+    for name in names:
+        if not any(re.search(rf"\b{name}\b", piece) for piece in pieces):  # alone, but in a block that changes it
+            yield name, text
+
+
+def refused_placeholders(text: str, key: str) -> Iterator[Fault]:
+    """Find placeholders where none are filled in."""
+    if any(map(is_placeholder, placeholders(text))):
+        yield Fault(key, f"holds braces: {text!r}.", "Placeholders work in `path` only.")
+
+
+def unknown_name(name: str, key: str = "path") -> Fault:
+    """Build the fault for a placeholder that is not in the set."""
+    known = ", ".join(f"{{{{{p}}}}}" for p in PLACEHOLDERS[:-1]) + ", {{FIELD.name}}"
+    remedy = f"{_guess(name)}Known are {known}; Jinja is rendered by the operator only."
+    return Fault(key, f"unknown placeholder {{{{{name}}}}}.", remedy)
+
+
+def undefined_name(name: str, text: str, key: str) -> Fault:
+    """Build the fault for a name that is neither a placeholder nor known to Jinja in this run."""
+    remedy = f"{_guess(name)}Jinja knows what Airflow's context holds; a run without a logical date has no `ds`."
+    return Fault(key, f"{name!r} is undefined in {short(text)}.", remedy)
+
+
+def _guess(name: str) -> str:
+    near = difflib.get_close_matches(name.upper(), PLACEHOLDERS, n=1)
+    return f"Did you mean {{{{{near[0]}}}}}? " if near else ""
+
+
+def is_unicode(text: str) -> bool:
+    """Say whether a text can be written as UTF-8: a lone half of a surrogate pair can't."""
+    return not _SURROGATE.search(text)
+
+
+def faults(text: str, *, jinja: bool = False) -> Iterator[Fault]:
+    """Find what is wrong with a path template.
+
+    :param text: the template.
+    :param jinja: whether Jinja is still to be rendered in it, so that unknown names may be Jinja's.
+    """
+    yield from misuses(text)
+    misused = {piece for _, piece in _misused(text)}
+    for found in _BRACES.finditer(text):
+        expression = found[1]
+        if not is_placeholder(expression) and found[0] not in misused and not jinja:
+            yield unknown_name(expression)
+    if not jinja and _JINJA_BLOCK.search(text):
+        yield Fault("path", "Jinja is not rendered here.", "Pass `path` to the operator, which renders it.")
+    shape = _JINJA_BLOCK.sub("", _BRACES.sub("X", text))
+    if not jinja and re.search(r"\{\{|\}\}|\{%|%\}|\{#|#\}", shape):
+        yield Fault("path", f"has braces without their other half: {text!r}.", "Write placeholders as {{TABLE}}.")
+    if not text:
+        yield Fault("path", "is empty.", "Give the key of the objects, such as raw/{{TABLE}}/{{UUID}}.{{FORMAT}}.")
+    if shape.startswith("/"):
+        yield Fault("path", f"starts with `/`: {text!r}.", "A key begins with its first folder: take the slash off.")
+    if "//" in shape or "./" in shape or shape.endswith(("/.", "/..")) or shape in (".", ".."):
+        yield Fault(
+            "path", f"contains `//`, `./` or `../`: {text!r}.", "S3 keeps them as they stand: write the plain path."
+        )
+    if shape.endswith("/"):
+        yield Fault(
+            "path", f"ends with `/`: {text!r}.", "It names objects, not a folder: end it with {{UUID}}.{{FORMAT}}, say."
+        )
+    if _CONTROL.search(shape):
+        yield Fault("path", f"contains a line end or another control character: {text!r}.", "Take it out.")
+    shortest = len(_BRACES.sub(lambda found: "x" * _SHORTEST.get(found[1], 1), text).encode(errors="replace"))
+    if not jinja and shortest > MAX_KEY_BYTES:
+        problem = f"gives keys of {shortest:,} bytes and more, S3 takes {MAX_KEY_BYTES:,}: {text[:80]}…"
+        yield Fault("path", problem, "Shorten it.")
+    if not is_unicode(text):
+        yield Fault("path", f"is no valid Unicode: {text!r}.", "Take the lone surrogates out.")
+
+
+def escape(text: str) -> str:
+    """Percent-encode ``%``, ``/`` and control characters of a table name in a key.
+
+    Example::
+
+        >>> escape("a/b%")
+        'a%2Fb%25'
+    """
+    return _ESCAPED.sub(lambda found: f"%{ord(found[0]):02X}", text)
+
+
+@dataclass(frozen=True, slots=True)
+class PathTemplate:
+    """A valid template of object keys.
+
+    Example::
+
+        >>> PathTemplate.parse("raw/{{TABLE}}/{{UUID}}.csv").render({"TABLE": "planes", "UUID": "1"})
+        'raw/planes/1.csv'
+    """
+
+    text: str
+    names: frozenset[str]
+
+    @property
+    def fields(self) -> tuple[str, ...]:
+        """The columns whose values are part of the keys, in order."""
+        return fields_in(self.text)
+
+    @classmethod
+    def parse(cls, text: str) -> PathTemplate:
+        """Check a template and take its placeholders.
+
+        :raises SpecError: with all that is wrong with it.
+        """
+        found = list(faults(text))
+        if found:
+            raise SpecError(found)
+        return cls(text, placeholders(text))
+
+    def render(self, values: Mapping[str, str]) -> str:
+        """Fill the placeholders in.
+
+        :raises SpecError: if the key is longer than S3 takes.
+        """
+        key = _BRACES.sub(lambda found: values[found[1]], self.text)
+        size = len(key.encode())
+        if size > MAX_KEY_BYTES:
+            raise SpecError(
+                [Fault("path", f"gives a key of {size} bytes, S3 takes {MAX_KEY_BYTES}: {key[:120]}…", "Shorten it.")]
+            )
+        return key
+
+    def prefix(self, values: Mapping[str, str]) -> str:
+        """Give the folder that all objects of a table share: the path up to what differs between its objects."""
+        return folder_of(self.text, {name: value for name, value in values.items() if name not in ("UUID", "BATCH")})
