@@ -2,11 +2,7 @@
 
 from __future__ import annotations
 
-MAX_PARTS = 10_000
-"""Parts of a multipart upload (Amazon S3 User Guide, "Amazon S3 multipart upload limits")."""
-
-MIN_PART_SIZE, MAX_PART_SIZE = 5 * 2**20, 5 * 2**30
-"""Bytes of a part of a multipart upload, the last one aside (ibid.)."""
+from airflow_provider_s3dest.spec.limits import MAX_PART_SIZE
 
 EQUAL_PARTS = 5_000
 """Parts up to which all are of one size, since some stores take no others."""

@@ -9,12 +9,13 @@ from typing import TYPE_CHECKING, Any
 
 from isal import isal_zlib
 
-from airflow_provider_s3dest.delivery.multipart import MAX_PARTS, size_of_part
+from airflow_provider_s3dest.delivery.multipart import size_of_part
 from airflow_provider_s3dest.delivery.objects import BatchId, StoredObject
 from airflow_provider_s3dest.errors import StoreError
-from airflow_provider_s3dest.formats.choice import compressor_for
-from airflow_provider_s3dest.s3.checksum import CHECKSUM, crc32_text, fingerprint, sums
+from airflow_provider_s3dest.formats.compression import compressor_for
+from airflow_provider_s3dest.s3.checksum import crc32_text, fingerprint, sums
 from airflow_provider_s3dest.spec import DestinationSpec
+from airflow_provider_s3dest.spec.limits import CHECKSUM, MAX_PARTS
 
 if TYPE_CHECKING:
     from airflow_provider_s3dest.delivery.uploader import Uploader

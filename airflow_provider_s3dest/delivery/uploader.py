@@ -18,11 +18,12 @@ from airflow_provider_s3dest.errors import StoreError
 from airflow_provider_s3dest.formats.batching import ObjectSink
 from airflow_provider_s3dest.load.progress import Progress
 from airflow_provider_s3dest.s3.body import Body
-from airflow_provider_s3dest.s3.checksum import CHECKSUM, crc32_text, multipart_etag
+from airflow_provider_s3dest.s3.checksum import crc32_text, multipart_etag
 from airflow_provider_s3dest.s3.errors import explained
 from airflow_provider_s3dest.s3.retries import Patience
 from airflow_provider_s3dest.s3.stop import StopFlag
 from airflow_provider_s3dest.spec import DestinationSpec
+from airflow_provider_s3dest.spec.limits import CHECKSUM
 
 if TYPE_CHECKING:
     from botocore.client import BaseClient

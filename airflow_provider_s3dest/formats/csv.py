@@ -10,8 +10,8 @@ import orjson
 
 from airflow_provider_s3dest.formats.csv_lines import LinesAtOnce
 from airflow_provider_s3dest.formats.encoding import NOTHING, Encoded, refusal, refuse_no_columns
+from airflow_provider_s3dest.records.chunks import Chunk, Rows
 from airflow_provider_s3dest.records.values import NESTED_KINDS, csv_text, csv_texts, json_lines
-from airflow_provider_s3dest.sources.columns import Chunk, Rows
 
 
 class CsvEncoder:

@@ -14,8 +14,8 @@ import msgspec
 
 from airflow_provider_s3dest.formats.csv import checked_text
 from airflow_provider_s3dest.formats.encoding import NOTHING, Encoded, refusal, refuse_no_columns
+from airflow_provider_s3dest.records.chunks import Chunk
 from airflow_provider_s3dest.records.values import csv_texts, plain
-from airflow_provider_s3dest.sources.columns import Chunk
 from airflow_provider_s3dest.spec.fields import CsvOptions
 
 

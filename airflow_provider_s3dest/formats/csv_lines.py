@@ -16,8 +16,8 @@ import msgspec
 import orjson
 
 from airflow_provider_s3dest.formats.encoding import Encoded
+from airflow_provider_s3dest.records.chunks import Rows
 from airflow_provider_s3dest.records.values import OWN_RULES, date_converter
-from airflow_provider_s3dest.sources.columns import Rows
 
 _ENCODER = msgspec.json.Encoder()
 _LINE = OWN_RULES | orjson.OPT_APPEND_NEWLINE

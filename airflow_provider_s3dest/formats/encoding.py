@@ -8,9 +8,8 @@ from itertools import accumulate
 from typing import Any, NoReturn, Protocol
 
 from airflow_provider_s3dest.errors import RecordError, short
+from airflow_provider_s3dest.records.chunks import Chunk, Passed
 from airflow_provider_s3dest.records.values import NoRuleError
-from airflow_provider_s3dest.sources.columns import Chunk
-from airflow_provider_s3dest.sources.passthrough import Passed
 
 
 @dataclass(slots=True)

@@ -10,8 +10,8 @@ from typing import Any
 import orjson
 
 from airflow_provider_s3dest.formats.encoding import NOTHING, Encoded, of_lines, refusal
+from airflow_provider_s3dest.records.chunks import Chunk, Columns, Rows, Texts
 from airflow_provider_s3dest.records.values import OWN_RULES, date_converter, json_bytes, plain
-from airflow_provider_s3dest.sources.columns import Chunk, Columns, Rows, Texts
 
 
 class JsonEncoder:

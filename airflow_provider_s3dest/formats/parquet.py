@@ -11,7 +11,7 @@ from airflow_provider_s3dest.formats.batching import BatchLine, Limits, ObjectSi
 from airflow_provider_s3dest.formats.encoding import refuse_no_columns
 from airflow_provider_s3dest.records.arrow.chunk import ArrowChunk
 from airflow_provider_s3dest.records.arrow.pyarrow_import import import_pyarrow
-from airflow_provider_s3dest.sources.columns import Chunk
+from airflow_provider_s3dest.records.chunks import Chunk
 from airflow_provider_s3dest.spec import DestinationSpec
 
 ROW_GROUP_BYTES = 64 * 2**20

@@ -19,7 +19,6 @@ from airflow_provider_s3dest.delivery.state_store import UNCOUNTED, Attempt, NoS
 from airflow_provider_s3dest.delivery.sweeper import Sweeper
 from airflow_provider_s3dest.delivery.uploader import Uploader
 from airflow_provider_s3dest.errors import Fault, S3DestinationError, SpecError, StoreError, short
-from airflow_provider_s3dest.formats.choice import passing_for
 from airflow_provider_s3dest.hooks.aws_client import aws_faults, client_of, explained_key, extra_of, s3_hook
 from airflow_provider_s3dest.hooks.connection import AWS_CONN_ID, CONN_TYPE, CONSOLE_URL, read_extra, without_own
 from airflow_provider_s3dest.load.arguments import LoadArguments, table_faults
@@ -31,19 +30,21 @@ from airflow_provider_s3dest.load.run import run_load
 from airflow_provider_s3dest.load.sidecars.ddl.definitions import Definitions
 from airflow_provider_s3dest.load.sidecars.manifest import Manifest
 from airflow_provider_s3dest.load.state_path import state_object
+from airflow_provider_s3dest.load.transforms import passing_for
+from airflow_provider_s3dest.records.table import Table
 from airflow_provider_s3dest.report import LoadReport
 from airflow_provider_s3dest.s3.errors import explained
-from airflow_provider_s3dest.s3.retry_count import RetryCount
+from airflow_provider_s3dest.s3.retries import RetryCount
 from airflow_provider_s3dest.s3.stop import StopFlag
-from airflow_provider_s3dest.sources.columns import Table
-from airflow_provider_s3dest.sources.file_stores import LocalStore, S3Store, Store
+from airflow_provider_s3dest.sources.file_stores import LocalStore, Store
 from airflow_provider_s3dest.sources.python_records import open_records, tables_of
+from airflow_provider_s3dest.sources.s3_files import S3Store
 from airflow_provider_s3dest.sources.shards import split
-from airflow_provider_s3dest.sources.staging import open_staged, remove_staged, staged_tables, versions_of
+from airflow_provider_s3dest.sources.staged_files import open_staged
+from airflow_provider_s3dest.sources.staging import remove_staged, staged_tables, versions_of
 from airflow_provider_s3dest.spec.destination import SENT_ALONG, DestinationSpec, merged, spec_fields_of
-from airflow_provider_s3dest.spec.fields import UNKNOWN
 from airflow_provider_s3dest.spec.path_template import prefix_of_text
-from airflow_provider_s3dest.spec.sentinels import NOT_GIVEN, NotGiven, is_given
+from airflow_provider_s3dest.spec.sentinels import NOT_GIVEN, UNKNOWN, NotGiven, is_given
 
 if TYPE_CHECKING:
     from airflow.providers.amazon.aws.hooks.s3 import S3Hook

@@ -15,10 +15,10 @@ from airflow_provider_s3dest.load.sidecars import manifest
 from airflow_provider_s3dest.load.sidecars.ddl import rules as layout
 from airflow_provider_s3dest.sources.input_kinds import is_arrow, is_records
 from airflow_provider_s3dest.sources.staging_path import check_staging_path, staging_path_faults
-from airflow_provider_s3dest.spec import path_template, variables
-from airflow_provider_s3dest.spec.fields import UNKNOWN
+from airflow_provider_s3dest.spec import path_template
+from airflow_provider_s3dest.spec.nested_texts import variable_faults
 from airflow_provider_s3dest.spec.rules import faults as spec_faults
-from airflow_provider_s3dest.spec.sentinels import NOT_GIVEN, is_given
+from airflow_provider_s3dest.spec.sentinels import NOT_GIVEN, UNKNOWN, is_given
 
 log = logging.getLogger(__name__)
 
@@ -101,7 +101,7 @@ class LoadArguments:
             if self.on_bad_record == "quarantine" and "quarantine_path" not in unknown:
                 quarantine = str(self.quarantine_path or quarantine_rules.default_path(known["path"]))
                 yield from layout.quarantine_faults(known, quarantine, copies_manifest=copies_manifest)
-        replaced = [f for name in _TEXTS if name not in unknown for f in variables.faults(getattr(self, name), name)]
+        replaced = [f for name in _TEXTS if name not in unknown for f in variable_faults(getattr(self, name), name)]
         yield from replaced
         unknown |= {fault.key for fault in replaced}
         yield from self._switch_faults()

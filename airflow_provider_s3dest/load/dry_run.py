@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from airflow_provider_s3dest.delivery.objects import BatchId, StoredObject
 from airflow_provider_s3dest.formats.batching import ObjectSink
-from airflow_provider_s3dest.formats.choice import compressor_for
+from airflow_provider_s3dest.formats.compression import compressor_for
 from airflow_provider_s3dest.load.progress import Progress
 from airflow_provider_s3dest.spec import DestinationSpec
 

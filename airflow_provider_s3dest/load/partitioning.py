@@ -9,8 +9,8 @@ from typing import Any
 from airflow_provider_s3dest.delivery.partitions import partition_of, partition_text, passes_for_null
 from airflow_provider_s3dest.errors import RecordError, SpecError, short
 from airflow_provider_s3dest.formats.batching import BatchLine, Content
+from airflow_provider_s3dest.records.chunks import Chunk
 from airflow_provider_s3dest.records.values import NoRuleError
-from airflow_provider_s3dest.sources.columns import Chunk
 from airflow_provider_s3dest.spec.path_template import is_unicode
 
 MAX_PARTITIONS = 10_000

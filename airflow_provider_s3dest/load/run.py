@@ -16,13 +16,7 @@ from airflow_provider_s3dest.delivery.objects import QUARANTINE, BatchId, Stored
 from airflow_provider_s3dest.delivery.uploader import ObjectStore
 from airflow_provider_s3dest.errors import Fault, SpecError
 from airflow_provider_s3dest.formats.batching import BatchLine, Content, Limits, ObjectSink
-from airflow_provider_s3dest.formats.choice import (
-    content_of,
-    encoder_for,
-    held_bytes,
-    with_safe_keys_for,
-    with_types_for,
-)
+from airflow_provider_s3dest.formats.encoders import content_of, encoder_for, held_bytes
 from airflow_provider_s3dest.formats.encoding import Encoder, of_passed
 from airflow_provider_s3dest.formats.parquet import ParquetEncoder
 from airflow_provider_s3dest.load.partitioning import PartitionLines
@@ -31,10 +25,11 @@ from airflow_provider_s3dest.load.quarantine import BadRecordLines, Quarantine
 from airflow_provider_s3dest.load.schema import of_table
 from airflow_provider_s3dest.load.sidecars.ddl.definitions import Definitions
 from airflow_provider_s3dest.load.sidecars.manifest import Manifest
+from airflow_provider_s3dest.load.transforms import with_safe_keys_for, with_types_for
 from airflow_provider_s3dest.records.bad_records import sifted
+from airflow_provider_s3dest.records.chunks import Chunk, Passed
+from airflow_provider_s3dest.records.table import Table
 from airflow_provider_s3dest.report import MAX_URIS, LoadReport, TableReport
-from airflow_provider_s3dest.sources.columns import Chunk, Table
-from airflow_provider_s3dest.sources.passthrough import Passed
 from airflow_provider_s3dest.spec import DestinationSpec
 
 

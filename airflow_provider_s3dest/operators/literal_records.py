@@ -7,9 +7,9 @@ from typing import Any
 
 from airflow_provider_s3dest.errors import Fault, RecordError
 from airflow_provider_s3dest.formats.json import JsonEncoder
+from airflow_provider_s3dest.records.chunks import Passed
 from airflow_provider_s3dest.sources.columns import table_of_list
 from airflow_provider_s3dest.sources.input_kinds import is_arrow
-from airflow_provider_s3dest.sources.passthrough import Passed
 
 
 def literal_record_faults(records: Any, table: Any, columns: Sequence[str] | None = None) -> Iterator[Fault]:

@@ -10,10 +10,10 @@ from airflow_provider_s3dest.errors import Fault
 from airflow_provider_s3dest.load.arguments import LoadArguments
 from airflow_provider_s3dest.operators.held_records import is_reference, jinja_in, release
 from airflow_provider_s3dest.spec import path_template
-from airflow_provider_s3dest.spec.fields import UNKNOWN, SpecFields
+from airflow_provider_s3dest.spec.fields import SpecFields
 from airflow_provider_s3dest.spec.jinja import syntax_fault
 from airflow_provider_s3dest.spec.nested_texts import nested_texts
-from airflow_provider_s3dest.spec.sentinels import is_given
+from airflow_provider_s3dest.spec.sentinels import UNKNOWN, is_given
 
 if TYPE_CHECKING:
     import jinja2

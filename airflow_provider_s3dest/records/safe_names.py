@@ -12,9 +12,9 @@ import orjson
 
 from airflow_provider_s3dest.errors import Fault, RecordError, SpecError
 from airflow_provider_s3dest.records.bad_records import sifted
+from airflow_provider_s3dest.records.chunks import Chunk, Columns, Passed
+from airflow_provider_s3dest.records.table import Table
 from airflow_provider_s3dest.records.values import NoRuleError, plain
-from airflow_provider_s3dest.sources.columns import Chunk, Columns, Table
-from airflow_provider_s3dest.sources.passthrough import Passed
 
 _UNSAFE = re.compile(r"[^0-9A-Za-z_]")
 """What CloudQuery's S3 destination replaces, character by character."""

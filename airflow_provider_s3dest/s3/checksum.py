@@ -10,9 +10,6 @@ from typing import Any
 
 from isal import isal_zlib
 
-CHECKSUM = "s3dest-checksum"
-"""Name of the metadata of an object that tells a later try whether it would send the same again."""
-
 _CACHED_BYTES = 2**18
 """Bytes that a processor's own cache holds from one sum to the other."""
 

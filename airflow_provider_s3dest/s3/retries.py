@@ -13,6 +13,14 @@ from airflow_provider_s3dest.errors import StoreError
 if TYPE_CHECKING:
     from botocore.client import BaseClient
 
+
+import re
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from botocore.client import BaseClient
+
+
 T = TypeVar("T")
 
 _call = threading.local()
@@ -75,3 +83,25 @@ def _attempts_allowed(retries: Any) -> int:
     """Tell how often botocore sends a request, at most (botocore.config.Config, ``retries``)."""
     settings = retries or {}
     return int(settings.get("total_max_attempts") or (5 if settings.get("mode") == "legacy" else 3))
+
+
+_ATTEMPT = re.compile(r"attempt=(\d+)")
+
+
+class RetryCount:
+    """Counts what botocore sends for the second time and more; it says so in a header of each request.
+
+    :param client: the boto3 client.
+    """
+
+    def __init__(self, client: BaseClient) -> None:
+        self.number = 0
+        self._lock = threading.Lock()
+        client.meta.events.register("before-send.s3", self._sent)
+
+    def _sent(self, request: Any, **_: Any) -> None:
+        header = request.headers.get("amz-sdk-request", "")
+        found = _ATTEMPT.search(header.decode() if isinstance(header, bytes) else header)
+        if found and int(found[1]) > 1:
+            with self._lock:
+                self.number += 1

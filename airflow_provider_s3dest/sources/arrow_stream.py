@@ -9,7 +9,7 @@ from typing import Any
 from airflow_provider_s3dest.errors import Fault, SpecError
 from airflow_provider_s3dest.records.arrow.chunk import ArrowChunk, ArrowRecords, ArrowValues, cut
 from airflow_provider_s3dest.records.arrow.pyarrow_import import import_pyarrow
-from airflow_provider_s3dest.sources.columns import Places
+from airflow_provider_s3dest.records.chunks import Places
 
 
 def open_stream(frame: Any, table: str) -> tuple[dict[str, Any], Iterator[ArrowChunk]]:

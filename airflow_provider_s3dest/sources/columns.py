@@ -4,196 +4,18 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Set
-from dataclasses import dataclass
 from functools import partial
-from itertools import chain, islice
-from typing import Any, Protocol
+from itertools import chain
+from typing import Any
 
-import orjson
-
-from airflow_provider_s3dest.errors import Place, RecordError, short
+from airflow_provider_s3dest.errors import RecordError, short
 from airflow_provider_s3dest.records.bad_records import BadRecords, sifted
+from airflow_provider_s3dest.records.chunks import Chunk, Columns, Passed, Places, Rows, Unread
+from airflow_provider_s3dest.records.table import STREAM_WINDOW, Table
 from airflow_provider_s3dest.records.values import json_bytes
-from airflow_provider_s3dest.sources.passthrough import Passed
+from airflow_provider_s3dest.sources.chunking import _next_size
 
 log = logging.getLogger(__name__)
-
-CHUNK_RECORDS = 1000
-"""Records in a chunk of Python records, at most: enough to encode fast."""
-
-CHUNK_BYTES = 4 * 2**20
-"""Bytes up to which a chunk of more than one record is to grow, as JSON: few enough to hold."""
-
-STREAM_WINDOW = 10_000
-"""Records of a stream that are looked at for its columns."""
-
-
-@dataclass(frozen=True, slots=True)
-class Places:
-    """Where the records of a chunk came from: an index to count from, or a file and a line for each.
-
-    :param originals: the records as they came: objects, or the text of staged ones.
-    """
-
-    start: int = 0
-    file: str | None = None
-    lines: Sequence[int] | None = None
-    unit: str = "line"
-    originals: Sequence[Any] | None = None
-
-    def __getitem__(self, position: int) -> Place:
-        if self.file is None:
-            return Place(index=self.start + position)
-        line = self.lines[position] if self.lines is not None else self.start + position
-        return Place(file=self.file, line=line, unit=self.unit)
-
-    def slice(self, start: int, stop: int) -> Places:
-        """Give the places of the records from ``start`` up to ``stop``."""
-        lines = None if self.lines is None else self.lines[start:stop]
-        originals = None if self.originals is None else self.originals[start:stop]
-        return Places(self.start + start, self.file, lines, self.unit, originals)
-
-
-class Chunk(Protocol):
-    """Some consecutive records of a table."""
-
-    @property
-    def places(self) -> Places: ...
-
-    def __len__(self) -> int: ...
-
-    def column(self, name: str) -> Sequence[Any]:
-        """Give the values of one column, None where a record lacks it."""
-        ...
-
-    def columns(self, names: Sequence[str]) -> Iterable[Sequence[Any]]:
-        """Give the values of several columns."""
-        ...
-
-    def slice(self, start: int, stop: int) -> Any:
-        """Give the records from ``start`` up to ``stop``."""
-        ...
-
-
-@dataclass(frozen=True, slots=True)
-class Rows:
-    """A chunk of records as mappings.
-
-    :param shape: the columns of all records, if each is a dict that has the same in the same order; else None.
-    """
-
-    rows: Sequence[Mapping[str, Any]]
-    places: Places
-    shape: tuple[str, ...] | None = None
-
-    @classmethod
-    def of(cls, rows: Sequence[Any], places: Places) -> Rows:
-        """Make a chunk of what should be mappings."""
-        return cls(rows, places, _shape(rows))
-
-    def __len__(self) -> int:
-        return len(self.rows)
-
-    def column(self, name: str) -> Sequence[Any]:
-        # Not row[name]: a defaultdict would make up a value for a field that is missing.
-        return [row.get(name) for row in self.rows]
-
-    def columns(self, names: Sequence[str]) -> Iterable[Sequence[Any]]:
-        if self.shape is None or not {*names}.issubset(self.shape):
-            return map(self.column, names)
-        # Quicker than to take the values of each column out of the records.
-        values = list(chain.from_iterable(row.values() for row in self.rows))
-        positions = {name: position for position, name in enumerate(self.shape)}
-        return (values[positions[name] :: len(self.shape)] for name in names)
-
-    def slice(self, start: int, stop: int) -> Rows:
-        return Rows.of(self.rows[start:stop], self.places.slice(start, stop))
-
-
-@dataclass(frozen=True, slots=True)
-class Columns:
-    """A chunk of records by columns; a column that is not there is null throughout."""
-
-    values: Mapping[str, Sequence[Any]]
-    places: Places
-    size: int
-
-    def __len__(self) -> int:
-        return self.size
-
-    def column(self, name: str) -> Sequence[Any]:
-        return self.values[name] if name in self.values else [None] * self.size
-
-    def columns(self, names: Sequence[str]) -> Iterable[Sequence[Any]]:
-        return map(self.column, names)
-
-    def slice(self, start: int, stop: int) -> Columns:
-        values = {name: column[start:stop] for name, column in self.values.items()}
-        return Columns(values, self.places.slice(start, stop), stop - start)
-
-
-@dataclass(frozen=True, slots=True)
-class Texts(Mapping[str, Sequence[str | None]]):
-    """The fields of records of text, by column; they stand record after record, as in a file of CSV.
-
-    :param positions: the columns, each with its position in a record.
-    :param fields: of all records; None is null.
-    """
-
-    positions: Mapping[str, int]
-    fields: Sequence[str | None]
-
-    def __getitem__(self, name: str) -> Sequence[str | None]:
-        return self.fields[self.positions[name] :: len(self.positions)]
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(self.positions)
-
-    def __len__(self) -> int:
-        return len(self.positions)
-
-
-class Unread(Protocol):
-    """A chunk of staged text, read when it is asked for."""
-
-    @property
-    def places(self) -> Places: ...
-
-    def __len__(self) -> int:
-        """Give the number of lines, blank ones included."""
-        ...
-
-    def slice(self, start: int, stop: int) -> Any:
-        """Give the lines from ``start`` up to ``stop``."""
-        ...
-
-    @property
-    def rows(self) -> Rows:
-        """The records."""
-        ...
-
-    def passed(self, columns: tuple[str, ...]) -> Passed | None:
-        """Give the text as it stands, if the target would write the records no other way."""
-        ...
-
-
-@dataclass(frozen=True, slots=True)
-class Table:
-    """The records of one table, ready to be encoded: ``columns`` holds for every chunk.
-
-    :param is_held: whether all records are in memory, so that they can be looked through first.
-    :param types: gives the ``pyarrow.DataType`` of those of some columns that the source tells the types of.
-    :param schema: the ``pyarrow.Schema`` that every chunk, then an ``ArrowChunk``, has.
-    :param bad: takes the records that can't be delivered; None: the first of them ends the load.
-    """
-
-    name: str
-    columns: tuple[str, ...]
-    chunks: Iterator[Chunk | Passed]
-    is_held: bool = False
-    types: Callable[[Sequence[str]], Mapping[str, Any]] | None = None
-    schema: Any = None
-    bad: BadRecords | None = None
 
 
 def table_of_known(
@@ -289,37 +111,6 @@ def _chosen(table: str, known: tuple[str, ...], wanted: tuple[str, ...] | None) 
     if missing and known:
         log.warning("Table %s: no record has the columns %s that `columns` names; they are null.", table, missing)
     return wanted or known
-
-
-def _shape(rows: Sequence[Any]) -> tuple[str, ...] | None:
-    if set(map(type, rows)) != {dict}:
-        return None
-    names: tuple[str, ...] = tuple(rows[0])
-    if set(map(type, names)) - {str}:
-        return None
-    keys: list[str] = []
-    for row in rows:
-        keys += row
-    # All keys in one list: quicker to compare than those of each record.
-    return names if keys == [*names] * len(rows) else None
-
-
-def chunks_of(records: Iterable[Any]) -> Iterator[Rows]:
-    """Cut a stream of mappings into chunks."""
-    stream, start, size = iter(records), 0, 1
-    # Copied, for a generator may change one dict over and over and yield it each time.
-    while rows := [row.copy() if type(row) is dict else row for row in islice(stream, size)]:
-        yield Rows.of(rows, Places(start, originals=rows))
-        start, size = start + len(rows), _next_size(rows)
-
-
-def _next_size(rows: Sequence[Any]) -> int:
-    """Tell how many records the chunk after these should have: more and more of them, unless they are large."""
-    try:
-        weight = len(orjson.dumps(rows[-1], str))
-    except orjson.JSONEncodeError:
-        weight = 1
-    return max(1, min(10 * len(rows), CHUNK_RECORDS, CHUNK_BYTES // weight))
 
 
 def _collect(

@@ -12,8 +12,8 @@ from typing import IO
 
 from airflow_provider_s3dest.errors import Place, RecordError, short
 from airflow_provider_s3dest.records.bad_records import BadRecords
-from airflow_provider_s3dest.sources.columns import Columns, Places, Texts
-from airflow_provider_s3dest.sources.passthrough import Passed, csv_records
+from airflow_provider_s3dest.records.chunks import Columns, Passed, Places, Texts
+from airflow_provider_s3dest.sources.passthrough import csv_records
 from airflow_provider_s3dest.sources.text_lines import Block, LineTexts, blocks, check_text
 from airflow_provider_s3dest.spec.path_template import is_unicode
 

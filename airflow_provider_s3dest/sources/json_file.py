@@ -12,8 +12,9 @@ import msgspec
 
 from airflow_provider_s3dest.errors import Place, RecordError, short
 from airflow_provider_s3dest.records.bad_records import BadRecords
-from airflow_provider_s3dest.sources.columns import CHUNK_RECORDS, Places, Rows
-from airflow_provider_s3dest.sources.passthrough import Passed, json_lines
+from airflow_provider_s3dest.records.chunks import Passed, Places, Rows
+from airflow_provider_s3dest.sources.chunking import CHUNK_RECORDS
+from airflow_provider_s3dest.sources.passthrough import json_lines
 from airflow_provider_s3dest.sources.text_lines import Block, LineTexts, blocks, check_text
 
 Record = dict[str, msgspec.Raw]

@@ -8,8 +8,8 @@ from typing import Any
 from airflow_provider_s3dest.errors import Fault, SpecError
 from airflow_provider_s3dest.records.arrow.chunk import ArrowChunk, ArrowRecords, ArrowValues, chunk_rows
 from airflow_provider_s3dest.records.arrow.pyarrow_import import import_pyarrow
+from airflow_provider_s3dest.records.chunks import Places
 from airflow_provider_s3dest.sources.arrow_stream import unique_names
-from airflow_provider_s3dest.sources.columns import Places
 
 
 def open_pandas(frame: Any, table: str) -> tuple[dict[str, Any], Iterator[ArrowChunk]]:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass
 from functools import lru_cache
 from operator import itemgetter
 from typing import Any
@@ -11,44 +9,9 @@ from typing import Any
 import msgspec
 import orjson
 
+from airflow_provider_s3dest.records.chunks import Passed
+
 _BOM = b"\xef\xbb\xbf"
-
-
-@dataclass(frozen=True, slots=True)
-class Wanted:
-    """The form that a target wants its text in: lines that end with ``\\n``, in UTF-8.
-
-    :param format: ``csv`` or ``json``.
-    :param delimiter: of csv.
-    """
-
-    format: str
-    delimiter: str = ","
-
-
-@dataclass(frozen=True, slots=True)
-class Passed:
-    """A chunk of records that are encoded already.
-
-    :param data: whole records, each of which ends with a line end.
-    :param spans_lines: whether line ends in quotes are part of a record.
-    """
-
-    data: bytes
-    records: int
-    spans_lines: bool = False
-
-    def __len__(self) -> int:
-        return self.records
-
-    def sizes(self) -> Iterator[int]:
-        """Give the bytes of each record."""
-        data = self.data
-        if self.spans_lines:
-            pieces = data.split(b'"')
-            pieces[1::2] = [piece.replace(b"\n", b" ") for piece in pieces[1::2]]
-            data = b'"'.join(pieces)
-        return (len(line) + 1 for line in data[:-1].split(b"\n"))
 
 
 def json_lines(data: bytes, columns: tuple[str, ...]) -> Passed | None:

@@ -8,16 +8,10 @@ from typing import Any
 
 from airflow_provider_s3dest.errors import Fault, S3DestinationError, SpecError, short
 from airflow_provider_s3dest.records.bad_records import BadRecords
+from airflow_provider_s3dest.records.table import STREAM_WINDOW, Table
 from airflow_provider_s3dest.sources.arrow_stream import open_stream
-from airflow_provider_s3dest.sources.columns import (
-    CHUNK_RECORDS,
-    STREAM_WINDOW,
-    Table,
-    chunks_of,
-    table_of_known,
-    table_of_list,
-    table_of_stream,
-)
+from airflow_provider_s3dest.sources.chunking import CHUNK_RECORDS, chunks_of
+from airflow_provider_s3dest.sources.columns import table_of_known, table_of_list, table_of_stream
 from airflow_provider_s3dest.sources.input_kinds import is_arrow, is_pandas, is_records
 from airflow_provider_s3dest.sources.pandas_frame import open_pandas
 

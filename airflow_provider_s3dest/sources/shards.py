@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from airflow_provider_s3dest.errors import Fault, SpecError, short
-from airflow_provider_s3dest.sources.staging import StagedFile, known_columns
+from airflow_provider_s3dest.sources.staged_files import known_columns
+from airflow_provider_s3dest.sources.staging import StagedFile
 from airflow_provider_s3dest.sources.staging_pattern import literal_path
 
 

@@ -11,8 +11,9 @@ from typing import Any
 import yaml
 
 from airflow_provider_s3dest.errors import Fault, SpecError, short
-from airflow_provider_s3dest.spec import variables
-from airflow_provider_s3dest.spec.fields import UNKNOWN, SpecFields
+from airflow_provider_s3dest.spec.fields import SpecFields
+from airflow_provider_s3dest.spec.nested_texts import variable_faults
+from airflow_provider_s3dest.spec.sentinels import UNKNOWN
 
 SYNC_ONLY = ("migrate_mode", "pk_mode", "sync_group_id", "send_sync_summary", "docker_registry_auth_token")
 """Keys of the document that steer a CloudQuery sync and mean nothing to a load."""
@@ -81,7 +82,7 @@ def unwrap(document: Mapping[Any, Any]) -> tuple[dict[str, Any], list[Fault], li
     :return: the fields, ``UNKNOWN`` where the document can't be read; what is wrong with the document around them; and
         what to warn of.
     """
-    found = variables.faults(document)
+    found = variable_faults(document)
     faults = [replace(fault, key=_LEVELS.sub("", fault.key) or "spec") for fault in found]
     unreplaced = {fault.key.partition(".")[0] for fault in faults}
     sync_only: list[str] = []

@@ -12,16 +12,9 @@ from pydantic import ConfigDict
 
 from airflow_provider_s3dest.errors import Fault, SpecError
 from airflow_provider_s3dest.spec import cloudquery, path_template
-from airflow_provider_s3dest.spec.fields import (
-    BATCH_LIMITS,
-    NULLABLE,
-    UNKNOWN,
-    UNUSED,
-    CsvOptions,
-    ParquetOptions,
-    SpecFields,
-)
+from airflow_provider_s3dest.spec.fields import BATCH_LIMITS, NULLABLE, UNUSED, CsvOptions, ParquetOptions, SpecFields
 from airflow_provider_s3dest.spec.rules import faults
+from airflow_provider_s3dest.spec.sentinels import UNKNOWN
 
 SENT_ALONG = ("acl", "server_side_encryption_configuration", "tags", "metadata", "storage_class")
 """Fields that are sent with every object, whatever it holds."""

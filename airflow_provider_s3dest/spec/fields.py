@@ -3,22 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from enum import Enum
-from typing import Annotated, Any, Final, Literal
+from typing import Annotated, Any, Literal, NoReturn
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
-from airflow_provider_s3dest.delivery.multipart import MAX_PART_SIZE, MIN_PART_SIZE
-from airflow_provider_s3dest.spec.frozen_dict import FrozenDict
-
-
-class Unknown(Enum):
-    """The mark of a field that is given, but whose value is not known."""
-
-    UNKNOWN = "not known"
-
-
-UNKNOWN: Final = Unknown.UNKNOWN
+from airflow_provider_s3dest.spec.limits import MAX_PART_SIZE, MIN_PART_SIZE
 
 NULLABLE = ("batch_size", "batch_size_bytes", "batch_timeout", "format_spec")
 """Fields whose ``null`` counts as not given, as in CloudQuery."""
@@ -290,3 +279,18 @@ class SpecFields(BaseModel):
     batch_timeout: Annotated[str | int | None, Field(description="Accepted and not used.")] = None
     max_backoff: Annotated[str | int | None, Field(description="Accepted and not used.")] = None
     test_write: Annotated[bool | None, Field(description="Accepted and not used.")] = None
+
+
+class FrozenDict(dict[str, Any]):
+    """A dict to all who read it; who would change it gets a TypeError."""
+
+    def _refuse(self, *_: Any, **__: Any) -> NoReturn:
+        raise TypeError("A destination spec can't be changed; build another one.")
+
+    __setitem__ = __delitem__ = __ior__ = clear = pop = popitem = setdefault = update = _refuse
+
+    def __deepcopy__(self, memo: Any) -> FrozenDict:
+        return self
+
+    def __reduce__(self) -> Any:
+        return FrozenDict, (dict(self),)

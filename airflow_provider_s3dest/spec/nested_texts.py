@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 from typing import Any
+
+from airflow_provider_s3dest.errors import Fault
 
 
 def nested_texts(value: Any, key: str = "") -> Iterator[tuple[str, str]]:
@@ -20,3 +23,19 @@ def nested_texts(value: Any, key: str = "") -> Iterator[tuple[str, str]]:
                     waiting += [(place, name), (f"{place}.{name}" if place else str(name), inner)]
             else:
                 waiting += [(place, inner) for inner in one]
+
+
+_VARIABLE = re.compile(r"\$\{[^}]*\}")
+
+
+def variable_faults(value: Any, key: str = "") -> Iterator[Fault]:
+    """Find the variables inside a value.
+
+    :param key: the value's own place; empty for a mapping of fields.
+    """
+    for place, text in nested_texts(value, key):
+        if found := _VARIABLE.search(text):
+            name = found[0][2:-1]
+            jinja = f": {{{{ var.value.{name} }}}}" if name.isidentifier() else ""
+            remedy = f"Use Jinja in the operator's argument{jinja}, or a connection for secrets."
+            yield Fault(place, f"{found[0]} is CloudQuery's variable and is not replaced here.", remedy)

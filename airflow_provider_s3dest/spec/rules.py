@@ -11,8 +11,7 @@ from typing import Any
 from pydantic import BaseModel, ValidationError
 
 from airflow_provider_s3dest.errors import Fault, short
-from airflow_provider_s3dest.s3.checksum import CHECKSUM
-from airflow_provider_s3dest.spec import path_template, variables
+from airflow_provider_s3dest.spec import path_template
 from airflow_provider_s3dest.spec.fields import (
     BATCH_LIMITS,
     BUCKET_NAME,
@@ -26,7 +25,6 @@ from airflow_provider_s3dest.spec.fields import (
     NULLABLE,
     OWN_METADATA_BYTES,
     REFUSED,
-    UNKNOWN,
     UNUSED,
     CsvOptions,
     Encryption,
@@ -34,8 +32,10 @@ from airflow_provider_s3dest.spec.fields import (
     ParquetOptions,
     SpecFields,
 )
-from airflow_provider_s3dest.spec.nested_texts import nested_texts
+from airflow_provider_s3dest.spec.limits import CHECKSUM
+from airflow_provider_s3dest.spec.nested_texts import nested_texts, variable_faults
 from airflow_provider_s3dest.spec.path_template import is_unicode
+from airflow_provider_s3dest.spec.sentinels import UNKNOWN
 
 OPTIONS: Mapping[str, type[BaseModel]] = {"csv": CsvOptions, "json": JsonOptions, "parquet": ParquetOptions}
 """The model of ``format_spec``, by format."""
@@ -56,7 +56,7 @@ def faults(fields: Mapping[str, Any], elsewhere: Collection[str] = ()) -> Iterat
     elsewhere = {*elsewhere, *(key for key, value in fields.items() if value is UNKNOWN)}
     given = {k: v for k, v in fields.items() if v is not UNKNOWN and not (v is None and k in NULLABLE)}
     wrong = set()
-    for fault in variables.faults(given):
+    for fault in variable_faults(given):
         key = fault.key.partition(".")[0]
         wrong.add(key)
         given.pop(key, None)

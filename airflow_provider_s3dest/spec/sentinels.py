@@ -26,3 +26,12 @@ NOT_GIVEN: Final = NotGiven.NOT_GIVEN
 def is_given(value: Any) -> bool:
     """Say whether a value is one."""
     return value is not NOT_GIVEN
+
+
+class Unknown(Enum):
+    """The mark of a field that is given, but whose value is not known."""
+
+    UNKNOWN = "not known"
+
+
+UNKNOWN: Final = Unknown.UNKNOWN

@@ -14,16 +14,17 @@ from airflow_provider_s3dest.delivery.objects import BatchId, StoredObject
 from airflow_provider_s3dest.delivery.state_store import NoState
 from airflow_provider_s3dest.delivery.sweeper import Sweeper
 from airflow_provider_s3dest.delivery.uploader import ObjectStore, Uploader
-from airflow_provider_s3dest.formats.choice import passing_for
 from airflow_provider_s3dest.load.dry_run import DryRun
 from airflow_provider_s3dest.load.progress import Progress
 from airflow_provider_s3dest.load.run import run_load
+from airflow_provider_s3dest.load.transforms import passing_for
+from airflow_provider_s3dest.records.table import Table
 from airflow_provider_s3dest.report import LoadReport
 from airflow_provider_s3dest.s3.stop import StopFlag
-from airflow_provider_s3dest.sources.columns import Table
 from airflow_provider_s3dest.sources.file_stores import LocalStore
 from airflow_provider_s3dest.sources.python_records import open_records, tables_of
-from airflow_provider_s3dest.sources.staging import open_staged, staged_tables
+from airflow_provider_s3dest.sources.staged_files import open_staged
+from airflow_provider_s3dest.sources.staging import staged_tables
 from airflow_provider_s3dest.spec import DestinationSpec
 from airflow_provider_s3dest.spec.path_template import PathTemplate
 from bench.cases import Case, Target

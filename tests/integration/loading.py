@@ -25,12 +25,13 @@ from airflow_provider_s3dest.load.run import run_load
 from airflow_provider_s3dest.load.sidecars.ddl.definitions import Definitions
 from airflow_provider_s3dest.load.sidecars.manifest import Manifest
 from airflow_provider_s3dest.records.bad_records import BadRecords
+from airflow_provider_s3dest.records.table import Table
 from airflow_provider_s3dest.report import LoadReport
 from airflow_provider_s3dest.s3.stop import StopFlag
-from airflow_provider_s3dest.sources.columns import Table
-from airflow_provider_s3dest.sources.file_stores import S3Store
 from airflow_provider_s3dest.sources.python_records import open_records, tables_of
-from airflow_provider_s3dest.sources.staging import open_staged, staged_tables
+from airflow_provider_s3dest.sources.s3_files import S3Store
+from airflow_provider_s3dest.sources.staged_files import open_staged
+from airflow_provider_s3dest.sources.staging import staged_tables
 from airflow_provider_s3dest.spec import DestinationSpec
 from tests.servers import Bucket
 

@@ -15,8 +15,8 @@ import pyarrow.dataset
 import pytest
 
 from airflow_provider_s3dest.errors import RecordError, SpecError
-from airflow_provider_s3dest.formats.choice import passing_for
 from airflow_provider_s3dest.load import partitioning
+from airflow_provider_s3dest.load.transforms import passing_for
 from tests.integration.loading import load, load_staged, records_in, s3_state, spec_of
 from tests.servers import Bucket
 

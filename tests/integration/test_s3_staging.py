@@ -18,7 +18,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from airflow_provider_s3dest.errors import SpecError, StagingError, StoreError
-from airflow_provider_s3dest.sources.file_stores import S3Store
+from airflow_provider_s3dest.sources.s3_files import S3Store
 from airflow_provider_s3dest.sources.staging import staged_tables
 from tests.integration.loading import MIB, load_staged, records_in
 from tests.servers import Bucket, S3Endpoint

@@ -17,8 +17,8 @@ from airflow_provider_s3dest.delivery.object_upload import PUT_BYTES
 from airflow_provider_s3dest.delivery.objects import BatchId, StoredObject
 from airflow_provider_s3dest.delivery.uploader import IN_FLIGHT_BYTES, WORKERS
 from airflow_provider_s3dest.errors import LoadStoppedError, StoreError
-from airflow_provider_s3dest.s3.checksum import CHECKSUM
 from airflow_provider_s3dest.s3.stop import StopFlag
+from airflow_provider_s3dest.spec.limits import CHECKSUM
 from tests.integration.loading import MIB, Watched, load, records_in, spec_of, uploading, wait_for_uploads_to_end
 from tests.servers import Bucket
 from tests.servers.fault_proxy import (

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from airflow_provider_s3dest.sources.columns import STREAM_WINDOW
+from airflow_provider_s3dest.records.table import STREAM_WINDOW
 
 ROOT = Path(__file__).parents[2]
 PAGE = (ROOT / "docs" / "troubleshooting.md").read_text(encoding="utf-8")

@@ -12,11 +12,12 @@ from airflow_provider_s3dest.formats.csv import CsvEncoder
 from airflow_provider_s3dest.formats.encoding import Encoder
 from airflow_provider_s3dest.formats.json import JsonEncoder
 from airflow_provider_s3dest.records.arrow.chunk import ArrowChunk
-from airflow_provider_s3dest.sources.columns import Chunk, Table
+from airflow_provider_s3dest.records.chunks import Chunk, Passed
+from airflow_provider_s3dest.records.table import Table
 from airflow_provider_s3dest.sources.file_stores import LocalStore
-from airflow_provider_s3dest.sources.passthrough import Passed
 from airflow_provider_s3dest.sources.python_records import open_records
-from airflow_provider_s3dest.sources.staging import open_staged, staged_tables
+from airflow_provider_s3dest.sources.staged_files import open_staged
+from airflow_provider_s3dest.sources.staging import staged_tables
 
 Paths = str | os.PathLike[str] | Sequence[str | os.PathLike[str]]
 

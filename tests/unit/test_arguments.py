@@ -10,7 +10,8 @@ import pytest
 from airflow_provider_s3dest.errors import Fault
 from airflow_provider_s3dest.load.arguments import LoadArguments, table_faults
 from airflow_provider_s3dest.operators.literal_records import literal_record_faults
-from airflow_provider_s3dest.spec.fields import UNKNOWN, SpecFields
+from airflow_provider_s3dest.spec.fields import SpecFields
+from airflow_provider_s3dest.spec.sentinels import UNKNOWN
 
 FIELDS: dict[str, Any] = {"bucket": "lake", "path": "raw/{{TABLE}}/{{UUID}}.csv", "format": "csv"}
 RECORDS = [{"id": 1}]

@@ -20,8 +20,8 @@ from airflow_provider_s3dest.formats.arrow.encoder import FEW_RECORDS, ArrowLane
 from airflow_provider_s3dest.formats.csv import CsvEncoder
 from airflow_provider_s3dest.formats.json import JsonEncoder
 from airflow_provider_s3dest.records.arrow.chunk import CHUNK_BYTES, ArrowChunk
+from airflow_provider_s3dest.records.table import Table
 from airflow_provider_s3dest.sources import arrow_file
-from airflow_provider_s3dest.sources.columns import Table
 from airflow_provider_s3dest.sources.python_records import open_records
 from tests.unit.tables import put, read_chunks, staged_rows, staged_table, written
 

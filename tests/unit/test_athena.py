@@ -12,14 +12,16 @@ from typing import Any
 import pytest
 
 from airflow_provider_s3dest.errors import RecordError, SpecError
-from airflow_provider_s3dest.formats.choice import passing_for, text_encoder_for
+from airflow_provider_s3dest.formats.encoders import text_encoder_for
 from airflow_provider_s3dest.formats.encoding import of_passed
+from airflow_provider_s3dest.load.transforms import passing_for
+from airflow_provider_s3dest.records.chunks import Passed
 from airflow_provider_s3dest.records.safe_names import with_safe_keys
-from airflow_provider_s3dest.sources.columns import Table
+from airflow_provider_s3dest.records.table import Table
 from airflow_provider_s3dest.sources.file_stores import LocalStore
-from airflow_provider_s3dest.sources.passthrough import Passed
 from airflow_provider_s3dest.sources.python_records import open_records
-from airflow_provider_s3dest.sources.staging import open_staged, staged_tables
+from airflow_provider_s3dest.sources.staged_files import open_staged
+from airflow_provider_s3dest.sources.staging import staged_tables
 from airflow_provider_s3dest.spec import DestinationSpec
 
 

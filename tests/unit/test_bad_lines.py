@@ -15,9 +15,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from airflow_provider_s3dest.errors import RecordError
+from airflow_provider_s3dest.records.chunks import Wanted
 from airflow_provider_s3dest.sources.file_stores import LocalStore
-from airflow_provider_s3dest.sources.passthrough import Wanted
-from airflow_provider_s3dest.sources.staging import open_staged, staged_tables
+from airflow_provider_s3dest.sources.staged_files import open_staged
+from airflow_provider_s3dest.sources.staging import staged_tables
 from tests.unit.tables import put
 from tests.unit.test_bad_records import Aside, content_of, sift
 
@@ -141,7 +142,7 @@ class TestOfJson:
             assert reason in line["error"]
 
     def test_late_columns(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr("airflow_provider_s3dest.sources.columns.STREAM_WINDOW", 10)
+        monkeypatch.setattr("airflow_provider_s3dest.records.table.STREAM_WINDOW", 10)
         monkeypatch.setattr("airflow_provider_s3dest.sources.text_lines.BLOCK_BYTES", 64)
         good = [b'{"a": %d}' % number for number in range(100)]
         path = put(tmp_path / "x.ndjson", b"\n".join([*good[:50], b'{"a": 1, "late": 1.10}', *good[50:]]))

@@ -12,11 +12,12 @@ import pyarrow as pa
 import pytest
 
 from airflow_provider_s3dest.errors import Place, RecordError
-from airflow_provider_s3dest.formats.choice import encoder_for, with_safe_keys_for, with_types_for
+from airflow_provider_s3dest.formats.encoders import encoder_for
 from airflow_provider_s3dest.load.quarantine import Quarantine
+from airflow_provider_s3dest.load.transforms import with_safe_keys_for, with_types_for
 from airflow_provider_s3dest.records.bad_records import BadRecords, sifted
-from airflow_provider_s3dest.sources.columns import Places, Rows, Table
-from airflow_provider_s3dest.sources.passthrough import Passed
+from airflow_provider_s3dest.records.chunks import Passed, Places, Rows
+from airflow_provider_s3dest.records.table import Table
 from airflow_provider_s3dest.sources.python_records import open_records
 from airflow_provider_s3dest.spec import DestinationSpec
 
@@ -109,7 +110,7 @@ class TestOfPython:
         assert sift(lane(rows), format_="csv")[0] == b"n\n2\n4\n"
 
     def test_late_columns_of_a_stream(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr("airflow_provider_s3dest.sources.columns.STREAM_WINDOW", 10)
+        monkeypatch.setattr("airflow_provider_s3dest.records.table.STREAM_WINDOW", 10)
         rows = [{"n": number} for number in range(100)]
         content, aside = sift(as_stream([*rows[:50], {"n": 1, "late": 2}, *rows[50:]]), format_="csv")
         assert content == sift(as_stream(rows), format_="csv")[0]

@@ -15,8 +15,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from airflow_provider_s3dest.errors import RecordError, SpecError
-from airflow_provider_s3dest.formats.choice import passing_for, text_encoder_for
-from airflow_provider_s3dest.sources.passthrough import Wanted
+from airflow_provider_s3dest.formats.encoders import text_encoder_for
+from airflow_provider_s3dest.load.transforms import passing_for
+from airflow_provider_s3dest.records.chunks import Wanted
 from airflow_provider_s3dest.sources.python_records import open_records
 from airflow_provider_s3dest.spec import DestinationSpec
 from tests.unit.tables import read_chunks, staged_table

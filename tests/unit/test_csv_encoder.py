@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from airflow_provider_s3dest.errors import RecordError
 from airflow_provider_s3dest.formats.csv import CsvEncoder
-from airflow_provider_s3dest.sources.columns import Places, Rows
+from airflow_provider_s3dest.records.chunks import Places, Rows
 from airflow_provider_s3dest.sources.python_records import open_records
 from tests.unit.tables import csv_of, fields_with_nulls, written
 

@@ -11,8 +11,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from airflow_provider_s3dest.errors import RecordError
+from airflow_provider_s3dest.records.chunks import Columns
 from airflow_provider_s3dest.sources import csv_file, text_lines
-from airflow_provider_s3dest.sources.columns import Columns
 from airflow_provider_s3dest.sources.csv_file import CsvFile
 from tests.unit.tables import fields_with_nulls
 

@@ -8,7 +8,7 @@ from itertools import pairwise
 
 import pytest
 
-from airflow_provider_s3dest.formats.choice import compressor_for
+from airflow_provider_s3dest.formats.compression import compressor_for
 from airflow_provider_s3dest.spec import DestinationSpec
 
 WORDS = [f"word {n * n % 977} of {n}" for n in range(900)]

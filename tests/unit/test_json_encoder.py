@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from airflow_provider_s3dest.errors import RecordError
 from airflow_provider_s3dest.formats.json import JsonEncoder
-from airflow_provider_s3dest.sources.columns import Places, Rows
+from airflow_provider_s3dest.records.chunks import Places, Rows
 from tests.unit.tables import json_of
 
 TEXT = st.text(st.characters(exclude_categories=["Cs"]), max_size=8)

@@ -17,9 +17,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from airflow_provider_s3dest.formats.batching import BatchLine, Limits
-from airflow_provider_s3dest.formats.choice import content_of, encoder_for, with_types_for
+from airflow_provider_s3dest.formats.encoders import content_of, encoder_for
+from airflow_provider_s3dest.load.transforms import with_types_for
+from airflow_provider_s3dest.records.table import Table
 from airflow_provider_s3dest.sources import text_lines
-from airflow_provider_s3dest.sources.columns import Table
 from airflow_provider_s3dest.sources.python_records import open_records
 from airflow_provider_s3dest.spec import DestinationSpec
 from tests.unit.tables import fields_with_nulls, put, staged_table

@@ -25,9 +25,10 @@ from hypothesis import strategies as st
 
 from airflow_provider_s3dest.errors import MissingExtraError, RecordError, SpecError
 from airflow_provider_s3dest.formats.batching import BatchLine, Limits
-from airflow_provider_s3dest.formats.choice import content_of, encoder_for, with_types_for
+from airflow_provider_s3dest.formats.encoders import content_of, encoder_for
 from airflow_provider_s3dest.formats.parquet import ArrowRecords
-from airflow_provider_s3dest.sources.columns import Table
+from airflow_provider_s3dest.load.transforms import with_types_for
+from airflow_provider_s3dest.records.table import Table
 from airflow_provider_s3dest.sources.python_records import open_records
 from airflow_provider_s3dest.spec import DestinationSpec
 from tests.unit.tables import put, staged_table

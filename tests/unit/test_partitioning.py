@@ -17,7 +17,7 @@ from airflow_provider_s3dest.formats.batching import BatchLine, Limits
 from airflow_provider_s3dest.formats.encoding import Encoded
 from airflow_provider_s3dest.load import partitioning
 from airflow_provider_s3dest.load.partitioning import PartitionLines
-from airflow_provider_s3dest.sources.columns import Places, Rows
+from airflow_provider_s3dest.records.chunks import Places, Rows
 
 HEADER = b"h\n"
 HELD = 24

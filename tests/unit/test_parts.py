@@ -4,13 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from airflow_provider_s3dest.delivery.multipart import (
-    EQUAL_PARTS,
-    MAX_PART_SIZE,
-    MAX_PARTS,
-    MIN_PART_SIZE,
-    size_of_part,
-)
+from airflow_provider_s3dest.delivery.multipart import EQUAL_PARTS, size_of_part
+from airflow_provider_s3dest.spec.limits import MAX_PART_SIZE, MAX_PARTS, MIN_PART_SIZE
 
 TIB = 2**40
 

@@ -11,11 +11,14 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from airflow_provider_s3dest.errors import RecordError
-from airflow_provider_s3dest.formats.choice import passing_for, text_encoder_for
+from airflow_provider_s3dest.formats.encoders import text_encoder_for
 from airflow_provider_s3dest.formats.encoding import of_passed
+from airflow_provider_s3dest.load.transforms import passing_for
+from airflow_provider_s3dest.records.chunks import Passed
 from airflow_provider_s3dest.sources.file_stores import LocalStore
-from airflow_provider_s3dest.sources.passthrough import Passed, csv_records, json_lines
-from airflow_provider_s3dest.sources.staging import open_staged, staged_tables
+from airflow_provider_s3dest.sources.passthrough import csv_records, json_lines
+from airflow_provider_s3dest.sources.staged_files import open_staged
+from airflow_provider_s3dest.sources.staging import staged_tables
 from airflow_provider_s3dest.sources.text_lines import BLOCK_BYTES
 from airflow_provider_s3dest.spec import DestinationSpec
 

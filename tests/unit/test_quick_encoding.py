@@ -18,8 +18,8 @@ from hypothesis import strategies as st
 
 from airflow_provider_s3dest.formats.csv import CsvEncoder
 from airflow_provider_s3dest.formats.json import JsonEncoder
+from airflow_provider_s3dest.records.chunks import Columns, Places, Rows, Texts
 from airflow_provider_s3dest.records.values import csv_text
-from airflow_provider_s3dest.sources.columns import Columns, Places, Rows, Texts
 from airflow_provider_s3dest.sources.json_file import read_lines
 
 

@@ -10,7 +10,7 @@ import pyarrow
 import pytest
 
 from airflow_provider_s3dest.errors import RecordError, SpecError
-from airflow_provider_s3dest.sources.columns import CHUNK_BYTES, CHUNK_RECORDS
+from airflow_provider_s3dest.sources.chunking import CHUNK_BYTES, CHUNK_RECORDS
 from airflow_provider_s3dest.sources.python_records import NoRecordsError, open_records, tables_of
 from tests.unit.tables import csv_of, json_of, read_chunks, rows_of
 

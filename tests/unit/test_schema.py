@@ -11,9 +11,9 @@ import pyarrow as pa
 import pytest
 
 from airflow_provider_s3dest.errors import RecordError
-from airflow_provider_s3dest.formats.choice import with_types_for
 from airflow_provider_s3dest.load import schema
 from airflow_provider_s3dest.load.arguments import LoadArguments
+from airflow_provider_s3dest.load.transforms import with_types_for
 from airflow_provider_s3dest.sources.python_records import open_records
 from airflow_provider_s3dest.spec import DestinationSpec
 from tests.unit.tables import put, rows_of, staged_table, written

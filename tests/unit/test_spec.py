@@ -13,9 +13,11 @@ import pytest
 from pydantic import ValidationError
 
 from airflow_provider_s3dest.errors import S3DestinationError, SpecError
-from airflow_provider_s3dest.s3.checksum import CHECKSUM, fingerprint
+from airflow_provider_s3dest.s3.checksum import fingerprint
 from airflow_provider_s3dest.spec.destination import DestinationSpec, merged, spec_fields_of
-from airflow_provider_s3dest.spec.fields import CANNED_ACLS, OWN_METADATA_BYTES, REFUSED, UNKNOWN, UNUSED
+from airflow_provider_s3dest.spec.fields import CANNED_ACLS, OWN_METADATA_BYTES, REFUSED, UNUSED
+from airflow_provider_s3dest.spec.limits import CHECKSUM
+from airflow_provider_s3dest.spec.sentinels import UNKNOWN
 
 BASE: dict[str, Any] = {"bucket": "lake", "path": "raw/{{TABLE}}/{{UUID}}.csv", "format": "csv"}
 ONE_OBJECT: dict[str, Any] = {**BASE, "path": "raw/{{TABLE}}.csv", "no_rotate": True}

@@ -11,7 +11,8 @@ import pytest
 
 from airflow_provider_s3dest.errors import RecordError, S3DestinationError, SpecError, StagingError
 from airflow_provider_s3dest.sources.file_stores import LocalStore
-from airflow_provider_s3dest.sources.staging import open_staged, staged_tables
+from airflow_provider_s3dest.sources.staged_files import open_staged
+from airflow_provider_s3dest.sources.staging import staged_tables
 from airflow_provider_s3dest.sources.staging_path import check_staging_path
 from tests.unit.tables import put, rows_of, staged, staged_rows, staged_table, written
 

@@ -9,7 +9,7 @@ import pytest
 
 from airflow_provider_s3dest.errors import RecordError, SpecError
 from airflow_provider_s3dest.load.columns import check_columns
-from airflow_provider_s3dest.sources.columns import STREAM_WINDOW
+from airflow_provider_s3dest.records.table import STREAM_WINDOW
 from airflow_provider_s3dest.sources.python_records import open_records
 from tests.unit.tables import csv_of, json_of, rows_of
 

@@ -6,7 +6,7 @@ from typing import Protocol
 
 from airflow_provider_s3dest.formats.encoding import Encoded, Encoder
 from airflow_provider_s3dest.records.arrow.chunk import ArrowChunk
-from airflow_provider_s3dest.sources.columns import Chunk
+from airflow_provider_s3dest.records.chunks import Chunk
 
 FEW_RECORDS = 100
 """A chunk of fewer records is encoded sooner record by record."""

@@ -8,7 +8,7 @@ from typing import Any
 
 from airflow_provider_s3dest.records.arrow.pyarrow_import import import_pyarrow
 from airflow_provider_s3dest.records.arrow.values import column_values, values_of
-from airflow_provider_s3dest.sources.columns import Columns, Places
+from airflow_provider_s3dest.records.chunks import Columns, Places
 
 CHUNK_RECORDS = 32_768
 """Records in a chunk of Arrow data, at most: of fewer, each step on a column would cost more than its records."""

@@ -9,7 +9,7 @@ from airflow_provider_s3dest.errors import Fault, SpecError
 from airflow_provider_s3dest.records.arrow.chunk import ArrowChunk, ArrowValues
 from airflow_provider_s3dest.records.arrow.pyarrow_import import import_pyarrow
 from airflow_provider_s3dest.records.safe_names import clash_of, safe_columns, safe_key
-from airflow_provider_s3dest.sources.columns import Table
+from airflow_provider_s3dest.records.table import Table
 
 
 def with_safe_fields(table: Table) -> Table:

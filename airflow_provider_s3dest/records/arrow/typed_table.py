@@ -18,8 +18,9 @@ from airflow_provider_s3dest.records.arrow.chunk import ArrowChunk, ArrowValues
 from airflow_provider_s3dest.records.arrow.pyarrow_import import import_pyarrow
 from airflow_provider_s3dest.records.arrow.types import MixedTypesError, array_of, common_type, storable_type
 from airflow_provider_s3dest.records.bad_records import sifted
+from airflow_provider_s3dest.records.chunks import Chunk
+from airflow_provider_s3dest.records.table import STREAM_WINDOW, Table
 from airflow_provider_s3dest.records.values import csv_texts
-from airflow_provider_s3dest.sources.columns import STREAM_WINDOW, Chunk, Table
 
 
 def with_types(table: Table, given: Mapping[str, Any], *, stored: bool = False, nanoseconds: bool = True) -> Table:

@@ -9,7 +9,7 @@ from typing import Any
 
 from airflow_provider_s3dest.errors import RecordError
 from airflow_provider_s3dest.records.arrow.pyarrow_import import import_pyarrow
-from airflow_provider_s3dest.sources.columns import Places
+from airflow_provider_s3dest.records.chunks import Places
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
 

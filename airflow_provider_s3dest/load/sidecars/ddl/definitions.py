@@ -13,7 +13,7 @@ from airflow_provider_s3dest.load.sidecars.ddl import athena, redshift
 from airflow_provider_s3dest.load.sidecars.ddl.sql_types import columns_of
 from airflow_provider_s3dest.load.sidecars.ddl.table import TableData
 from airflow_provider_s3dest.load.sidecars.manifest import Manifest
-from airflow_provider_s3dest.sources.columns import Table
+from airflow_provider_s3dest.records.table import Table
 from airflow_provider_s3dest.spec import DestinationSpec
 from airflow_provider_s3dest.spec.path_template import PathTemplate, prefix_of_text
 

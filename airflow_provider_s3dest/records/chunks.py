@@ -1,0 +1,209 @@
+"""Chunks: some consecutive records of a table, in one of the forms that sources give."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import chain
+from typing import Any, Protocol
+
+from airflow_provider_s3dest.errors import Place
+
+
+@dataclass(frozen=True, slots=True)
+class Places:
+    """Where the records of a chunk came from: an index to count from, or a file and a line for each.
+
+    :param originals: the records as they came: objects, or the text of staged ones.
+    """
+
+    start: int = 0
+    file: str | None = None
+    lines: Sequence[int] | None = None
+    unit: str = "line"
+    originals: Sequence[Any] | None = None
+
+    def __getitem__(self, position: int) -> Place:
+        if self.file is None:
+            return Place(index=self.start + position)
+        line = self.lines[position] if self.lines is not None else self.start + position
+        return Place(file=self.file, line=line, unit=self.unit)
+
+    def slice(self, start: int, stop: int) -> Places:
+        """Give the places of the records from ``start`` up to ``stop``."""
+        lines = None if self.lines is None else self.lines[start:stop]
+        originals = None if self.originals is None else self.originals[start:stop]
+        return Places(self.start + start, self.file, lines, self.unit, originals)
+
+
+class Chunk(Protocol):
+    """Some consecutive records of a table."""
+
+    @property
+    def places(self) -> Places: ...
+
+    def __len__(self) -> int: ...
+
+    def column(self, name: str) -> Sequence[Any]:
+        """Give the values of one column, None where a record lacks it."""
+        ...
+
+    def columns(self, names: Sequence[str]) -> Iterable[Sequence[Any]]:
+        """Give the values of several columns."""
+        ...
+
+    def slice(self, start: int, stop: int) -> Any:
+        """Give the records from ``start`` up to ``stop``."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Rows:
+    """A chunk of records as mappings.
+
+    :param shape: the columns of all records, if each is a dict that has the same in the same order; else None.
+    """
+
+    rows: Sequence[Mapping[str, Any]]
+    places: Places
+    shape: tuple[str, ...] | None = None
+
+    @classmethod
+    def of(cls, rows: Sequence[Any], places: Places) -> Rows:
+        """Make a chunk of what should be mappings."""
+        return cls(rows, places, _shape(rows))
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    def column(self, name: str) -> Sequence[Any]:
+        # Not row[name]: a defaultdict would make up a value for a field that is missing.
+        return [row.get(name) for row in self.rows]
+
+    def columns(self, names: Sequence[str]) -> Iterable[Sequence[Any]]:
+        if self.shape is None or not {*names}.issubset(self.shape):
+            return map(self.column, names)
+        # Quicker than to take the values of each column out of the records.
+        values = list(chain.from_iterable(row.values() for row in self.rows))
+        positions = {name: position for position, name in enumerate(self.shape)}
+        return (values[positions[name] :: len(self.shape)] for name in names)
+
+    def slice(self, start: int, stop: int) -> Rows:
+        return Rows.of(self.rows[start:stop], self.places.slice(start, stop))
+
+
+@dataclass(frozen=True, slots=True)
+class Columns:
+    """A chunk of records by columns; a column that is not there is null throughout."""
+
+    values: Mapping[str, Sequence[Any]]
+    places: Places
+    size: int
+
+    def __len__(self) -> int:
+        return self.size
+
+    def column(self, name: str) -> Sequence[Any]:
+        return self.values[name] if name in self.values else [None] * self.size
+
+    def columns(self, names: Sequence[str]) -> Iterable[Sequence[Any]]:
+        return map(self.column, names)
+
+    def slice(self, start: int, stop: int) -> Columns:
+        values = {name: column[start:stop] for name, column in self.values.items()}
+        return Columns(values, self.places.slice(start, stop), stop - start)
+
+
+@dataclass(frozen=True, slots=True)
+class Texts(Mapping[str, Sequence[str | None]]):
+    """The fields of records of text, by column; they stand record after record, as in a file of CSV.
+
+    :param positions: the columns, each with its position in a record.
+    :param fields: of all records; None is null.
+    """
+
+    positions: Mapping[str, int]
+    fields: Sequence[str | None]
+
+    def __getitem__(self, name: str) -> Sequence[str | None]:
+        return self.fields[self.positions[name] :: len(self.positions)]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.positions)
+
+    def __len__(self) -> int:
+        return len(self.positions)
+
+
+class Unread(Protocol):
+    """A chunk of staged text, read when it is asked for."""
+
+    @property
+    def places(self) -> Places: ...
+
+    def __len__(self) -> int:
+        """Give the number of lines, blank ones included."""
+        ...
+
+    def slice(self, start: int, stop: int) -> Any:
+        """Give the lines from ``start`` up to ``stop``."""
+        ...
+
+    @property
+    def rows(self) -> Rows:
+        """The records."""
+        ...
+
+    def passed(self, columns: tuple[str, ...]) -> Passed | None:
+        """Give the text as it stands, if the target would write the records no other way."""
+        ...
+
+
+def _shape(rows: Sequence[Any]) -> tuple[str, ...] | None:
+    if set(map(type, rows)) != {dict}:
+        return None
+    names: tuple[str, ...] = tuple(rows[0])
+    if set(map(type, names)) - {str}:
+        return None
+    keys: list[str] = []
+    for row in rows:
+        keys += row
+    # All keys in one list: quicker to compare than those of each record.
+    return names if keys == [*names] * len(rows) else None
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """The form that a target wants its text in: lines that end with ``\\n``, in UTF-8.
+
+    :param format: ``csv`` or ``json``.
+    :param delimiter: of csv.
+    """
+
+    format: str
+    delimiter: str = ","
+
+
+@dataclass(frozen=True, slots=True)
+class Passed:
+    """A chunk of records that are encoded already.
+
+    :param data: whole records, each of which ends with a line end.
+    :param spans_lines: whether line ends in quotes are part of a record.
+    """
+
+    data: bytes
+    records: int
+    spans_lines: bool = False
+
+    def __len__(self) -> int:
+        return self.records
+
+    def sizes(self) -> Iterator[int]:
+        """Give the bytes of each record."""
+        data = self.data
+        if self.spans_lines:
+            pieces = data.split(b'"')
+            pieces[1::2] = [piece.replace(b"\n", b" ") for piece in pieces[1::2]]
+            data = b'"'.join(pieces)
+        return (len(line) + 1 for line in data[:-1].split(b"\n"))

@@ -1,0 +1,183 @@
+"""Staged files that are objects of S3, listed, read and deleted with one boto3 client."""
+
+from __future__ import annotations
+
+import io
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import IO, TYPE_CHECKING, Any, NamedTuple
+
+from airflow_provider_s3dest.errors import StagingError, StoreError
+from airflow_provider_s3dest.s3.errors import explained, store_error
+
+if TYPE_CHECKING:
+    from botocore.client import BaseClient
+
+
+class _Found(NamedTuple):
+    etag: str
+    size: int
+
+
+class S3Store:
+    """Objects of S3, by paths such as ``s3://bucket/key``, read with one boto3 client."""
+
+    def __init__(self, client: BaseClient) -> None:
+        self._client: Any = client
+        self._found: dict[str, _Found] = {}
+
+    def is_file(self, path: str) -> bool:
+        from botocore.exceptions import ClientError
+
+        bucket, key = split(path)
+        if not key or key.endswith("/"):
+            return False
+        with explained("HeadObject", bucket, key):
+            try:
+                answer = self._client.head_object(Bucket=bucket, Key=key)
+            except ClientError as error:
+                if error.response["ResponseMetadata"].get("HTTPStatusCode") == 404:
+                    return False
+                raise
+            self._found[path] = _Found(answer["ETag"], answer["ContentLength"])
+        return True
+
+    def below(self, folder: str) -> Iterator[str]:
+        bucket, prefix = split(folder)
+        with explained("ListObjectsV2", bucket, prefix):
+            for page in self._client.get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=prefix):
+                for item in page.get("Contents", ()):
+                    if not item["Key"].endswith("/"):  # the marker of a folder, made by consoles
+                        path = f"s3://{bucket}/{item['Key']}"
+                        self._found[path] = _Found(item["ETag"], item["Size"])
+                        yield path
+
+    def size(self, path: str) -> int:
+        return self._found[path].size
+
+    def version(self, path: str) -> str:
+        return self._found[path].etag
+
+    def remove(self, path: str, version: str) -> bool:
+        bucket, key = split(path)
+        try:
+            with explained("DeleteObject", bucket, key):
+                self._client.delete_object(Bucket=bucket, Key=key, IfMatch=version)
+        except StoreError as error:
+            if error.code in ("PreconditionFailed", "412"):
+                return False
+            if error.code not in ("NoSuchKey", "404"):
+                raise
+        return True
+
+    def open(self, path: str) -> IO[bytes]:
+        bucket, key = split(path)
+        found = self._found.get(path)
+        return io.BufferedReader(S3Reader(self._client, bucket, key, found and found.etag), 2**20)
+
+
+def split(path: str) -> tuple[str, str]:
+    """Split ``s3://bucket/key``.
+
+    :raises StagingError: if there is no bucket, or a connection id before it.
+    """
+    bucket, _, key = path.removeprefix("s3://").partition("/")
+    if not bucket:
+        raise StagingError(f"{path} names no bucket. Write s3://bucket/folder/.")
+    if "@" in bucket:
+        raise StagingError(
+            f"{path} names a connection. Take it out: staging is read with the AWS connection of the load."
+        )
+    return bucket, key
+
+
+@dataclass
+class _Body:
+    stream: Any
+    position: int
+
+
+class S3Reader(io.RawIOBase):
+    """Reads one object, forward over one request, and again from anywhere after a seek.
+
+    A connection that breaks within the body is opened again where it broke, and every request asks for the same
+    ETag: an object that is replaced while it is read is an error, never a mixture of two.
+    """
+
+    TRIES = 5
+
+    def __init__(self, client: Any, bucket: str, key: str, etag: str | None = None) -> None:
+        self._client, self._bucket, self._key, self._etag = client, bucket, key, etag
+        self._position = 0
+        self._size: int | None = None
+        self._body: _Body | None = None
+
+    def readable(self) -> bool:
+        return True
+
+    def seekable(self) -> bool:
+        return True
+
+    def tell(self) -> int:
+        return self._position
+
+    def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
+        origin = {
+            os.SEEK_SET: 0,
+            os.SEEK_CUR: self._position,
+            os.SEEK_END: self._length() if whence == os.SEEK_END else 0,
+        }
+        self._position = max(0, origin[whence] + offset)
+        return self._position
+
+    def readinto(self, buffer: Any) -> int:
+        from botocore.exceptions import BotoCoreError, ClientError, FlexibleChecksumError, HTTPClientError
+
+        view = memoryview(buffer)
+        for attempt in range(1, self.TRIES + 1):
+            try:
+                if self._body is None or self._body.position != self._position:
+                    self._start()
+                if self._body is None:
+                    return 0
+                data = self._body.stream.read(len(view))
+                view[: len(data)] = data
+                self._body.position += len(data)
+                self._position += len(data)
+                return len(data)
+            except (ClientError, FlexibleChecksumError) as error:  # a wrong checksum is one of bytes already given out
+                raise store_error(error, "GetObject", self._bucket, self._key) from error
+            except (HTTPClientError, BotoCoreError, OSError) as error:
+                self._drop()
+                if attempt == self.TRIES:
+                    raise store_error(error, "GetObject", self._bucket, self._key) from error
+        raise AssertionError("unreachable")
+
+    def close(self) -> None:
+        self._drop()
+        super().close()
+
+    def _length(self) -> int:
+        if self._size is None:
+            with explained("HeadObject", self._bucket, self._key):
+                answer = self._client.head_object(Bucket=self._bucket, Key=self._key)
+            self._size = int(answer["ContentLength"])
+            self._etag = self._etag or answer["ETag"]
+        return self._size
+
+    def _start(self) -> None:
+        self._drop()
+        if self._size is not None and self._position >= self._size:
+            return
+        same = {"IfMatch": self._etag} if self._etag else {}
+        part = {"Range": f"bytes={self._position}-"} if self._position else {}
+        answer = self._client.get_object(Bucket=self._bucket, Key=self._key, **same, **part)
+        self._etag = answer["ETag"]
+        self._size = self._position + int(answer["ContentLength"])
+        self._body = _Body(answer["Body"], self._position)
+
+    def _drop(self) -> None:
+        if self._body is not None:
+            self._body.stream.close()
+            self._body = None
