@@ -14,7 +14,7 @@ from dataclasses import replace
 from types import TracebackType
 
 from airflow_provider_s3dest.delivery.keys import LoadIdentity
-from airflow_provider_s3dest.delivery.load_state import Consumed, LoadRecord, Names, Naming, Upload
+from airflow_provider_s3dest.delivery.load_state import BatchRanges, KeySettings, LoadState, StagedToDelete, Upload
 from airflow_provider_s3dest.delivery.objects import BatchId, StoredObject
 from airflow_provider_s3dest.delivery.state_store import StateStore
 from airflow_provider_s3dest.delivery.sweeper import Sweeper
@@ -57,7 +57,7 @@ class Delivery:
 
     def __init__(
         self,
-        naming: Naming,
+        naming: KeySettings,
         identity: LoadIdentity,
         state: StateStore,
         sweeper: Sweeper,
@@ -70,8 +70,8 @@ class Delivery:
         self._naming, self._identity, self._state, self._sweeper = naming, identity, state, sweeper
         self._retried = retried
         self._sidecars: list[tuple[str, str]] = []
-        self._record = LoadRecord()
-        self._earlier: list[Names] = []
+        self._record = LoadState()
+        self._earlier: list[BatchRanges] = []
         self._begun: dict[tuple[str, str], int] = {}
         self._open: dict[str, Upload] = {}
         self._unlogged: set[str] = set()
@@ -87,7 +87,7 @@ class Delivery:
         return self._naming.generation
 
     @property
-    def consumed(self) -> Consumed | None:
+    def consumed(self) -> StagedToDelete | None:
         """What the last success noted of its staged files; known once the load is claimed."""
         return self._record.consumed
 
@@ -124,7 +124,7 @@ class Delivery:
 
     def was_consumed(self) -> bool:
         """Say whether an earlier try was to delete the staged files that it had loaded."""
-        return LoadRecord.from_text(self._state.peek()).consumed is not None
+        return LoadState.from_text(self._state.peek()).consumed is not None
 
     def claim(self, tables: Iterable[str] = (), sidecars: Iterable[str] = ()) -> None:
         """Take the load over from earlier tries.
@@ -143,7 +143,7 @@ class Delivery:
         reserved = [BatchId(table, "", FIRST_RESERVED - 1) for table in ([] if self.atomic else tables)]
 
         def take_over(text: str | None) -> str:
-            self._record = self._taken_over(LoadRecord.from_text(text), reserved)
+            self._record = self._taken_over(LoadState.from_text(text), reserved)
             return self._record.to_text()
 
         self._verified = time.monotonic()  # the answer may be late, and a newer try own the load by then
@@ -239,14 +239,14 @@ class Delivery:
         """
         if not self.atomic:
             return
-        self._record.pending = [Names.of(self._naming, (one.batch for one in objects))] if objects else []
+        self._record.pending = [BatchRanges.of(self._naming, (one.batch for one in objects))] if objects else []
         self._write()
         complete()
 
     def commit(
         self,
         objects: Sequence[StoredObject],
-        consumed: Consumed | None = None,
+        consumed: StagedToDelete | None = None,
         sidecars: Sequence[tuple[str, Callable[[], None]]] = (),
     ) -> None:
         """Note that the load is whole, and remove what earlier tries left beside it.
@@ -258,7 +258,7 @@ class Delivery:
         :raises StoreError: if what earlier tries left can't be removed.
         """
         record = self._record
-        mine = Names.of(self._naming, (one.batch for one in objects), committed=True)
+        mine = BatchRanges.of(self._naming, (one.batch for one in objects), committed=True)
         surplus = [left for left in (names.minus(mine) for names in self._earlier) if left]
         live = [mine] if mine else []
         committed = replace(record, live=live, pending=[], doomed=record.doomed + surplus)
@@ -285,7 +285,7 @@ class Delivery:
             consumed.files = []
             self._write()
 
-    def _taken_over(self, earlier: LoadRecord, reserved: Sequence[BatchId]) -> LoadRecord:
+    def _taken_over(self, earlier: LoadState, reserved: Sequence[BatchId]) -> LoadState:
         """Give the record that follows when this try takes over from what earlier ones noted."""
         if self._staged and earlier.consumed is not None:
             return earlier  # the load was whole, and what it read is gone in part: nothing is loaded again
@@ -359,7 +359,7 @@ class Delivery:
         earlier = [names for names in self._earlier if not names.committed]
         self._record.pending = _with(earlier, self._naming, begun)
 
-    def _write(self, record: LoadRecord | None = None) -> None:
+    def _write(self, record: LoadState | None = None) -> None:
         """Write the record as it is, or another, which then takes its place."""
         with self._writing:
             record = record or self._record
@@ -370,7 +370,7 @@ class Delivery:
             self._state.write(record.to_text())
             self._record, self._written, self._verified = record, time.monotonic(), began
 
-    def _keys(self, several: Iterable[Names]) -> set[tuple[str, str]]:
+    def _keys(self, several: Iterable[BatchRanges]) -> set[tuple[str, str]]:
         return {key for names in several for key in names.keys(self._identity)}
 
 
@@ -383,12 +383,12 @@ def _ahead(batch: BatchId, pace: float) -> int:
     return max(1, int(min(pace * RESERVED_SECONDS, most))) - 1
 
 
-def _with(several: Sequence[Names], naming: Naming, batches: Iterable[BatchId]) -> list[Names]:
+def _with(several: Sequence[BatchRanges], naming: KeySettings, batches: Iterable[BatchId]) -> list[BatchRanges]:
     """Add batches to those names of several that have this naming."""
     same = [names for names in several if names.naming == naming]
     others = [names for names in several if names.naming != naming]
-    return [*others, Names.of(naming, [*(last for names in same for last in _last(names)), *batches])]
+    return [*others, BatchRanges.of(naming, [*(last for names in same for last in _last(names)), *batches])]
 
 
-def _last(names: Names) -> Iterable[BatchId]:
+def _last(names: BatchRanges) -> Iterable[BatchId]:
     return [BatchId(table, partition, end - 1) for (table, partition), (_, end) in names.spans.items()]

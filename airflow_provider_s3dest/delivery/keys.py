@@ -57,7 +57,7 @@ class LoadIdentity:
         return _uuid(*self.sync)
 
 
-class ObjectNames:
+class KeyBuilder:
     """Makes the keys of a load.
 
     :param template: the path.
@@ -82,7 +82,7 @@ class ObjectNames:
         self._template, self._identity, self._field = template, identity, field
         self._quarantine = None
         if quarantine is not None:
-            self._quarantine = ObjectNames(quarantine, "json", identity, moment, field="quarantine_path")
+            self._quarantine = KeyBuilder(quarantine, "json", identity, moment, field="quarantine_path")
         self._values = {"FORMAT": file_format, "SYNC_ID": identity.sync_id, **_date_values(moment)}
         needed = template.names & set(DATE_FORMATS)
         if needed and moment is None:

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from airflow_provider_s3dest.delivery.keys import LoadIdentity, ObjectNames
+from airflow_provider_s3dest.delivery.keys import KeyBuilder, LoadIdentity
 from airflow_provider_s3dest.delivery.objects import BatchId
 from airflow_provider_s3dest.spec.path_template import PathTemplate
 
@@ -17,7 +17,7 @@ VERSION = 1
 
 
 @dataclass(frozen=True, slots=True)
-class Naming:
+class KeySettings:
     """All that a key follows from, beside the load's identity and the batch.
 
     :param moment: what the dates in the path derive from, in ISO 8601; None if there is no such moment.
@@ -32,26 +32,26 @@ class Naming:
     generation: int = 0
     quarantine: str | None = None
 
-    def names(self, identity: LoadIdentity) -> ObjectNames:
+    def names(self, identity: LoadIdentity) -> KeyBuilder:
         """Give what makes the keys."""
         moment = None if self.moment is None else datetime.fromisoformat(self.moment)
         quarantine = None if self.quarantine is None else PathTemplate.parse(self.quarantine)
-        return ObjectNames(PathTemplate.parse(self.path), self.file_format, identity, moment, quarantine)
+        return KeyBuilder(PathTemplate.parse(self.path), self.file_format, identity, moment, quarantine)
 
 
 @dataclass(frozen=True, slots=True)
-class Names:
+class BatchRanges:
     """The names of some objects of a load: for each table and partition the batches from the first up to the second.
 
     :param committed: whether a try ended in success with these objects.
     """
 
-    naming: Naming
+    naming: KeySettings
     spans: Mapping[tuple[str, str], tuple[int, int]]
     committed: bool = False
 
     @classmethod
-    def of(cls, naming: Naming, batches: Iterable[BatchId], *, committed: bool = False) -> Names:
+    def of(cls, naming: KeySettings, batches: Iterable[BatchId], *, committed: bool = False) -> BatchRanges:
         """Name all batches of each table and partition up to the last that is given."""
         spans: dict[tuple[str, str], tuple[int, int]] = {}
         for table, partition, number in batches:
@@ -59,7 +59,7 @@ class Names:
             spans[table, partition] = 0, max(end, number + 1)
         return cls(naming, spans, committed)
 
-    def minus(self, other: Names) -> Names:
+    def minus(self, other: BatchRanges) -> BatchRanges:
         """Leave the names of other objects out, as far as counts can tell."""
         if self.naming != other.naming:
             return self
@@ -68,7 +68,7 @@ class Names:
             begin = max(begin, other.spans.get(place, (0, 0))[1])
             if begin < end:
                 left[place] = begin, end
-        return Names(self.naming, left, self.committed)
+        return BatchRanges(self.naming, left, self.committed)
 
     def __contains__(self, batch: BatchId) -> bool:
         begin, end = self.spans.get(batch[:2], (0, 0))
@@ -98,9 +98,9 @@ class Names:
         }
 
     @classmethod
-    def from_json(cls, value: Mapping[str, Any]) -> Names:
+    def from_json(cls, value: Mapping[str, Any]) -> BatchRanges:
         spans = {(table, partition): (begin, end) for table, partition, begin, end in value["spans"]}
-        return cls(Naming(*value["naming"]), spans, value["committed"])
+        return cls(KeySettings(*value["naming"]), spans, value["committed"])
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,7 +113,7 @@ class Upload:
 
 
 @dataclass(slots=True)
-class Consumed:
+class StagedToDelete:
     """Staged files that a load has read and may delete, and its report, which a later try gives again.
 
     :param files: of each file its path and its version; emptied once they are deleted.
@@ -124,7 +124,7 @@ class Consumed:
 
 
 @dataclass(slots=True)
-class LoadRecord:
+class LoadState:
     """What a load may have written, over all its tries.
 
     :param generation: that of the names that the try which wrote the record uses.
@@ -140,11 +140,11 @@ class LoadRecord:
 
     generation: int = 0
     atomic: bool = False
-    live: list[Names] = field(default_factory=list)
-    pending: list[Names] = field(default_factory=list)
-    doomed: list[Names] = field(default_factory=list)
+    live: list[BatchRanges] = field(default_factory=list)
+    pending: list[BatchRanges] = field(default_factory=list)
+    doomed: list[BatchRanges] = field(default_factory=list)
     uploads: list[Upload] = field(default_factory=list)
-    consumed: Consumed | None = None
+    consumed: StagedToDelete | None = None
     sidecars: list[tuple[str, str]] = field(default_factory=list)
     old_sidecars: list[tuple[str, str]] = field(default_factory=list)
 
@@ -165,7 +165,7 @@ class LoadRecord:
         return json.dumps(document, separators=(",", ":"))
 
     @classmethod
-    def from_text(cls, text: str | None) -> LoadRecord:
+    def from_text(cls, text: str | None) -> LoadState:
         """Read a record; None is that of a load that never began."""
         if text is None:
             return cls()
@@ -174,11 +174,13 @@ class LoadRecord:
         return cls(
             generation=document["generation"],
             atomic=document["atomic"],
-            live=[Names.from_json(value) for value in document["live"]],
-            pending=[Names.from_json(value) for value in document["pending"]],
-            doomed=[Names.from_json(value) for value in document["doomed"]],
+            live=[BatchRanges.from_json(value) for value in document["live"]],
+            pending=[BatchRanges.from_json(value) for value in document["pending"]],
+            doomed=[BatchRanges.from_json(value) for value in document["doomed"]],
             uploads=[Upload(*value) for value in document["uploads"]],
-            consumed=Consumed([(path, version) for path, version in consumed[0]], consumed[1]) if consumed else None,
+            consumed=StagedToDelete([(path, version) for path, version in consumed[0]], consumed[1])
+            if consumed
+            else None,
             sidecars=[(bucket, key) for bucket, key in document.get("sidecars", ())],
             old_sidecars=[(bucket, key) for bucket, key in document.get("old_sidecars", ())],
         )

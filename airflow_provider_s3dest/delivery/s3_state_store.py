@@ -13,7 +13,7 @@ from uuid import uuid4
 from airflow_provider_s3dest.delivery.state_store import Attempt
 from airflow_provider_s3dest.errors import StoreError, SupersededError
 from airflow_provider_s3dest.s3.errors import explained
-from airflow_provider_s3dest.s3.retries import Patience
+from airflow_provider_s3dest.s3.retries import Retrier
 from airflow_provider_s3dest.s3.stop import going_on
 
 if TYPE_CHECKING:
@@ -34,7 +34,7 @@ class _Found:
     text: str
 
 
-class S3State:
+class S3StateStore:
     """One object holds the text, and who wrote it.
 
     It is created with ``If-None-Match: *`` and replaced with ``If-Match``; each body holds a random token, so that an
@@ -49,7 +49,7 @@ class S3State:
 
     def __init__(self, client: BaseClient, bucket: str, key: str, attempt: Attempt) -> None:
         self._client: Any = client
-        self._patiently = Patience(client)
+        self._patiently = Retrier(client)
         self._target = {"Bucket": bucket, "Key": key}
         self._attempt = attempt
         self._owner = str(uuid4())

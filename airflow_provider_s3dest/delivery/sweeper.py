@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from airflow_provider_s3dest.delivery.load_state import Upload
 from airflow_provider_s3dest.errors import StoreError
 from airflow_provider_s3dest.s3.errors import explained, is_denied
-from airflow_provider_s3dest.s3.retries import Patience
+from airflow_provider_s3dest.s3.retries import Retrier
 from airflow_provider_s3dest.s3.stop import StopFlag
 
 if TYPE_CHECKING:
@@ -36,7 +36,7 @@ class Sweeper:
     def __init__(self, client: BaseClient, stop: StopFlag) -> None:
         self._client: Any = client
         self._stop = stop
-        self._patiently = Patience(client, stop.wait)
+        self._patiently = Retrier(client, stop.wait)
 
     def stop(self) -> None:
         """Begin nothing more, in whatever thread."""

@@ -20,7 +20,7 @@ from airflow_provider_s3dest.load.progress import Progress
 from airflow_provider_s3dest.s3.body import Body
 from airflow_provider_s3dest.s3.checksum import crc32_text, multipart_etag
 from airflow_provider_s3dest.s3.errors import explained
-from airflow_provider_s3dest.s3.retries import Patience
+from airflow_provider_s3dest.s3.retries import Retrier
 from airflow_provider_s3dest.s3.stop import StopFlag
 from airflow_provider_s3dest.spec import DestinationSpec
 from airflow_provider_s3dest.spec.limits import CHECKSUM
@@ -48,7 +48,7 @@ _DENIED_LOOKS = 16
 s3:ListBucket, and of any without s3:GetObject."""
 
 
-class ObjectStore(Protocol):
+class ObjectSinks(Protocol):
     """Where a load writes its objects."""
 
     def open(self, key: str, batch: BatchId, spec: DestinationSpec | None = None) -> ObjectSink:
@@ -96,7 +96,7 @@ class Uploader:
         self.arguments = {"Bucket": spec.bucket}
         self.put_arguments = spec.put_arguments
         self._sends_checksums = client.meta.config.request_checksum_calculation == "when_supported"
-        self._patiently = Patience(client, stop.wait)
+        self._patiently = Retrier(client, stop.wait)
         self._executor = ThreadPoolExecutor(WORKERS, thread_name_prefix="s3dest-upload")
         self._changed = threading.Condition()
         self._in_flight = self._jobs = self._running = 0

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 
-class Content(Protocol):
+class EncodedRecords(Protocol):
     """Consecutive records, encoded."""
 
     @property
@@ -30,7 +30,7 @@ class Content(Protocol):
         """Give what an object takes of the records from ``start`` up to ``stop``."""
         ...
 
-    def take(self, positions: Sequence[int]) -> Content:
+    def take(self, positions: Sequence[int]) -> EncodedRecords:
         """Give some of the records, apart from the others in memory."""
         ...
 
@@ -56,7 +56,7 @@ class Limits:
     """Bytes of an object before compression, header included."""
 
 
-class BatchLine:
+class BatchWriter:
     """Cuts the records of one table, or of a partition of it, in their order, into batches as full as the limits allow.
 
     A batch ends when the next record would not fit. A record that alone is over the limit of bytes is a batch of its
@@ -83,7 +83,7 @@ class BatchLine:
         """Bytes of the records in the open batch; 0 if none is open."""
         return self._bytes - len(self._header) if self.is_open else 0
 
-    def add(self, encoded: Content) -> None:
+    def add(self, encoded: EncodedRecords) -> None:
         """Add the records of a chunk."""
         done = begin = 0
         while done < encoded.records:

@@ -8,9 +8,9 @@ from typing import Any
 
 import orjson
 
-from airflow_provider_s3dest.formats.csv_lines import LinesAtOnce
+from airflow_provider_s3dest.formats.csv_lines import BulkCsvEncoder
 from airflow_provider_s3dest.formats.encoding import NOTHING, Encoded, refusal, refuse_no_columns
-from airflow_provider_s3dest.records.chunks import Chunk, Rows
+from airflow_provider_s3dest.records.chunks import Chunk, RowChunk
 from airflow_provider_s3dest.records.values import NESTED_KINDS, csv_text, csv_texts, json_lines
 
 
@@ -33,7 +33,7 @@ class CsvEncoder:
         self._numbers_are_plain = delimiter not in _NUMBER_CHARACTERS
         names = delimiter.join(self._quoted(name) for name in columns)
         at_once = len(columns) > 1 and self._numbers_are_plain and (" " <= delimiter <= "~" or delimiter == "\t")
-        self._at_once = LinesAtOnce(columns, delimiter, self._lines) if at_once else None
+        self._at_once = BulkCsvEncoder(columns, delimiter, self._lines) if at_once else None
         self.header = b"" if skip_header or not columns else f"{names}\n".encode()
 
     def encode(self, chunk: Chunk) -> Encoded:
@@ -42,7 +42,7 @@ class CsvEncoder:
         if not self._columns:
             refuse_no_columns("CSV", self._table, chunk)
         try:
-            if self._at_once and isinstance(chunk, Rows) and (encoded := self._at_once.encode(chunk)):
+            if self._at_once and isinstance(chunk, RowChunk) and (encoded := self._at_once.encode(chunk)):
                 return encoded
             lines = self._lines(chunk)
             data = ("\n".join(lines) + "\n").encode()

@@ -16,7 +16,7 @@ import msgspec
 import orjson
 
 from airflow_provider_s3dest.formats.encoding import Encoded
-from airflow_provider_s3dest.records.chunks import Rows
+from airflow_provider_s3dest.records.chunks import RowChunk
 from airflow_provider_s3dest.records.values import OWN_RULES, date_converter
 
 _ENCODER = msgspec.json.Encoder()
@@ -32,7 +32,7 @@ _PAUSE = 15
 """Times as many records are not tried after some that could not be encoded at once."""
 
 
-class LinesAtOnce:
+class BulkCsvEncoder:
     """Encodes the records of one table.
 
     :param columns: the columns, in order: two or more.
@@ -40,7 +40,7 @@ class LinesAtOnce:
     :param spell: spells records field by field, as lines without their ends.
     """
 
-    def __init__(self, columns: tuple[str, ...], delimiter: str, spell: Callable[[Rows], Sequence[str]]) -> None:
+    def __init__(self, columns: tuple[str, ...], delimiter: str, spell: Callable[[RowChunk], Sequence[str]]) -> None:
         self._columns, self._spell = columns, spell
         self._pause = 0
         between = delimiter.encode()
@@ -56,7 +56,7 @@ class LinesAtOnce:
         # Other commas than protected ones stand between fields.
         self._restore = bytes.maketrans(b"," + codes, between + characters)
 
-    def encode(self, chunk: Rows) -> Encoded | None:
+    def encode(self, chunk: RowChunk) -> Encoded | None:
         """Encode the records of a chunk; None if that can't be done so."""
         if self._pause > 0:
             self._pause -= len(chunk)
@@ -72,7 +72,7 @@ class LinesAtOnce:
 
         return Encoded(lines.translate(self._restore, _TAKEN_OUT), len(chunk), sizes)
 
-    def _lines(self, chunk: Rows) -> bytes | None:
+    def _lines(self, chunk: RowChunk) -> bytes | None:
         if chunk.shape is None or not {*self._columns}.issubset(chunk.shape):
             return None
         values_of: Callable[[Any], Iterable[Any]] = itemgetter(*self._columns)
@@ -118,10 +118,10 @@ class LinesAtOnce:
             lines = lines.replace(b",null", b",").replace(b"[null", b"[")
         return lines
 
-    def _spelled(self, chunk: Rows, positions: Sequence[int]) -> list[bytes] | None:
+    def _spelled(self, chunk: RowChunk, positions: Sequence[int]) -> list[bytes] | None:
         """Spell some of the records, with codes for the characters that JSON uses too."""
         if _SPELLED_SHARE * len(positions) > len(chunk):
             return None
-        lines = self._spell(Rows([chunk.rows[position] for position in positions], chunk.places, chunk.shape))
+        lines = self._spell(RowChunk([chunk.rows[position] for position in positions], chunk.origins, chunk.shape))
         protected = _SEPARATOR.decode().join(lines).encode().translate(self._protect).split(_SEPARATOR)
         return protected if len(protected) == len(lines) else None

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from airflow_provider_s3dest.formats.arrow.encoder import ArrowLane
+from airflow_provider_s3dest.formats.arrow.encoder import ArrowEncoder
 from airflow_provider_s3dest.formats.batching import ObjectSink
 from airflow_provider_s3dest.formats.csv import CsvEncoder
 from airflow_provider_s3dest.formats.csv_dialect import CsvDialectEncoder
@@ -26,8 +26,8 @@ def text_encoder_for(spec: DestinationSpec, name: str, columns: tuple[str, ...])
         csv = spec.csv
         if not csv.is_plain:
             return CsvDialectEncoder(name, columns, csv)
-        return ArrowLane(CsvEncoder(name, columns, csv.delimiter, csv.skip_header), "csv", columns, csv.delimiter)
-    return ArrowLane(JsonEncoder(name, columns), "json", columns)
+        return ArrowEncoder(CsvEncoder(name, columns, csv.delimiter, csv.skip_header), "csv", columns, csv.delimiter)
+    return ArrowEncoder(JsonEncoder(name, columns), "json", columns)
 
 
 def content_of(spec: DestinationSpec, table: Table, sink: ObjectSink) -> ObjectSink:

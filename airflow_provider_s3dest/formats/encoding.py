@@ -8,7 +8,7 @@ from itertools import accumulate
 from typing import Any, NoReturn, Protocol
 
 from airflow_provider_s3dest.errors import RecordError, short
-from airflow_provider_s3dest.records.chunks import Chunk, Passed
+from airflow_provider_s3dest.records.chunks import Chunk, PassthroughChunk
 from airflow_provider_s3dest.records.values import NoRuleError
 
 
@@ -60,7 +60,7 @@ def of_lines(data: bytes, records: int) -> Encoded:
     return Encoded(data, records, lambda: (len(line) + 1 for line in data[:-1].split(b"\n")))
 
 
-def of_passed(chunk: Passed) -> Encoded:
+def of_passed(chunk: PassthroughChunk) -> Encoded:
     """Take what is let through for what was encoded."""
     return Encoded(chunk.data, chunk.records, chunk.sizes)
 
@@ -87,7 +87,7 @@ def refuse_no_columns(format_: str, table: str, chunk: Chunk) -> NoReturn:
         f"the records have no columns, and {format_} can't hold records without any.",
         "Give them a column, or use the format json.",
         table=table,
-        place=chunk.places[0],
+        place=chunk.origins[0],
     )
 
 
@@ -114,7 +114,7 @@ def refusal(
     if not isinstance(fault, NoRuleError) and not not_unicode:
         problem = f"{type(fault).__name__}: {problem}"
     refused = RecordError(
-        f"{problem}: {short(value)}.", remedy, table=table, place=chunk.places[position], column=name, value=value
+        f"{problem}: {short(value)}.", remedy, table=table, place=chunk.origins[position], column=name, value=value
     )
     refused.__cause__ = cause
     return refused

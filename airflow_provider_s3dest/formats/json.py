@@ -10,7 +10,7 @@ from typing import Any
 import orjson
 
 from airflow_provider_s3dest.formats.encoding import NOTHING, Encoded, of_lines, refusal
-from airflow_provider_s3dest.records.chunks import Chunk, Columns, Rows, Texts
+from airflow_provider_s3dest.records.chunks import Chunk, ColumnChunk, RowChunk, TextColumns
 from airflow_provider_s3dest.records.values import OWN_RULES, date_converter, json_bytes, plain
 
 
@@ -37,12 +37,12 @@ class JsonEncoder:
 
     def _at_once(self, chunk: Chunk) -> bytes | None:
         """Encode records without a look at each value; None if one of them can't be encoded as it is."""
-        if isinstance(chunk, Rows) and chunk.shape == self._columns:
+        if isinstance(chunk, RowChunk) and chunk.shape == self._columns:
             return _lines_of(chunk.rows)
         if not self._columns:
             return None
-        texts = chunk.values if isinstance(chunk, Columns) else None
-        if isinstance(texts, Texts) and (*texts,) == self._columns and (data := self._between_keys(texts.fields)):
+        texts = chunk.values if isinstance(chunk, ColumnChunk) else None
+        if isinstance(texts, TextColumns) and (*texts,) == self._columns and (data := self._between_keys(texts.fields)):
             return data
         rows = zip(*chunk.columns(self._columns), strict=True)
         return _lines_of([dict(zip(self._columns, row, strict=True)) for row in rows])

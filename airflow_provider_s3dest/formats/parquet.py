@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from itertools import accumulate
 from typing import Any
 
-from airflow_provider_s3dest.formats.batching import BatchLine, Limits, ObjectSink
+from airflow_provider_s3dest.formats.batching import BatchWriter, Limits, ObjectSink
 from airflow_provider_s3dest.formats.encoding import refuse_no_columns
 from airflow_provider_s3dest.records.arrow.chunk import ArrowChunk
 from airflow_provider_s3dest.records.arrow.pyarrow_import import import_pyarrow
@@ -30,7 +30,7 @@ _VERSIONS = {"v1.0": "1.0", "v2.4": "2.4", "v2.6": "2.6", "v2Latest": "2.6"}
 
 
 @dataclass(slots=True)
-class ArrowRecords:
+class EncodedBatch:
     """Records as a ``pyarrow.RecordBatch``, and the bytes of each in Arrow."""
 
     batch: Any
@@ -51,13 +51,13 @@ class ArrowRecords:
             self.known_ends = _ends(self.batch)
         return self.known_ends
 
-    def cut(self, start: int, stop: int) -> ArrowRecords:
-        return ArrowRecords(self.batch.slice(start, stop - start))
+    def cut(self, start: int, stop: int) -> EncodedBatch:
+        return EncodedBatch(self.batch.slice(start, stop - start))
 
-    def take(self, positions: Sequence[int]) -> ArrowRecords:
+    def take(self, positions: Sequence[int]) -> EncodedBatch:
         ends = self.ends
         sizes = (ends[position] - (ends[position - 1] if position else 0) for position in positions)
-        return ArrowRecords(self.batch.take(import_pyarrow().array(positions)), list(accumulate(sizes)))
+        return EncodedBatch(self.batch.take(import_pyarrow().array(positions)), list(accumulate(sizes)))
 
 
 class ParquetEncoder:
@@ -72,7 +72,7 @@ class ParquetEncoder:
     def __init__(self, table: str, columns: Sequence[str]) -> None:
         self._table, self._columns = table, list(columns)
 
-    def encode(self, chunk: Chunk) -> ArrowRecords:
+    def encode(self, chunk: Chunk) -> EncodedBatch:
         """Give the records of a chunk.
 
         :raises RecordError: if they have no columns.
@@ -80,7 +80,7 @@ class ParquetEncoder:
         assert isinstance(chunk, ArrowChunk)
         if not self._columns and len(chunk):
             refuse_no_columns("Parquet", self._table, chunk)
-        return ArrowRecords(chunk.values.batch.select(self._columns))
+        return EncodedBatch(chunk.values.batch.select(self._columns))
 
 
 class ParquetObject:
@@ -105,9 +105,9 @@ class ParquetObject:
             write_page_checksum=True,
         )
         limits = Limits(spec.parquet.max_row_group_length, row_group_bytes(spec))
-        self._groups = BatchLine(limits, b"", lambda _: _RowGroup(self._write))
+        self._groups = BatchWriter(limits, b"", lambda _: _RowGroup(self._write))
 
-    def write(self, data: ArrowRecords) -> None:
+    def write(self, data: EncodedBatch) -> None:
         """Take the next records."""
         self._groups.add(data)
 
@@ -129,7 +129,7 @@ class _RowGroup:
         self._joined: list[Any] = []
         self._pieces: list[Any] = []
 
-    def write(self, data: ArrowRecords) -> None:
+    def write(self, data: EncodedBatch) -> None:
         self._pieces.append(data.batch)
         if len(self._pieces) == _PIECES:
             self._joined += import_pyarrow().Table.from_batches(self._pieces).combine_chunks().to_batches()

@@ -8,7 +8,7 @@ from typing import IO, Any
 from airflow_provider_s3dest.errors import StagingError
 
 
-class ObjectStorageStore:
+class AirflowFiles:
     """Files of any scheme that Airflow knows, such as ``gs://conn@bucket/folder/``."""
 
     def is_file(self, path: str) -> bool:

@@ -13,8 +13,8 @@ from airflow.providers.common.compat.sdk import AirflowNotFoundException, BaseHo
 
 from airflow_provider_s3dest.delivery.attempt import Delivery
 from airflow_provider_s3dest.delivery.keys import LoadIdentity
-from airflow_provider_s3dest.delivery.load_state import Naming
-from airflow_provider_s3dest.delivery.s3_state_store import S3State
+from airflow_provider_s3dest.delivery.load_state import KeySettings
+from airflow_provider_s3dest.delivery.s3_state_store import S3StateStore
 from airflow_provider_s3dest.delivery.state_store import UNCOUNTED, Attempt, NoState, StateStore
 from airflow_provider_s3dest.delivery.sweeper import Sweeper
 from airflow_provider_s3dest.delivery.uploader import Uploader
@@ -27,18 +27,18 @@ from airflow_provider_s3dest.load.dry_run import DryRun
 from airflow_provider_s3dest.load.progress import Progress
 from airflow_provider_s3dest.load.quarantine import Quarantine
 from airflow_provider_s3dest.load.run import run_load
-from airflow_provider_s3dest.load.sidecars.ddl.definitions import Definitions
+from airflow_provider_s3dest.load.sidecars.ddl.definitions import TableDefinitions
 from airflow_provider_s3dest.load.sidecars.manifest import Manifest
 from airflow_provider_s3dest.load.state_path import state_object
 from airflow_provider_s3dest.load.transforms import passing_for
 from airflow_provider_s3dest.records.table import Table
 from airflow_provider_s3dest.report import LoadReport
 from airflow_provider_s3dest.s3.errors import explained
-from airflow_provider_s3dest.s3.retries import RetryCount
+from airflow_provider_s3dest.s3.retries import RetryCounter
 from airflow_provider_s3dest.s3.stop import StopFlag
-from airflow_provider_s3dest.sources.file_stores import LocalStore, Store
+from airflow_provider_s3dest.sources.file_stores import FileStore, LocalFiles
 from airflow_provider_s3dest.sources.python_records import open_records, tables_of
-from airflow_provider_s3dest.sources.s3_files import S3Store
+from airflow_provider_s3dest.sources.s3_files import S3Files
 from airflow_provider_s3dest.sources.shards import split
 from airflow_provider_s3dest.sources.staged_files import open_staged
 from airflow_provider_s3dest.sources.staging import remove_staged, staged_tables, versions_of
@@ -108,7 +108,7 @@ class S3DestinationHook(BaseHook):
         self._aws_conn_id = aws_conn_id
         self._connection_fields: dict[str, Any] | None = None
         self.client_meta: Any = None  # of the client that the last load went through: region, partition, endpoint
-        self._retry_count: RetryCount | None = None
+        self._retry_count: RetryCounter | None = None
 
     def load(
         self,
@@ -220,7 +220,7 @@ class S3DestinationHook(BaseHook):
             ).expand_kwargs(list_shards())
         """
         wanted = check_columns(columns)
-        found = staged_tables(staging_path, table, _Stores(self.get_conn()).of)
+        found = staged_tables(staging_path, table, FileStores(self.get_conn()).of)
         return [shard.arguments() for shard in split(found, shards, wanted)]
 
     def deliver(
@@ -250,10 +250,10 @@ class S3DestinationHook(BaseHook):
             aside = quarantine.spec.path
         bad = None if quarantine is None else quarantine.bad
         of_run = moment.isoformat() if moment else None
-        naming = Naming(spec.bucket, spec.path, spec.file_format, of_run, quarantine=aside)
+        naming = KeySettings(spec.bucket, spec.path, spec.file_format, of_run, quarantine=aside)
         names = naming.names(identity)
         client = client_of(self.s3_hook(spec))  # once, before threads share it: several would make one each
-        self.client_meta, self._retry_count = client.meta, RetryCount(client)
+        self.client_meta, self._retry_count = client.meta, RetryCounter(client)
         stop = stop or StopFlag()
         stop.guard(client)
         delivery = Delivery(
@@ -267,7 +267,7 @@ class S3DestinationHook(BaseHook):
             staged=is_given(arguments.staging_path),
             retried=attempt.number > 1,
         )
-        stores = _Stores(client)
+        stores = FileStores(client)
         with explained_key(client, self.aws_conn_id), Progress() as progress:
             consumes: list[tuple[str, str]] | None = None
             if is_given(arguments.staging_path):
@@ -297,7 +297,7 @@ class S3DestinationHook(BaseHook):
             if arguments.manifest is not None:
                 manifest = Manifest.of(arguments.manifest, spec, identity, moment, openers)
                 names.keep_free(manifest.key, "manifest_path")
-            definitions = Definitions(spec, names, identity, moment, openers, manifest)
+            definitions = TableDefinitions(spec, names, identity, moment, openers, manifest)
             names.check(openers)
             if quarantine is not None:
                 quarantine.check_place(names, openers)
@@ -343,7 +343,7 @@ class S3DestinationHook(BaseHook):
             told = {fault.key for fault in faults}
             raise SpecError([*faults, *(fault for fault in self._connection_faults() if fault.key not in told)])
 
-    def _finish_removal(self, delivery: Delivery, stores: _Stores) -> LoadReport:
+    def _finish_removal(self, delivery: Delivery, stores: FileStores) -> LoadReport:
         """Delete the rest of the staged files that an earlier try has loaded, and give its report."""
         delivery.remove_consumed(stores.remove)
         assert delivery.consumed is not None
@@ -493,19 +493,19 @@ def _state(
     """Give the object that keeps the record, if the arguments name a place for it."""
     if arguments.state_path is None:
         return None
-    return S3State(client, *state_object(arguments.state_path, spec.bucket, identity), attempt)
+    return S3StateStore(client, *state_object(arguments.state_path, spec.bucket, identity), attempt)
 
 
-class _Stores:
+class FileStores:
     """The stores of staging paths by scheme, each built once."""
 
     def __init__(self, client: Any) -> None:
-        self._known: dict[str, Store] = {"": LocalStore(), "s3": S3Store(client)}
+        self._known: dict[str, FileStore] = {"": LocalFiles(), "s3": S3Files(client)}
 
-    def of(self, scheme: str) -> Store:
-        from airflow_provider_s3dest.hooks.object_storage import ObjectStorageStore
+    def of(self, scheme: str) -> FileStore:
+        from airflow_provider_s3dest.hooks.object_storage import AirflowFiles
 
-        return self._known.setdefault(scheme, ObjectStorageStore())
+        return self._known.setdefault(scheme, AirflowFiles())
 
     def remove(self, files: Sequence[tuple[str, str]]) -> None:
         remove_staged(files, self.of)

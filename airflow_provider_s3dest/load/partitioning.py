@@ -8,7 +8,7 @@ from typing import Any
 
 from airflow_provider_s3dest.delivery.partitions import partition_of, partition_text, passes_for_null
 from airflow_provider_s3dest.errors import RecordError, SpecError, short
-from airflow_provider_s3dest.formats.batching import BatchLine, Content
+from airflow_provider_s3dest.formats.batching import BatchWriter, EncodedRecords
 from airflow_provider_s3dest.records.chunks import Chunk
 from airflow_provider_s3dest.records.values import NoRuleError
 from airflow_provider_s3dest.spec.path_template import is_unicode
@@ -27,7 +27,7 @@ MAX_HELD_BYTES = 256 * 2**20
 """Bytes of open batches that are held in memory, before compression."""
 
 
-class PartitionLines:
+class PartitionedWriter:
     """The batches of a table, by partition.
 
     Beyond :data:`MAX_OPEN` open batches, or :data:`MAX_HELD_BYTES` held by them, that one ends which has waited longest
@@ -50,14 +50,14 @@ class PartitionLines:
         *,
         drops: bool,
         whole: bool,
-        line_of: Callable[[str], BatchLine],
+        line_of: Callable[[str], BatchWriter],
         begin: Callable[[Sequence[tuple[str, int]]], None],
         held: int,
     ) -> None:
         self._table, self._fields, self._drops, self._whole = table, fields, drops, whole
         self._line_of, self._begin, self._held = line_of, begin, held
-        self._lines: dict[str, BatchLine] = {}
-        self._open: dict[str, BatchLine] = {}
+        self._lines: dict[str, BatchWriter] = {}
+        self._open: dict[str, BatchWriter] = {}
         self._held_bytes = 0
         self._names: dict[tuple[str | None, ...], str] = {}
         self._texts: dict[tuple[type, Any], str | None] = {}
@@ -73,7 +73,7 @@ class PartitionLines:
                 self._lines[partition] = self._new_line(partition, chunk, partitions.index(partition))
         return partitions
 
-    def add(self, partitions: Sequence[str], encoded: Content) -> None:
+    def add(self, partitions: Sequence[str], encoded: EncodedRecords) -> None:
         """Add the records of a chunk.
 
         :param partitions: what :meth:`named` gave for it.
@@ -127,7 +127,7 @@ class PartitionLines:
             texts.append(text)
         return texts
 
-    def _new_line(self, partition: str, chunk: Chunk, position: int) -> BatchLine:
+    def _new_line(self, partition: str, chunk: Chunk, position: int) -> BatchWriter:
         most = MAX_WHOLE_PARTITIONS if self._whole else MAX_PARTITIONS
         if len(self._lines) == most:
             problem = f"the partition {short(partition)} is beyond the {most:,} that a table can have in a load"
@@ -161,7 +161,7 @@ class PartitionLines:
         *,
         separable: bool = True,
     ) -> RecordError:
-        place = chunk.places[position]
+        place = chunk.origins[position]
         return RecordError(problem, remedy, table=self._table, place=place, column=column, separable=separable)
 
     def _has_room(self, partitions: Mapping[str, object], size: int) -> bool:
@@ -170,7 +170,7 @@ class PartitionLines:
             return True
         return len(self._open.keys() | partitions.keys()) <= MAX_OPEN and self._held_bytes + size <= MAX_HELD_BYTES
 
-    def _add_to(self, partition: str, encoded: Content) -> None:
+    def _add_to(self, partition: str, encoded: EncodedRecords) -> None:
         line = self._lines[partition]
         self._held_bytes -= self._held_by(line)
         line.add(encoded)
@@ -185,7 +185,7 @@ class PartitionLines:
             self._held_bytes -= self._held_by(line)
             line.close()
 
-    def _held_by(self, line: BatchLine) -> int:
+    def _held_by(self, line: BatchWriter) -> int:
         return min(line.open_bytes, self._held)
 
 
@@ -194,7 +194,7 @@ _OF_ONE_SPELLING = frozenset({int, bool, date})
 """Types whose equal values have the same text, as 0.0 and -0.0 have not, nor a moment in two time zones."""
 
 
-def _by_partition(partitions: Sequence[str], encoded: Content) -> dict[str, Content]:
+def _by_partition(partitions: Sequence[str], encoded: EncodedRecords) -> dict[str, EncodedRecords]:
     """Sort encoded records by partition, in their order."""
     positions: dict[str, list[int]] = {partition: [] for partition in partitions}
     if len(positions) == 1:

@@ -8,11 +8,11 @@ from dataclasses import dataclass, field
 from functools import partial
 
 from airflow_provider_s3dest.delivery.attempt import Delivery
-from airflow_provider_s3dest.delivery.keys import ObjectNames
+from airflow_provider_s3dest.delivery.keys import KeyBuilder
 from airflow_provider_s3dest.delivery.objects import QUARANTINE, BatchId
-from airflow_provider_s3dest.delivery.uploader import ObjectStore
+from airflow_provider_s3dest.delivery.uploader import ObjectSinks
 from airflow_provider_s3dest.errors import BadRecordsError, SpecError
-from airflow_provider_s3dest.formats.batching import BatchLine, Limits, ObjectSink
+from airflow_provider_s3dest.formats.batching import BatchWriter, Limits, ObjectSink
 from airflow_provider_s3dest.formats.encoding import Encoded
 from airflow_provider_s3dest.load.quarantine_rules import default_path, faults_inside
 from airflow_provider_s3dest.records.bad_records import BadRecords
@@ -48,7 +48,7 @@ class Quarantine:
         same = {name: value for name, value in spec.given().items() if name in _SAME}
         return cls(DestinationSpec(**same, path=path, format="json"), limit)
 
-    def check_place(self, names: ObjectNames, tables: Collection[str]) -> None:
+    def check_place(self, names: KeyBuilder, tables: Collection[str]) -> None:
         """See that the bad records lie where no reader of the records of any of the tables finds them.
 
         :raises SpecError: if not.
@@ -75,7 +75,7 @@ class Quarantine:
             f"Mend them upstream, or allow more:{listed}{more}"
         )
 
-    def warn(self, names: ObjectNames, verb: str) -> None:
+    def warn(self, names: KeyBuilder, verb: str) -> None:
         """Say in the log how many bad records there are, and where.
 
         :param verb: what was done with them, such as ``Set aside``.
@@ -92,15 +92,15 @@ class Quarantine:
             )
 
 
-class BadRecordLines:
+class QuarantineWriter:
     """The batches of bad records, a line of them for each table, on their way to the store.
 
     They are cut as those of good records are, and by themselves, so that the good ones are cut as without them.
     """
 
-    def __init__(self, quarantine: Quarantine, names: ObjectNames, delivery: Delivery, store: ObjectStore) -> None:
+    def __init__(self, quarantine: Quarantine, names: KeyBuilder, delivery: Delivery, store: ObjectSinks) -> None:
         self._spec, self._names, self._delivery, self._store = quarantine.spec, names, delivery, store
-        self._lines: dict[str, BatchLine] = {}
+        self._lines: dict[str, BatchWriter] = {}
         quarantine.bad.put = self._put
 
     def close(self, table: str) -> None:
@@ -111,7 +111,7 @@ class BadRecordLines:
     def _put(self, table: str, line: bytes) -> None:
         if table not in self._lines:
             limits = Limits(self._spec.batch_size, self._spec.batch_size_bytes)
-            self._lines[table] = BatchLine(limits, b"", partial(self._open, table))
+            self._lines[table] = BatchWriter(limits, b"", partial(self._open, table))
         self._lines[table].add(Encoded(line, 1, lambda: (len(line),)))
 
     def _open(self, table: str, number: int) -> ObjectSink:

@@ -9,25 +9,25 @@ from functools import partial
 from typing import Any
 
 from airflow_provider_s3dest.delivery.attempt import Delivery
-from airflow_provider_s3dest.delivery.keys import ObjectNames
-from airflow_provider_s3dest.delivery.load_state import Consumed
+from airflow_provider_s3dest.delivery.keys import KeyBuilder
+from airflow_provider_s3dest.delivery.load_state import StagedToDelete
 from airflow_provider_s3dest.delivery.object_upload import PUT_BYTES
 from airflow_provider_s3dest.delivery.objects import QUARANTINE, BatchId, StoredObject
-from airflow_provider_s3dest.delivery.uploader import ObjectStore
+from airflow_provider_s3dest.delivery.uploader import ObjectSinks
 from airflow_provider_s3dest.errors import Fault, SpecError
-from airflow_provider_s3dest.formats.batching import BatchLine, Content, Limits, ObjectSink
+from airflow_provider_s3dest.formats.batching import BatchWriter, EncodedRecords, Limits, ObjectSink
 from airflow_provider_s3dest.formats.encoders import content_of, encoder_for, held_bytes
 from airflow_provider_s3dest.formats.encoding import Encoder, of_passed
 from airflow_provider_s3dest.formats.parquet import ParquetEncoder
-from airflow_provider_s3dest.load.partitioning import PartitionLines
+from airflow_provider_s3dest.load.partitioning import PartitionedWriter
 from airflow_provider_s3dest.load.progress import Progress
-from airflow_provider_s3dest.load.quarantine import BadRecordLines, Quarantine
+from airflow_provider_s3dest.load.quarantine import Quarantine, QuarantineWriter
 from airflow_provider_s3dest.load.schema import of_table
-from airflow_provider_s3dest.load.sidecars.ddl.definitions import Definitions
+from airflow_provider_s3dest.load.sidecars.ddl.definitions import TableDefinitions
 from airflow_provider_s3dest.load.sidecars.manifest import Manifest
 from airflow_provider_s3dest.load.transforms import with_safe_keys_for, with_types_for
-from airflow_provider_s3dest.records.bad_records import sifted
-from airflow_provider_s3dest.records.chunks import Chunk, Passed
+from airflow_provider_s3dest.records.bad_records import isolate_bad_records
+from airflow_provider_s3dest.records.chunks import Chunk, PassthroughChunk
 from airflow_provider_s3dest.records.table import Table
 from airflow_provider_s3dest.report import MAX_URIS, LoadReport, TableReport
 from airflow_provider_s3dest.spec import DestinationSpec
@@ -36,13 +36,13 @@ from airflow_provider_s3dest.spec import DestinationSpec
 def run_load(
     tables: Iterable[Table],
     spec: DestinationSpec,
-    names: ObjectNames,
+    names: KeyBuilder,
     delivery: Delivery,
-    store: ObjectStore,
+    store: ObjectSinks,
     progress: Progress,
     consumes: Sequence[tuple[str, str]] | None = None,
     manifest: Manifest | None = None,
-    definitions: Definitions | None = None,
+    definitions: TableDefinitions | None = None,
     schema: Mapping[str, Any] | None = None,
     quarantine: Quarantine | None = None,
 ) -> LoadReport:
@@ -61,7 +61,7 @@ def run_load(
     :raises SupersededError: if a newer try owns the load.
     """
     columns: dict[str, tuple[str, ...]] = {}
-    aside = None if quarantine is None else BadRecordLines(quarantine, names, delivery, store)
+    aside = None if quarantine is None else QuarantineWriter(quarantine, names, delivery, store)
     for table in tables:
         typed = with_types_for(spec, table, of_table(schema, table.name))
         named = with_safe_keys_for(spec, typed)
@@ -70,7 +70,7 @@ def run_load(
         if definitions:
             definitions.add(typed, named, table.columns)
         encoder = encoder_for(spec, table)
-        lines = _Lines(table, spec, names, delivery, store, encoder)
+        lines = TableWriter(table, spec, names, delivery, store, encoder)
         for chunk in table.chunks:
             lines.add(chunk)
             progress.encoded(len(chunk))
@@ -89,7 +89,7 @@ def run_load(
     delivery.publish(stored, store.complete)
     bad = Counter[str]() if quarantine is None else quarantine.bad.counts
     report = _report(spec.bucket, columns, objects, names, manifest.key if manifest and writes else None, bad)
-    consumed = None if consumes is None else Consumed(list(consumes), report.as_dict())
+    consumed = None if consumes is None else StagedToDelete(list(consumes), report.as_dict())
     delivery.commit(stored, consumed, writes)
     if definitions and writes:
         definitions.tell()
@@ -109,46 +109,48 @@ def _written(table: Table, spec: DestinationSpec) -> Table:
     return replace(table, columns=columns, schema=schema)
 
 
-class _Lines:
+class TableWriter:
     """The batches of one table, of each partition if its path names some, on their way to the store."""
 
     def __init__(
         self,
         table: Table,
         spec: DestinationSpec,
-        names: ObjectNames,
+        names: KeyBuilder,
         delivery: Delivery,
-        store: ObjectStore,
+        store: ObjectSinks,
         encoder: Encoder | ParquetEncoder,
     ) -> None:
         self._table, self._spec, self._names = table, spec, names
         self._delivery, self._store = delivery, store
         self._limits, self._encoder = _limits(spec), encoder
-        self._lines: BatchLine | PartitionLines = self._partitions() if spec.partition_fields else self._line_of("")
+        self._lines: BatchWriter | PartitionedWriter = (
+            self._partitions() if spec.partition_fields else self._line_of("")
+        )
 
-    def add(self, chunk: Chunk | Passed) -> None:
-        if isinstance(chunk, Passed):
-            assert isinstance(self._lines, BatchLine)
+    def add(self, chunk: Chunk | PassthroughChunk) -> None:
+        if isinstance(chunk, PassthroughChunk):
+            assert isinstance(self._lines, BatchWriter)
             self._lines.add(of_passed(chunk))
-        elif isinstance(self._lines, BatchLine):
-            encode: Callable[[Chunk], Content] = self._encoder.encode
-            for encoded in sifted(encode, chunk, self._table.bad):
+        elif isinstance(self._lines, BatchWriter):
+            encode: Callable[[Chunk], EncodedRecords] = self._encoder.encode
+            for encoded in isolate_bad_records(encode, chunk, self._table.bad):
                 self._lines.add(encoded)
         else:
-            for encoded, partitions in sifted(partial(self._sorted, self._lines), chunk, self._table.bad):
+            for encoded, partitions in isolate_bad_records(partial(self._sorted, self._lines), chunk, self._table.bad):
                 self._lines.add(partitions, encoded)
 
     def close(self) -> None:
-        if isinstance(self._lines, BatchLine):
+        if isinstance(self._lines, BatchWriter):
             self._lines.close(empty=self._spec.write_empty_objects_for_empty_tables)
         else:
             self._lines.close()
 
-    def _sorted(self, lines: PartitionLines, chunk: Chunk) -> tuple[Content, Sequence[str]]:
+    def _sorted(self, lines: PartitionedWriter, chunk: Chunk) -> tuple[EncodedRecords, Sequence[str]]:
         return self._encoder.encode(chunk), lines.named(chunk)
 
-    def _partitions(self) -> PartitionLines:
-        return PartitionLines(
+    def _partitions(self) -> PartitionedWriter:
+        return PartitionedWriter(
             self._table.name,
             self._spec.partition_fields,
             drops=self._spec.partition_columns == "drop",
@@ -158,9 +160,9 @@ class _Lines:
             held=PUT_BYTES + held_bytes(self._spec),
         )
 
-    def _line_of(self, partition: str) -> BatchLine:
+    def _line_of(self, partition: str) -> BatchWriter:
         self._names.key(self._table.name, 0, partition=partition)
-        return BatchLine(self._limits, self._encoder.header, partial(self._open, partition))
+        return BatchWriter(self._limits, self._encoder.header, partial(self._open, partition))
 
     def _open(self, partition: str, number: int) -> ObjectSink:
         batch = BatchId(self._table.name, partition, number)
@@ -180,7 +182,7 @@ def _report(
     bucket: str,
     columns: Mapping[str, Sequence[str]],
     objects: Sequence[StoredObject],
-    names: ObjectNames,
+    names: KeyBuilder,
     manifest: str | None,
     bad: Counter[str],
 ) -> LoadReport:

@@ -5,19 +5,19 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from airflow_provider_s3dest.load.schema import arrow_types
-from airflow_provider_s3dest.records.chunks import Wanted
+from airflow_provider_s3dest.records.chunks import TextDialect
 from airflow_provider_s3dest.records.safe_names import with_safe_keys
 from airflow_provider_s3dest.records.table import Table
 from airflow_provider_s3dest.spec import DestinationSpec
 
 
-def passing_for(spec: DestinationSpec) -> Wanted | None:
+def passing_for(spec: DestinationSpec) -> TextDialect | None:
     """Say what staged text may be let through as it stands; None if nothing may."""
     if spec.partition_fields or spec.format == "parquet":
         return None
     if spec.format == "csv":
-        return Wanted("csv", spec.csv.delimiter) if spec.csv.is_plain else None
-    return None if spec.athena else Wanted("json")
+        return TextDialect("csv", spec.csv.delimiter) if spec.csv.is_plain else None
+    return None if spec.athena else TextDialect("json")
 
 
 def with_types_for(spec: DestinationSpec, table: Table, schema: Mapping[str, str] | None) -> Table:

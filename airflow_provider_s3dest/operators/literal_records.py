@@ -7,7 +7,7 @@ from typing import Any
 
 from airflow_provider_s3dest.errors import Fault, RecordError
 from airflow_provider_s3dest.formats.json import JsonEncoder
-from airflow_provider_s3dest.records.chunks import Passed
+from airflow_provider_s3dest.records.chunks import PassthroughChunk
 from airflow_provider_s3dest.sources.columns import table_of_list
 from airflow_provider_s3dest.sources.input_kinds import is_arrow
 
@@ -26,7 +26,7 @@ def literal_record_faults(records: Any, table: Any, columns: Sequence[str] | Non
             # What JSON has a form for, CSV has one for.
             encoder = JsonEncoder(opened.name, opened.columns if columns is None else tuple(columns))
             for chunk in opened.chunks:
-                if not isinstance(chunk, Passed):
+                if not isinstance(chunk, PassthroughChunk):
                     encoder.encode(chunk)
         except RecordError as error:
             yield Fault("records", str(error), "")

@@ -30,7 +30,7 @@ from airflow_provider_s3dest.operators.links import S3ConsoleLink, S3ManifestLin
 from airflow_provider_s3dest.operators.literals import literal_faults
 from airflow_provider_s3dest.operators.metrics import count_try
 from airflow_provider_s3dest.operators.rendering import render_text
-from airflow_provider_s3dest.operators.task_state import TaskState
+from airflow_provider_s3dest.operators.task_state_store import TaskStateStore
 from airflow_provider_s3dest.operators.upstream import Output, outputs_in, outputs_taken_whole, silent_instances
 from airflow_provider_s3dest.s3.stop import StopFlag
 from airflow_provider_s3dest.spec import path_template
@@ -302,7 +302,7 @@ class S3DestinationOperator(BaseOperator):
             LoadIdentity.of_task_instance(ti.dag_id, ti.run_id, ti.task_id, ti.map_index),
             _moment(context),
             attempt=Attempt(_run_began(context), ti.try_number),
-            state=None if store is None else TaskState(store),
+            state=None if store is None else TaskStateStore(store),
             stop=self._stop,
         )
 

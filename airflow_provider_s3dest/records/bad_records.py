@@ -19,7 +19,7 @@ _LEVELS = 100
 """Levels of a record that are told as JSON; what lies deeper is told as Python spells it."""
 
 
-class _Places(Protocol):
+class _Origins(Protocol):
     @property
     def originals(self) -> Sequence[Any] | None: ...
 
@@ -28,7 +28,7 @@ class Divisible(Protocol):
     """Consecutive records that can be looked at in smaller pieces."""
 
     @property
-    def places(self) -> _Places: ...
+    def origins(self) -> _Origins: ...
 
     def __len__(self) -> int: ...
 
@@ -64,14 +64,14 @@ class BadRecords:
         self.put(error.table, _line(error, original))
 
 
-def unheard() -> BadRecords:
+def discarding() -> BadRecords:
     """Give what takes bad records and tells nobody: for a first look at a file, which is then read."""
     bad = BadRecords()
     bad.put = lambda table, line: None
     return bad
 
 
-def sifted(work: Callable[[C], T], records: C, bad: BadRecords | None) -> Iterator[T]:
+def isolate_bad_records(work: Callable[[C], T], records: C, bad: BadRecords | None) -> Iterator[T]:
     """Do something with records, and set those aside that it refuses; gives what comes of the others, in their order.
 
     Of records that are refused as a whole each half is tried, so that many good ones cost little more for a bad one.
@@ -89,12 +89,12 @@ def sifted(work: Callable[[C], T], records: C, bad: BadRecords | None) -> Iterat
         yield done
         return
     if len(records) == 1:
-        originals = records.places.originals
+        originals = records.origins.originals
         bad.add(refused, None if originals is None else originals[0])
         return
     half = len(records) // 2
-    yield from sifted(work, records.slice(0, half), bad)
-    yield from sifted(work, records.slice(half, len(records)), bad)
+    yield from isolate_bad_records(work, records.slice(0, half), bad)
+    yield from isolate_bad_records(work, records.slice(half, len(records)), bad)
 
 
 def _line(error: RecordError, original: Any) -> bytes:

@@ -11,7 +11,7 @@ from airflow_provider_s3dest.errors import Place
 
 
 @dataclass(frozen=True, slots=True)
-class Places:
+class Origins:
     """Where the records of a chunk came from: an index to count from, or a file and a line for each.
 
     :param originals: the records as they came: objects, or the text of staged ones.
@@ -29,18 +29,18 @@ class Places:
         line = self.lines[position] if self.lines is not None else self.start + position
         return Place(file=self.file, line=line, unit=self.unit)
 
-    def slice(self, start: int, stop: int) -> Places:
+    def slice(self, start: int, stop: int) -> Origins:
         """Give the places of the records from ``start`` up to ``stop``."""
         lines = None if self.lines is None else self.lines[start:stop]
         originals = None if self.originals is None else self.originals[start:stop]
-        return Places(self.start + start, self.file, lines, self.unit, originals)
+        return Origins(self.start + start, self.file, lines, self.unit, originals)
 
 
 class Chunk(Protocol):
     """Some consecutive records of a table."""
 
     @property
-    def places(self) -> Places: ...
+    def origins(self) -> Origins: ...
 
     def __len__(self) -> int: ...
 
@@ -58,20 +58,20 @@ class Chunk(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class Rows:
+class RowChunk:
     """A chunk of records as mappings.
 
     :param shape: the columns of all records, if each is a dict that has the same in the same order; else None.
     """
 
     rows: Sequence[Mapping[str, Any]]
-    places: Places
+    origins: Origins
     shape: tuple[str, ...] | None = None
 
     @classmethod
-    def of(cls, rows: Sequence[Any], places: Places) -> Rows:
+    def of(cls, rows: Sequence[Any], origins: Origins) -> RowChunk:
         """Make a chunk of what should be mappings."""
-        return cls(rows, places, _shape(rows))
+        return cls(rows, origins, _shape(rows))
 
     def __len__(self) -> int:
         return len(self.rows)
@@ -88,16 +88,16 @@ class Rows:
         positions = {name: position for position, name in enumerate(self.shape)}
         return (values[positions[name] :: len(self.shape)] for name in names)
 
-    def slice(self, start: int, stop: int) -> Rows:
-        return Rows.of(self.rows[start:stop], self.places.slice(start, stop))
+    def slice(self, start: int, stop: int) -> RowChunk:
+        return RowChunk.of(self.rows[start:stop], self.origins.slice(start, stop))
 
 
 @dataclass(frozen=True, slots=True)
-class Columns:
+class ColumnChunk:
     """A chunk of records by columns; a column that is not there is null throughout."""
 
     values: Mapping[str, Sequence[Any]]
-    places: Places
+    origins: Origins
     size: int
 
     def __len__(self) -> int:
@@ -109,13 +109,13 @@ class Columns:
     def columns(self, names: Sequence[str]) -> Iterable[Sequence[Any]]:
         return map(self.column, names)
 
-    def slice(self, start: int, stop: int) -> Columns:
+    def slice(self, start: int, stop: int) -> ColumnChunk:
         values = {name: column[start:stop] for name, column in self.values.items()}
-        return Columns(values, self.places.slice(start, stop), stop - start)
+        return ColumnChunk(values, self.origins.slice(start, stop), stop - start)
 
 
 @dataclass(frozen=True, slots=True)
-class Texts(Mapping[str, Sequence[str | None]]):
+class TextColumns(Mapping[str, Sequence[str | None]]):
     """The fields of records of text, by column; they stand record after record, as in a file of CSV.
 
     :param positions: the columns, each with its position in a record.
@@ -135,11 +135,11 @@ class Texts(Mapping[str, Sequence[str | None]]):
         return len(self.positions)
 
 
-class Unread(Protocol):
+class LazyChunk(Protocol):
     """A chunk of staged text, read when it is asked for."""
 
     @property
-    def places(self) -> Places: ...
+    def origins(self) -> Origins: ...
 
     def __len__(self) -> int:
         """Give the number of lines, blank ones included."""
@@ -150,11 +150,11 @@ class Unread(Protocol):
         ...
 
     @property
-    def rows(self) -> Rows:
+    def rows(self) -> RowChunk:
         """The records."""
         ...
 
-    def passed(self, columns: tuple[str, ...]) -> Passed | None:
+    def passed(self, columns: tuple[str, ...]) -> PassthroughChunk | None:
         """Give the text as it stands, if the target would write the records no other way."""
         ...
 
@@ -173,7 +173,7 @@ def _shape(rows: Sequence[Any]) -> tuple[str, ...] | None:
 
 
 @dataclass(frozen=True, slots=True)
-class Wanted:
+class TextDialect:
     """The form that a target wants its text in: lines that end with ``\\n``, in UTF-8.
 
     :param format: ``csv`` or ``json``.
@@ -185,7 +185,7 @@ class Wanted:
 
 
 @dataclass(frozen=True, slots=True)
-class Passed:
+class PassthroughChunk:
     """A chunk of records that are encoded already.
 
     :param data: whole records, each of which ends with a line end.

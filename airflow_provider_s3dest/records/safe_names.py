@@ -11,8 +11,8 @@ import msgspec
 import orjson
 
 from airflow_provider_s3dest.errors import Fault, RecordError, SpecError
-from airflow_provider_s3dest.records.bad_records import sifted
-from airflow_provider_s3dest.records.chunks import Chunk, Columns, Passed
+from airflow_provider_s3dest.records.bad_records import isolate_bad_records
+from airflow_provider_s3dest.records.chunks import Chunk, ColumnChunk, PassthroughChunk
 from airflow_provider_s3dest.records.table import Table
 from airflow_provider_s3dest.records.values import NoRuleError, plain
 
@@ -57,19 +57,19 @@ def safe_key(key: str) -> str:
     return _UNSAFE.sub("_", key)
 
 
-def _renamed(table: Table, names: Mapping[str, str]) -> Iterator[Chunk | Passed]:
-    def renamed(chunk: Chunk) -> Columns:
+def _renamed(table: Table, names: Mapping[str, str]) -> Iterator[Chunk | PassthroughChunk]:
+    def renamed(chunk: Chunk) -> ColumnChunk:
         values = {
             name: _with_safe_values(column, table.name, original, chunk)
             for (original, name), column in zip(names.items(), chunk.columns(tuple(names)), strict=True)
         }
-        return Columns(values, chunk.places, len(chunk))
+        return ColumnChunk(values, chunk.origins, len(chunk))
 
     for chunk in table.chunks:
-        if isinstance(chunk, Passed):  # lines of CSV, which hold no keys
+        if isinstance(chunk, PassthroughChunk):  # lines of CSV, which hold no keys
             yield chunk
         else:
-            yield from sifted(renamed, chunk, table.bad)
+            yield from isolate_bad_records(renamed, chunk, table.bad)
 
 
 def _with_safe_values(values: Sequence[Any], table: str, column: str, chunk: Chunk) -> Sequence[Any]:
@@ -85,7 +85,7 @@ def _with_safe_values(values: Sequence[Any], table: str, column: str, chunk: Chu
                 f"the keys {error} of a nested object are one name to Athena." if clashes else "is nested too deeply.",
                 "Rename one upstream." if clashes else "Flatten it upstream.",
                 table=table,
-                place=chunk.places[position],
+                place=chunk.origins[position],
                 column=column,
                 value=value,
             ) from error

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from airflow_provider_s3dest.records.bad_records import BadRecords
-from airflow_provider_s3dest.records.chunks import Chunk, Passed
+from airflow_provider_s3dest.records.chunks import Chunk, PassthroughChunk
 
 STREAM_WINDOW = 10_000
 """Records of a stream that are looked at for its columns."""
@@ -25,7 +25,7 @@ class Table:
 
     name: str
     columns: tuple[str, ...]
-    chunks: Iterator[Chunk | Passed]
+    chunks: Iterator[Chunk | PassthroughChunk]
     is_held: bool = False
     types: Callable[[Sequence[str]], Mapping[str, Any]] | None = None
     schema: Any = None

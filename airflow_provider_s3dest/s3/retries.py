@@ -38,7 +38,7 @@ _SETTLED = (
 """Error codes that whoever asks has an answer to."""
 
 
-class Patience:
+class Retrier:
     """Sends requests with a client, each as often as its settings allow.
 
     Where many requests fail, botocore's quota of retries, which all requests of a client share, is used up, and then
@@ -88,7 +88,7 @@ def _attempts_allowed(retries: Any) -> int:
 _ATTEMPT = re.compile(r"attempt=(\d+)")
 
 
-class RetryCount:
+class RetryCounter:
     """Counts what botocore sends for the second time and more; it says so in a header of each request.
 
     :param client: the boto3 client.

@@ -7,9 +7,9 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 from airflow_provider_s3dest.errors import Fault, SpecError
-from airflow_provider_s3dest.records.arrow.chunk import ArrowChunk, ArrowRecords, ArrowValues, cut
+from airflow_provider_s3dest.records.arrow.chunk import ArrowChunk, ArrowValues, BatchRows, cut
 from airflow_provider_s3dest.records.arrow.pyarrow_import import import_pyarrow
-from airflow_provider_s3dest.records.chunks import Places
+from airflow_provider_s3dest.records.chunks import Origins
 
 
 def open_stream(frame: Any, table: str) -> tuple[dict[str, Any], Iterator[ArrowChunk]]:
@@ -55,6 +55,6 @@ def arrow_chunks(batches: Iterable[Any], table: str, path: str | None = None) ->
     start = 0
     for batch in batches:
         for part in cut(batch):
-            places = Places(start if path is None else start + 1, path, unit="row", originals=ArrowRecords(part, {}))
-            yield ArrowChunk(ArrowValues(part, {}, places, table), places, part.num_rows)
+            origins = Origins(start if path is None else start + 1, path, unit="row", originals=BatchRows(part, {}))
+            yield ArrowChunk(ArrowValues(part, {}, origins, table), origins, part.num_rows)
             start += part.num_rows

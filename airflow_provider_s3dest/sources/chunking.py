@@ -8,7 +8,7 @@ from typing import Any
 
 import orjson
 
-from airflow_provider_s3dest.records.chunks import Places, Rows
+from airflow_provider_s3dest.records.chunks import Origins, RowChunk
 
 CHUNK_RECORDS = 1000
 """Records in a chunk of Python records, at most: enough to encode fast."""
@@ -17,12 +17,12 @@ CHUNK_BYTES = 4 * 2**20
 """Bytes up to which a chunk of more than one record is to grow, as JSON: few enough to hold."""
 
 
-def chunks_of(records: Iterable[Any]) -> Iterator[Rows]:
+def chunks_of(records: Iterable[Any]) -> Iterator[RowChunk]:
     """Cut a stream of mappings into chunks."""
     stream, start, size = iter(records), 0, 1
     # Copied, for a generator may change one dict over and over and yield it each time.
     while rows := [row.copy() if type(row) is dict else row for row in islice(stream, size)]:
-        yield Rows.of(rows, Places(start, originals=rows))
+        yield RowChunk.of(rows, Origins(start, originals=rows))
         start, size = start + len(rows), _next_size(rows)
 
 

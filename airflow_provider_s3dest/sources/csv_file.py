@@ -12,7 +12,7 @@ from typing import IO
 
 from airflow_provider_s3dest.errors import Place, RecordError, short
 from airflow_provider_s3dest.records.bad_records import BadRecords
-from airflow_provider_s3dest.records.chunks import Columns, Passed, Places, Texts
+from airflow_provider_s3dest.records.chunks import ColumnChunk, Origins, PassthroughChunk, TextColumns
 from airflow_provider_s3dest.sources.passthrough import csv_records
 from airflow_provider_s3dest.sources.text_lines import Block, LineTexts, blocks, check_text
 from airflow_provider_s3dest.spec.path_template import is_unicode
@@ -84,7 +84,7 @@ class CsvFile:
             self._header = self._read_header()
         return self._header
 
-    def chunks(self, passing: tuple[str, ...] | None = None) -> Iterator[Columns | Passed]:
+    def chunks(self, passing: tuple[str, ...] | None = None) -> Iterator[ColumnChunk | PassthroughChunk]:
         """Read header and records.
 
         :param passing: the columns of a target that wants CSV with this file's delimiter; what it would write no
@@ -96,7 +96,7 @@ class CsvFile:
         without_blank_lines = _with_nulls_for_blank_lines if len(header) == 1 else _without_blank_lines
         positions = {name: position for position, name in enumerate(header)}
         for part in chain(self._ready, parts):
-            if isinstance(part, Passed):
+            if isinstance(part, PassthroughChunk):
                 yield part
                 continue
             parsed = without_blank_lines(part)
@@ -105,10 +105,10 @@ class CsvFile:
             if parsed.rows:
                 yield self._columns(positions, parsed)
 
-    def _columns(self, positions: dict[str, int], parsed: _Parsed) -> Columns:
+    def _columns(self, positions: dict[str, int], parsed: _Parsed) -> ColumnChunk:
         fields = parsed.values(list(chain.from_iterable(parsed.rows)))
-        places = Places(file=self._path, lines=parsed.lines, originals=parsed.texts)
-        return Columns(Texts(positions, fields), places, len(parsed.rows))
+        origins = Origins(file=self._path, lines=parsed.lines, originals=parsed.texts)
+        return ColumnChunk(TextColumns(positions, fields), origins, len(parsed.rows))
 
     def _read_header(self) -> tuple[str, ...]:
         for block in self._blocks:
@@ -141,7 +141,7 @@ class CsvFile:
         for block in self._blocks:
             yield from self._parse_block(block)
 
-    def _passed(self, width: int) -> Iterator[_Parsed | Passed]:
+    def _passed(self, width: int) -> Iterator[_Parsed | PassthroughChunk]:
         """Let through what may pass, and parse the rest."""
         open_record: Block | None = None
         for read in self._blocks:

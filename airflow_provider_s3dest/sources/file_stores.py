@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     pass
 
 
-class Store(Protocol):
+class FileStore(Protocol):
     """A place that holds staged files."""
 
     def is_file(self, path: str) -> bool:
@@ -41,7 +41,7 @@ class Store(Protocol):
         ...
 
 
-class LocalStore:
+class LocalFiles:
     """Files of the worker's own disk."""
 
     def is_file(self, path: str) -> bool:

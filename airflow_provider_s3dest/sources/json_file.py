@@ -12,7 +12,7 @@ import msgspec
 
 from airflow_provider_s3dest.errors import Place, RecordError, short
 from airflow_provider_s3dest.records.bad_records import BadRecords
-from airflow_provider_s3dest.records.chunks import Passed, Places, Rows
+from airflow_provider_s3dest.records.chunks import Origins, PassthroughChunk, RowChunk
 from airflow_provider_s3dest.sources.chunking import CHUNK_RECORDS
 from airflow_provider_s3dest.sources.passthrough import json_lines
 from airflow_provider_s3dest.sources.text_lines import Block, LineTexts, blocks, check_text
@@ -39,17 +39,17 @@ class JsonLines:
         return data.count(b"\n") + (not data.endswith(b"\n"))
 
     @property
-    def places(self) -> Places:
+    def origins(self) -> Origins:
         block = self._block
         numbers = range(block.first_line, block.first_line + len(self))
-        return Places(block.first_line, self._path, originals=LineTexts(block.data, block.first_line, numbers))
+        return Origins(block.first_line, self._path, originals=LineTexts(block.data, block.first_line, numbers))
 
     def slice(self, start: int, stop: int) -> JsonLines:
         """Give some of the lines."""
         lines = self._block.data.split(b"\n", stop)[start:stop]
         return JsonLines(Block(b"\n".join(lines) + b"\n", self._block.first_line + start), self._table, self._path)
 
-    def passed(self, columns: tuple[str, ...]) -> Passed | None:
+    def passed(self, columns: tuple[str, ...]) -> PassthroughChunk | None:
         """Give the lines as a target that wants JSON would write them, if that can be told without reading each.
 
         :raises RecordError: at a line that is not UTF-8.
@@ -65,7 +65,7 @@ class JsonLines:
         return passed
 
     @cached_property
-    def rows(self) -> Rows:
+    def rows(self) -> RowChunk:
         """The records.
 
         :raises RecordError: at a line that is no JSON object.
@@ -77,8 +77,8 @@ class JsonLines:
             records, numbers = self._read_each()
         if b"\r" in data and data.count(b"\r") != data.count(b"\r\n"):
             records = list(map(_compact, records))
-        return Rows.of(
-            records, Places(file=self._path, lines=numbers, originals=LineTexts(data, block.first_line, numbers))
+        return RowChunk.of(
+            records, Origins(file=self._path, lines=numbers, originals=LineTexts(data, block.first_line, numbers))
         )
 
     @cached_property
@@ -110,7 +110,7 @@ def read_lines(stream: IO[bytes], table: str, path: str) -> Iterator[JsonLines]:
         yield JsonLines(block, table, path)
 
 
-def read_array(stream: IO[bytes], table: str, path: str, bad: BadRecords | None = None) -> Iterator[Rows]:
+def read_array(stream: IO[bytes], table: str, path: str, bad: BadRecords | None = None) -> Iterator[RowChunk]:
     """Read one JSON array of objects, an object at a time.
 
     :param bad: takes the elements that are wrong by themselves; None: the first of them is an error.
@@ -131,10 +131,10 @@ def read_array(stream: IO[bytes], table: str, path: str, bad: BadRecords | None 
         lines.append(line)
         texts.append(element)
         if len(records) == CHUNK_RECORDS:
-            yield Rows(records, Places(file=path, lines=lines, originals=texts))
+            yield RowChunk(records, Origins(file=path, lines=lines, originals=texts))
             records, lines, texts = [], [], []
     if records:
-        yield Rows(records, Places(file=path, lines=lines, originals=texts))
+        yield RowChunk(records, Origins(file=path, lines=lines, originals=texts))
 
 
 def _element(text: bytes, table: str, path: str, line: int) -> Record:

@@ -6,9 +6,9 @@ from collections.abc import Iterator
 from typing import Any
 
 from airflow_provider_s3dest.errors import Fault, SpecError
-from airflow_provider_s3dest.records.arrow.chunk import ArrowChunk, ArrowRecords, ArrowValues, chunk_rows
+from airflow_provider_s3dest.records.arrow.chunk import ArrowChunk, ArrowValues, BatchRows, chunk_rows
 from airflow_provider_s3dest.records.arrow.pyarrow_import import import_pyarrow
-from airflow_provider_s3dest.records.chunks import Places
+from airflow_provider_s3dest.records.chunks import Origins
 from airflow_provider_s3dest.sources.arrow_stream import unique_names
 
 
@@ -37,8 +37,8 @@ def open_pandas(frame: Any, table: str) -> tuple[dict[str, Any], Iterator[ArrowC
         for start in range(0, len(plain), rows):
             part = plain.iloc[start : start + rows]
             batch, values = typed.slice(start, rows), {name: _objects(part[name]) for name in objects}
-            places = Places(start, originals=ArrowRecords(batch, values))
-            yield ArrowChunk(ArrowValues(batch, values, places, table), places, len(part))
+            origins = Origins(start, originals=BatchRows(batch, values))
+            yield ArrowChunk(ArrowValues(batch, values, origins, table), origins, len(part))
 
     kinds = dict(zip(typed.schema.names, typed.schema.types, strict=True))
     return {name: kinds.get(name) for name in names}, chunks()

@@ -9,12 +9,12 @@ from typing import Any
 import msgspec
 import orjson
 
-from airflow_provider_s3dest.records.chunks import Passed
+from airflow_provider_s3dest.records.chunks import PassthroughChunk
 
 _BOM = b"\xef\xbb\xbf"
 
 
-def json_lines(data: bytes, columns: tuple[str, ...]) -> Passed | None:
+def json_lines(data: bytes, columns: tuple[str, ...]) -> PassthroughChunk | None:
     """See whether lines are JSON objects, one a line, that each have just these columns.
 
     Lines that have them in this order, with no blanks between, pass as they stand. In others the order and the blanks
@@ -35,7 +35,7 @@ def json_lines(data: bytes, columns: tuple[str, ...]) -> Passed | None:
     written = _ENCODER.encode_lines(records)
     if written != data and not _is_same(data, written, len(records)):
         return None
-    return Passed(written, len(records))
+    return PassthroughChunk(written, len(records))
 
 
 def _is_same(data: bytes, written: bytes, records: int) -> bool:
@@ -68,7 +68,7 @@ def _lines_of(columns: tuple[str, ...]) -> msgspec.json.Decoder[Any] | None:
     return msgspec.json.Decoder(record)
 
 
-def csv_records(data: bytes, delimiter: bytes, columns: int) -> tuple[Passed, bytes] | None:
+def csv_records(data: bytes, delimiter: bytes, columns: int) -> tuple[PassthroughChunk, bytes] | None:
     """See whether text is CSV records of so many fields, with nothing that the target has otherwise.
 
     :param data: text in UTF-8 that begins with a record, and ends at a line end or where the file ends.
@@ -85,7 +85,7 @@ def csv_records(data: bytes, delimiter: bytes, columns: int) -> tuple[Passed, by
         data, rest = data[:cut], data[cut:]
         pieces = _at_quotes(data)
     if not data:
-        return Passed(b"", 0), rest
+        return PassthroughChunk(b"", 0), rest
     bare = _without_quoted(pieces, delimiter)
     if bare is None or (rest and not data.endswith(b"\n")):
         return None
@@ -98,7 +98,7 @@ def csv_records(data: bytes, delimiter: bytes, columns: int) -> tuple[Passed, by
         return None
     if columns == 1 and (bare.startswith(b"\n") or b"\n\n" in bare):
         return None
-    return Passed(data, records, spans_lines=b"\n" in b"".join(pieces[1::2])), rest
+    return PassthroughChunk(data, records, spans_lines=b"\n" in b"".join(pieces[1::2])), rest
 
 
 def _at_quotes(data: bytes) -> list[bytes]:

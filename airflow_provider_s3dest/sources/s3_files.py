@@ -20,7 +20,7 @@ class _Found(NamedTuple):
     size: int
 
 
-class S3Store:
+class S3Files:
     """Objects of S3, by paths such as ``s3://bucket/key``, read with one boto3 client."""
 
     def __init__(self, client: BaseClient) -> None:

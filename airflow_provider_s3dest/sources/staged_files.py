@@ -7,8 +7,8 @@ from functools import partial
 from typing import Any, Protocol
 
 from airflow_provider_s3dest.errors import Fault, SpecError, StagingError
-from airflow_provider_s3dest.records.bad_records import BadRecords, unheard
-from airflow_provider_s3dest.records.chunks import Wanted
+from airflow_provider_s3dest.records.bad_records import BadRecords, discarding
+from airflow_provider_s3dest.records.chunks import TextDialect
 from airflow_provider_s3dest.records.table import Table
 from airflow_provider_s3dest.sources import json_file
 from airflow_provider_s3dest.sources.arrow_file import ArrowFile
@@ -22,7 +22,7 @@ def open_staged(
     name: str,
     files: Sequence[StagedFile],
     wanted: tuple[str, ...] | None,
-    target: Wanted | None = None,
+    target: TextDialect | None = None,
     bad: BadRecords | None = None,
 ) -> Table:
     """Open the files of one table, one after the other.
@@ -52,7 +52,7 @@ def _known_types(name: str, files: Sequence[StagedFile]) -> dict[str, dict[Any, 
         return None
     known: dict[str, dict[Any, str]] = {}
     for file in files:
-        with _Opened(file, name, unheard()) as opened:
+        with _Opened(file, name, discarding()) as opened:
             types = opened.types() if isinstance(opened, ArrowFile) else dict.fromkeys(opened.header())
         for column, kind in types.items():
             known.setdefault(column, {}).setdefault(kind, file.path)
@@ -86,13 +86,13 @@ def _all_chunks(
     name: str,
     files: Sequence[StagedFile],
     bad: BadRecords | None,
-    target: Wanted | None = None,
+    target: TextDialect | None = None,
     columns: tuple[str, ...] | None = None,
 ) -> Iterator[Any]:
     for file in files:
         with _Opened(file, name, bad) as opened:
             if isinstance(opened, ArrowFile) or (
-                isinstance(opened, CsvFile) and target == Wanted("csv", opened.delimiter)
+                isinstance(opened, CsvFile) and target == TextDialect("csv", opened.delimiter)
             ):
                 yield from opened.chunks(columns)
             else:

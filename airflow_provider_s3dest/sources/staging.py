@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from airflow_provider_s3dest.errors import SpecError, StagingError
 from airflow_provider_s3dest.sources.decompression import SUFFIXES
-from airflow_provider_s3dest.sources.file_stores import Store
+from airflow_provider_s3dest.sources.file_stores import FileStore
 from airflow_provider_s3dest.sources.staging_path import FORMATS, KNOWN_ENDINGS, SCHEME, check_staging_path
 from airflow_provider_s3dest.sources.staging_pattern import StagingPattern, captures_table, has_wildcard
 
@@ -20,7 +20,7 @@ log = logging.getLogger(__name__)
 class StagedFile:
     """One file of a staging path."""
 
-    store: Store
+    store: FileStore
     path: str
     format: str
     compression: str
@@ -29,7 +29,7 @@ class StagedFile:
 def staged_tables(
     staging_path: str | os.PathLike[str] | Sequence[str | os.PathLike[str]],
     table: str | None,
-    store_of: Callable[[str], Store],
+    store_of: Callable[[str], FileStore],
 ) -> dict[str, list[StagedFile]]:
     """List the files of a staging path, by table.
 
@@ -74,7 +74,7 @@ def versions_of(files: Iterable[StagedFile]) -> list[tuple[str, str]]:
     return [(file.path, file.store.version(file.path)) for file in files]
 
 
-def remove_staged(files: Iterable[tuple[str, str]], store_of: Callable[[str], Store]) -> None:
+def remove_staged(files: Iterable[tuple[str, str]], store_of: Callable[[str], FileStore]) -> None:
     """Delete staged files that are still those that were read.
 
     :param files: path and version of each.
@@ -85,7 +85,7 @@ def remove_staged(files: Iterable[tuple[str, str]], store_of: Callable[[str], St
             log.warning("%s was replaced after it was read, and is left where it is.", path)
 
 
-def _matches(path: str, table: str | None, store_of: Callable[[str], Store]) -> Iterator[tuple[str, StagedFile]]:
+def _matches(path: str, table: str | None, store_of: Callable[[str], FileStore]) -> Iterator[tuple[str, StagedFile]]:
     scheme = SCHEME.match(path)
     if scheme:
         path = scheme[1].lower() + path[scheme.end(1) :]
@@ -102,7 +102,7 @@ def _matches(path: str, table: str | None, store_of: Callable[[str], Store]) -> 
             yield table if table is not None else captured, _staged(store, found)
 
 
-def _staged(store: Store, path: str) -> StagedFile:
+def _staged(store: FileStore, path: str) -> StagedFile:
     stem, ending = os.path.splitext(path)
     compression = ending.lower() if ending.lower() in SUFFIXES else ""
     if compression:

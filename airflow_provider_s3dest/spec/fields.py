@@ -68,6 +68,21 @@ BUCKET_NAME = r"^(arn:|[^/{}]*$)"
 """No URL, folder or template, but for the ARN of an access point; the store checks the rest."""
 
 
+class FrozenDict(dict[str, Any]):
+    """A dict to all who read it; who would change it gets a TypeError."""
+
+    def _refuse(self, *_: Any, **__: Any) -> NoReturn:
+        raise TypeError("A destination spec can't be changed; build another one.")
+
+    __setitem__ = __delitem__ = __ior__ = clear = pop = popitem = setdefault = update = _refuse
+
+    def __deepcopy__(self, memo: Any) -> FrozenDict:
+        return self
+
+    def __reduce__(self) -> Any:
+        return FrozenDict, (dict(self),)
+
+
 class CsvOptions(BaseModel):
     """``format_spec`` of CSV."""
 
@@ -279,18 +294,3 @@ class SpecFields(BaseModel):
     batch_timeout: Annotated[str | int | None, Field(description="Accepted and not used.")] = None
     max_backoff: Annotated[str | int | None, Field(description="Accepted and not used.")] = None
     test_write: Annotated[bool | None, Field(description="Accepted and not used.")] = None
-
-
-class FrozenDict(dict[str, Any]):
-    """A dict to all who read it; who would change it gets a TypeError."""
-
-    def _refuse(self, *_: Any, **__: Any) -> NoReturn:
-        raise TypeError("A destination spec can't be changed; build another one.")
-
-    __setitem__ = __delitem__ = __ior__ = clear = pop = popitem = setdefault = update = _refuse
-
-    def __deepcopy__(self, memo: Any) -> FrozenDict:
-        return self
-
-    def __reduce__(self) -> Any:
-        return FrozenDict, (dict(self),)

@@ -8,12 +8,12 @@ from functools import cache
 from typing import Any
 
 from airflow_provider_s3dest.delivery.attempt import Delivery
-from airflow_provider_s3dest.delivery.keys import LoadIdentity, ObjectNames
-from airflow_provider_s3dest.delivery.load_state import Naming
+from airflow_provider_s3dest.delivery.keys import KeyBuilder, LoadIdentity
+from airflow_provider_s3dest.delivery.load_state import KeySettings
 from airflow_provider_s3dest.delivery.objects import BatchId, StoredObject
 from airflow_provider_s3dest.delivery.state_store import NoState
 from airflow_provider_s3dest.delivery.sweeper import Sweeper
-from airflow_provider_s3dest.delivery.uploader import ObjectStore, Uploader
+from airflow_provider_s3dest.delivery.uploader import ObjectSinks, Uploader
 from airflow_provider_s3dest.load.dry_run import DryRun
 from airflow_provider_s3dest.load.progress import Progress
 from airflow_provider_s3dest.load.run import run_load
@@ -21,7 +21,7 @@ from airflow_provider_s3dest.load.transforms import passing_for
 from airflow_provider_s3dest.records.table import Table
 from airflow_provider_s3dest.report import LoadReport
 from airflow_provider_s3dest.s3.stop import StopFlag
-from airflow_provider_s3dest.sources.file_stores import LocalStore
+from airflow_provider_s3dest.sources.file_stores import LocalFiles
 from airflow_provider_s3dest.sources.python_records import open_records, tables_of
 from airflow_provider_s3dest.sources.staged_files import open_staged
 from airflow_provider_s3dest.sources.staging import staged_tables
@@ -43,7 +43,7 @@ def spec_of(target: Target, format_: str, gzip: bool = False, **fields: Any) -> 
 def tables_from(source: Any, spec: DestinationSpec, table: str | None = "t") -> tuple[list[str], Iterable[Table]]:
     """Open records, or the paths of staged files, as the hook does: the names of the tables, and the tables."""
     if isinstance(source, list) and isinstance(source[0], str):
-        store = LocalStore()
+        store = LocalFiles()
         staged = staged_tables(source, table, lambda _: store)
         return list(staged), (open_staged(name, files, None, passing_for(spec)) for name, files in staged.items())
     handed_over = tables_of(source, table)
@@ -53,7 +53,7 @@ def tables_from(source: Any, spec: DestinationSpec, table: str | None = "t") -> 
 def encode(source: Any, spec: DestinationSpec, table: str | None = "t") -> LoadReport:
     """Read, encode, cut into batches and compress, and let go of the bytes."""
     progress = Progress()
-    store: ObjectStore = DryRun(spec, progress) if spec.compression else _Discarding()
+    store: ObjectSinks = DryRun(spec, progress) if spec.compression else _Discarding()
     _, tables = tables_from(source, spec, table)
     return run_load(tables, spec, _names(spec), _delivery(spec, client_for(spec.bucket)), store, progress)
 
@@ -92,12 +92,12 @@ def client_for(bucket: str) -> Any:
     return S3DestinationHook(aws_conn_id="aws_default").s3_hook(spec).conn
 
 
-def _names(spec: DestinationSpec) -> ObjectNames:
-    return ObjectNames(PathTemplate.parse(spec.path), spec.file_format, _IDENTITY, _MOMENT)
+def _names(spec: DestinationSpec) -> KeyBuilder:
+    return KeyBuilder(PathTemplate.parse(spec.path), spec.file_format, _IDENTITY, _MOMENT)
 
 
 def _delivery(spec: DestinationSpec, client: Any) -> Delivery:
-    naming = Naming(spec.bucket, spec.path, spec.file_format, _MOMENT.isoformat())
+    naming = KeySettings(spec.bucket, spec.path, spec.file_format, _MOMENT.isoformat())
     return Delivery(naming, _IDENTITY, NoState(), Sweeper(client, StopFlag()))
 
 

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from airflow_provider_s3dest.errors import StoreError
-from airflow_provider_s3dest.operators.task_state import CHUNK, KEY, TaskState
+from airflow_provider_s3dest.operators.task_state_store import CHUNK, KEY, TaskStateStore
 from tests.airflow import versions
 
 pytestmark = pytest.mark.skipif(not versions.KEEPS_STATE, reason="this Airflow has no task state store")
@@ -30,12 +30,12 @@ class Store(dict[str, Any]):
 @pytest.mark.parametrize("text", ["short", "x" * CHUNK, "x" * (CHUNK + 1), "once, " + "repeated, " * CHUNK])
 def test_a_text_of_any_length_is_read_back_and_nothing_of_an_earlier_one_stays(text: str) -> None:
     store = Store()
-    state = TaskState(store)
+    state = TaskStateStore(store)
     state.update(lambda _: "earlier " * CHUNK)
 
     state.write(text)
 
-    assert TaskState(store).peek() == state.peek() == text
+    assert TaskStateStore(store).peek() == state.peek() == text
     named = store["s3dest"].get("chunks", [])
     assert store.keys() == {"s3dest", *named}
 
@@ -59,7 +59,7 @@ class LateStore(Store):
 
 def test_a_write_that_takes_effect_after_the_next_leaves_a_whole_text() -> None:
     store = LateStore()
-    state = TaskState(store)
+    state = TaskStateStore(store)
     state.update(lambda _: "first, " * CHUNK)
     store.fails = True
     with pytest.raises(StoreError):
@@ -70,7 +70,7 @@ def test_a_write_that_takes_effect_after_the_next_leaves_a_whole_text() -> None:
 
     store.update(store.late)
 
-    assert TaskState(store).peek() == "second, " * CHUNK
+    assert TaskStateStore(store).peek() == "second, " * CHUNK
 
 
 class OutOfTime(BaseException):
@@ -107,7 +107,7 @@ def test_a_timeout_in_the_midst_of_a_call_spoils_no_later_call() -> None:
         raise OutOfTime
 
     store, main = Supervised(), threading.get_ident()
-    state = TaskState(store)
+    state = TaskStateStore(store)
     state.update(lambda _: "first")
     store.calling.clear()
     store.answering.clear()

@@ -15,7 +15,7 @@ from zlib import crc32
 from pyarrow import parquet
 
 from airflow_provider_s3dest.delivery.keys import LoadIdentity
-from airflow_provider_s3dest.delivery.load_state import Names
+from airflow_provider_s3dest.delivery.load_state import BatchRanges
 from airflow_provider_s3dest.records.bad_records import BadRecords
 from airflow_provider_s3dest.report import LoadReport
 from tests.chaos.loads import BATCH_SIZE, Load, Tables, bodies, is_bad
@@ -92,7 +92,7 @@ class FullLoad(Load):
                         body = self.bucket.read(one["uri"].removeprefix(f"s3://{self.bucket.name}/"))
                         assert (one["bytes"], one["crc32"]) == (len(body), _checksum(body))
 
-    def _keys_of(self, several: Sequence[Names]) -> set[str]:
+    def _keys_of(self, several: Sequence[BatchRanges]) -> set[str]:
         identity = LoadIdentity.of_load_id(self.name)
         return {key for names in several for _, key in names.keys(identity)}
 

@@ -12,8 +12,8 @@ from uuid import uuid4
 
 import pytest
 
-from airflow_provider_s3dest.delivery.load_state import LoadRecord
-from airflow_provider_s3dest.delivery.s3_state_store import S3State
+from airflow_provider_s3dest.delivery.load_state import LoadState
+from airflow_provider_s3dest.delivery.s3_state_store import S3StateStore
 from airflow_provider_s3dest.delivery.state_store import Attempt, StateStore
 from airflow_provider_s3dest.report import LoadReport
 from tests.integration.loading import MIB, load
@@ -125,7 +125,9 @@ class Load:
 
     def state(self, client: Any, number: int) -> StateStore | None:
         """Give what keeps the record for a try."""
-        return S3State(client, self.bucket.name, self.state_key, Attempt("", number)) if self.keeps_record else None
+        return (
+            S3StateStore(client, self.bucket.name, self.state_key, Attempt("", number)) if self.keeps_record else None
+        )
 
     def attempt(
         self,
@@ -147,11 +149,11 @@ class Load:
         state = self.state(client, number)
         return load(self.bucket, wanted, None, client=client, **{"state": state, **self.settings(), **how})
 
-    def record(self) -> LoadRecord:
+    def record(self) -> LoadState:
         """Read the record as it is kept now."""
         if self.state_key not in self.bucket.keys("state/"):
-            return LoadRecord()
-        return LoadRecord.from_text(json.loads(self.bucket.read(self.state_key))["record"])
+            return LoadState()
+        return LoadState.from_text(json.loads(self.bucket.read(self.state_key))["record"])
 
     def keys(self) -> list[str]:
         """List the keys of all objects of the load."""

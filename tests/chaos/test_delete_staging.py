@@ -14,7 +14,7 @@ from uuid import uuid4
 
 import pytest
 
-from airflow_provider_s3dest.delivery.load_state import LoadRecord
+from airflow_provider_s3dest.delivery.load_state import LoadState
 from airflow_provider_s3dest.report import LoadReport
 from tests.chaos.loads import sample
 from tests.chaos.staged_try import StagedLoad
@@ -169,7 +169,7 @@ def paused_at_commit(load: StagedLoad, proxy: FaultProxy, when: str) -> Iterator
 def _commits(request: Request, load: StagedLoad) -> bool:
     if request.operation != "PutObject" or not request.key.startswith(load.state_folder):
         return False
-    consumed = LoadRecord.from_text(json.loads(request.body)["record"]).consumed
+    consumed = LoadState.from_text(json.loads(request.body)["record"]).consumed
     return consumed is not None and bool(consumed.files)
 
 

@@ -18,7 +18,7 @@ from typing import NamedTuple
 
 import pytest
 
-from airflow_provider_s3dest.delivery.load_state import LoadRecord
+from airflow_provider_s3dest.delivery.load_state import LoadState
 from airflow_provider_s3dest.delivery.uploader import WORKERS
 from tests.chaos.full_loads import KINDS, SIDECARS, FullLoad
 from tests.chaos.loads import Load, Tables, sample
@@ -176,7 +176,7 @@ def _step(request: Request, load: Load) -> str | None:
         return steps.get(request.operation)
     if request.operation != "PutObject":
         return None
-    record = LoadRecord.from_text(json.loads(request.body)["record"])
+    record = LoadState.from_text(json.loads(request.body)["record"])
     if any(names.naming.generation == record.generation for names in record.live) and not record.pending:
         return "commit" if record.doomed else "clean"
     return "prepare" if load.atomic and record.pending else "claim"

@@ -13,8 +13,8 @@ from typing import Any
 
 from airflow_provider_s3dest.delivery.attempt import Delivery
 from airflow_provider_s3dest.delivery.keys import LoadIdentity
-from airflow_provider_s3dest.delivery.load_state import Naming
-from airflow_provider_s3dest.delivery.s3_state_store import S3State
+from airflow_provider_s3dest.delivery.load_state import KeySettings
+from airflow_provider_s3dest.delivery.s3_state_store import S3StateStore
 from airflow_provider_s3dest.delivery.state_store import UNCOUNTED, Attempt, NoState, StateStore
 from airflow_provider_s3dest.delivery.sweeper import Sweeper
 from airflow_provider_s3dest.delivery.uploader import Uploader
@@ -22,14 +22,14 @@ from airflow_provider_s3dest.load.dry_run import DryRun
 from airflow_provider_s3dest.load.progress import Progress
 from airflow_provider_s3dest.load.quarantine import Quarantine
 from airflow_provider_s3dest.load.run import run_load
-from airflow_provider_s3dest.load.sidecars.ddl.definitions import Definitions
+from airflow_provider_s3dest.load.sidecars.ddl.definitions import TableDefinitions
 from airflow_provider_s3dest.load.sidecars.manifest import Manifest
 from airflow_provider_s3dest.records.bad_records import BadRecords
 from airflow_provider_s3dest.records.table import Table
 from airflow_provider_s3dest.report import LoadReport
 from airflow_provider_s3dest.s3.stop import StopFlag
 from airflow_provider_s3dest.sources.python_records import open_records, tables_of
-from airflow_provider_s3dest.sources.s3_files import S3Store
+from airflow_provider_s3dest.sources.s3_files import S3Files
 from airflow_provider_s3dest.sources.staged_files import open_staged
 from airflow_provider_s3dest.sources.staging import staged_tables
 from airflow_provider_s3dest.spec import DestinationSpec
@@ -75,7 +75,7 @@ def load_staged(
 ) -> LoadReport:
     """Load staged files of S3 into a bucket, all with one client."""
     client = client or bucket.server.client()
-    store = S3Store(client)
+    store = S3Files(client)
     staged = staged_tables(staging_path, table, lambda _scheme: store)
     wanted = tuple(schema or ()) or None
     tables = (open_staged(name, files, wanted, bad=bad) for name, files in staged.items())
@@ -98,14 +98,14 @@ def delivery_of(
     **how: Any,
 ) -> Delivery:
     """Make the delivery of one try."""
-    naming = Naming(spec.bucket, spec.path, spec.file_format, MOMENT.isoformat(), quarantine=quarantine)
+    naming = KeySettings(spec.bucket, spec.path, spec.file_format, MOMENT.isoformat(), quarantine=quarantine)
     sweeper = Sweeper(client, stop or StopFlag())
     return Delivery(naming, LoadIdentity.of_load_id(load_id), state or NoState(), sweeper, **how)
 
 
-def s3_state(bucket: Bucket, client: Any = None, *, attempt: Attempt = UNCOUNTED) -> S3State:
+def s3_state(bucket: Bucket, client: Any = None, *, attempt: Attempt = UNCOUNTED) -> S3StateStore:
     """Keep the record of a load in the bucket, beside its objects."""
-    return S3State(client or bucket.server.client(), bucket.name, "state/load-1.json", attempt)
+    return S3StateStore(client or bucket.server.client(), bucket.name, "state/load-1.json", attempt)
 
 
 def run(
@@ -133,13 +133,13 @@ def run(
     quarantine = None if bad is None else replace(Quarantine.of(spec, quarantine_path, max_bad_records), bad=bad)
     aside = None if quarantine is None else quarantine.spec.path
     identity = LoadIdentity.of_load_id(load_id)
-    names = Naming(spec.bucket, spec.path, spec.file_format, MOMENT.isoformat(), quarantine=aside).names(identity)
+    names = KeySettings(spec.bucket, spec.path, spec.file_format, MOMENT.isoformat(), quarantine=aside).names(identity)
     delivery = delivery_of(spec, client, load_id=load_id, state=state, stop=stop, atomic=atomic, quarantine=aside)
     progress = Progress()
     listed = Manifest.of(manifest, spec, identity, MOMENT, table_names) if manifest else None
     if listed:
         names.keep_free(listed.key, "manifest_path")
-    definitions = Definitions(spec, names, identity, MOMENT, table_names, listed)
+    definitions = TableDefinitions(spec, names, identity, MOMENT, table_names, listed)
     names.check(table_names)
     beside: Any = {"manifest": listed, "definitions": definitions, "schema": schema, "quarantine": quarantine}
 

@@ -252,9 +252,9 @@ class TestRefused:
         assert error.final
 
     def test_by_nobody_as_the_server_can_not_be_reached(self, moto_bucket: Bucket) -> None:
-        with socket.socket() as unheard:
-            unheard.bind(("127.0.0.1", 0))
-            nowhere = S3Endpoint(f"http://127.0.0.1:{unheard.getsockname()[1]}", "key-id", "the-secret-key")
+        with socket.socket() as discarding:
+            discarding.bind(("127.0.0.1", 0))
+            nowhere = S3Endpoint(f"http://127.0.0.1:{discarding.getsockname()[1]}", "key-id", "the-secret-key")
 
             error = self.failure(moto_bucket, nowhere.client(retries={"max_attempts": 0}))
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from airflow_provider_s3dest.delivery.load_state import LoadRecord
+from airflow_provider_s3dest.delivery.load_state import LoadState
 from tests.integration.loading import load, records_in, s3_state
 from tests.servers import Bucket
 
@@ -27,7 +27,7 @@ def test_it_names_them_while_the_source_gives_nothing(
         yield from ({"n": n} for n in range(10_000))
         end = time.monotonic() + PATIENCE
         while not noted and time.monotonic() < end:
-            noted.extend(one.upload_id for one in LoadRecord.from_text(s3_state(seaweedfs_bucket).peek()).uploads)
+            noted.extend(one.upload_id for one in LoadState.from_text(s3_state(seaweedfs_bucket).peek()).uploads)
             time.sleep(0.05)
         yield {"n": 10_000}
 

@@ -18,7 +18,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from airflow_provider_s3dest.errors import SpecError, StagingError, StoreError
-from airflow_provider_s3dest.sources.s3_files import S3Store
+from airflow_provider_s3dest.sources.s3_files import S3Files
 from airflow_provider_s3dest.sources.staging import staged_tables
 from tests.integration.loading import MIB, load_staged, records_in
 from tests.servers import Bucket, S3Endpoint
@@ -139,7 +139,7 @@ class TestFinds:
         with ThreadPoolExecutor(8) as threads:
             list(threads.map(lambda key: client.put_object(Bucket=staging.bucket.name, Key=key, Body=b""), keys))
 
-        store = S3Store(client)
+        store = S3Files(client)
         (files,) = staged_tables(staging.path("in/*.csv"), "t", lambda _scheme: store).values()
 
         assert [file.path for file in files] == [staging.path(key) for key in keys]
@@ -297,9 +297,9 @@ class TestFindsNothing:
 
     @pytest.mark.parametrize("path", ["in/a.csv", "in/"], ids=["named", "listed"])
     def test_on_a_server_that_can_not_be_reached(self, moto_bucket: Bucket, path: str) -> None:
-        with socket.socket() as unheard:
-            unheard.bind(("127.0.0.1", 0))
-            nowhere = S3Endpoint(f"http://127.0.0.1:{unheard.getsockname()[1]}", "id", "secret")
+        with socket.socket() as discarding:
+            discarding.bind(("127.0.0.1", 0))
+            nowhere = S3Endpoint(f"http://127.0.0.1:{discarding.getsockname()[1]}", "id", "secret")
 
             with pytest.raises(StoreError, match="Check the endpoint of the AWS connection") as failure:
                 load_staged(

@@ -13,8 +13,8 @@ from zlib import crc32
 
 from airflow_provider_s3dest.delivery import attempt as tries
 from airflow_provider_s3dest.delivery import sweeper as sweep
-from airflow_provider_s3dest.delivery.load_state import LoadRecord
-from airflow_provider_s3dest.operators import task_state
+from airflow_provider_s3dest.delivery.load_state import LoadState
+from airflow_provider_s3dest.operators import task_state_store
 from airflow_provider_s3dest.s3.checksum import crc32_text
 from tests.model.memory_s3 import MemoryS3
 from tests.model.world import BUCKET, FOREIGN, IDENTITY, MANIFESTS, Actor, Befalls, Plan, World
@@ -66,7 +66,7 @@ def small_steps(random: Random, *, fence: bool) -> Iterator[None]:
         patch.object(tries, "LOGGED_SECONDS", random.choice([0.0, inf])),
         patch.object(tries, "FENCE_SECONDS", 0.0 if fence else inf),
         patch.object(tries, "QUIET_SECONDS", 0.0),
-        patch.object(task_state, "CHUNK", random.choice([300, 30_000])),
+        patch.object(task_state_store, "CHUNK", random.choice([300, 30_000])),
     ):
         yield
 
@@ -211,7 +211,7 @@ def _makes_visible(actor: Actor) -> bool:
     return not actor.plan.atomic and request.operation in DATA
 
 
-def keys_of(record: LoadRecord, *, live: bool) -> set[tuple[str, str]]:
+def keys_of(record: LoadState, *, live: bool) -> set[tuple[str, str]]:
     """Give the keys that are live by a record, or those that were part of an earlier success."""
     several = record.live if live else [names for names in record.doomed if names.committed]
     return {place for names in several for place in names.keys(IDENTITY)}

@@ -25,16 +25,16 @@ from airflow_provider_s3dest.delivery import attempt as tries
 from airflow_provider_s3dest.delivery import object_upload
 from airflow_provider_s3dest.delivery import sweeper as sweep
 from airflow_provider_s3dest.delivery.attempt import Delivery
-from airflow_provider_s3dest.delivery.load_state import LoadRecord, Naming
-from airflow_provider_s3dest.delivery.s3_state_store import S3State
+from airflow_provider_s3dest.delivery.load_state import KeySettings, LoadState
+from airflow_provider_s3dest.delivery.s3_state_store import S3StateStore
 from airflow_provider_s3dest.delivery.state_store import Attempt, StateStore
 from airflow_provider_s3dest.delivery.sweeper import Sweeper
 from airflow_provider_s3dest.delivery.uploader import Uploader
 from airflow_provider_s3dest.errors import LoadStoppedError, S3DestinationError
 from airflow_provider_s3dest.load.progress import Progress
 from airflow_provider_s3dest.load.run import run_load
-from airflow_provider_s3dest.operators import task_state
-from airflow_provider_s3dest.operators.task_state import TaskState
+from airflow_provider_s3dest.operators import task_state_store
+from airflow_provider_s3dest.operators.task_state_store import TaskStateStore
 from airflow_provider_s3dest.s3.stop import StopFlag
 from airflow_provider_s3dest.sources.python_records import open_records, tables_of
 from airflow_provider_s3dest.spec import DestinationSpec
@@ -128,11 +128,11 @@ class Lake:
         stop.guard(client)
         state: StateStore
         if self.keeps_task_state:
-            state = TaskState(TaskStateClient(self.task_state, self.begun, requests))
+            state = TaskStateStore(TaskStateClient(self.task_state, self.begun, requests))
         else:
-            state = S3State(client, *STATE, Attempt("", self.begun))
+            state = S3StateStore(client, *STATE, Attempt("", self.begun))
         spec = DestinationSpec(**{"bucket": BUCKET, **one.spec})
-        naming = Naming(BUCKET, spec.path, spec.file_format, MOMENT)
+        naming = KeySettings(BUCKET, spec.path, spec.file_format, MOMENT)
         names = naming.names(IDENTITY)
         handed_over = tables_of(one.tables, None)
         tables = (open_records(name, own, COLUMNS) for name, own in handed_over.items())
@@ -142,13 +142,13 @@ class Lake:
             with Uploader(client, spec, delivery, progress, stop) as uploader:
                 run_load(tables, spec, names, delivery, uploader, progress)
 
-    def record(self) -> LoadRecord:
+    def record(self) -> LoadState:
         """Read the record as it is kept now."""
         if self.keeps_task_state:
-            text = TaskState(TaskStateClient(self.task_state, self.begun, Requests(None, StopFlag()))).peek()
+            text = TaskStateStore(TaskStateClient(self.task_state, self.begun, Requests(None, StopFlag()))).peek()
         else:
             text = json.loads(self.s3.objects[STATE].body)["record"] if STATE in self.s3.objects else None
-        return LoadRecord.from_text(text)
+        return LoadState.from_text(text)
 
     def visible(self) -> dict[str, bytes]:
         return {place[1]: one.body for place, one in self.s3.objects.items() if place not in (STATE, BYSTANDER)}
@@ -179,7 +179,7 @@ def assert_exact(lake: Lake, one: Try) -> None:
     put_bytes=st.sampled_from([200, object_upload.PUT_BYTES]),
     reserved_seconds=st.sampled_from([0.0, inf]),
     keys_per_request=st.sampled_from([1, 1000]),
-    chunk=st.sampled_from([300, task_state.CHUNK]),
+    chunk=st.sampled_from([300, task_state_store.CHUNK]),
 )
 def test_each_record_is_there_once_after_a_success(
     several: Sequence[Try],
@@ -197,7 +197,7 @@ def test_each_record_is_there_once_after_a_success(
             (tries, "RESERVED_SECONDS", reserved_seconds),
             (tries, "QUIET_SECONDS", 0.0),
             (sweep, "KEYS_PER_REQUEST", keys_per_request),
-            (task_state, "CHUNK", chunk),
+            (task_state_store, "CHUNK", chunk),
         ]:
             stack.enter_context(patch.object(module, name, value))
         lake = Lake(keeps_task_state)

@@ -16,15 +16,15 @@ from zlib import crc32
 from botocore.exceptions import ConnectionClosedError
 
 from airflow_provider_s3dest.delivery.attempt import Delivery
-from airflow_provider_s3dest.delivery.keys import LoadIdentity, ObjectNames
-from airflow_provider_s3dest.delivery.load_state import Consumed, LoadRecord, Naming
+from airflow_provider_s3dest.delivery.keys import KeyBuilder, LoadIdentity
+from airflow_provider_s3dest.delivery.load_state import KeySettings, LoadState, StagedToDelete
 from airflow_provider_s3dest.delivery.objects import BatchId, StoredObject
-from airflow_provider_s3dest.delivery.s3_state_store import S3State
+from airflow_provider_s3dest.delivery.s3_state_store import S3StateStore
 from airflow_provider_s3dest.delivery.state_store import Attempt, StateStore
 from airflow_provider_s3dest.delivery.sweeper import Sweeper
 from airflow_provider_s3dest.errors import LoadStoppedError, StoreError
 from airflow_provider_s3dest.load.sidecars.manifest import Manifest
-from airflow_provider_s3dest.operators.task_state import TaskState
+from airflow_provider_s3dest.operators.task_state_store import TaskStateStore
 from airflow_provider_s3dest.s3.checksum import crc32_text, multipart_etag
 from airflow_provider_s3dest.s3.errors import explained
 from airflow_provider_s3dest.s3.stop import StopFlag
@@ -214,11 +214,11 @@ class Actor:
         plan, client = self.plan, Client(self.world.s3, self)
         state: StateStore
         if self.world.keeps_task_state:
-            state = TaskState(TaskStateOfTry(self.world.task_state, self))
+            state = TaskStateStore(TaskStateOfTry(self.world.task_state, self))
         else:
-            state = S3State(client, *STATE, Attempt("", self.number))
+            state = S3StateStore(client, *STATE, Attempt("", self.number))
         sweeper = Sweeper(client, self._stop)
-        naming = Naming(BUCKET, plan.path, "json", MOMENT)
+        naming = KeySettings(BUCKET, plan.path, "json", MOMENT)
         delivery = Delivery(naming, IDENTITY, state, sweeper, atomic=plan.atomic, staged=plan.consumes)
         names = naming.names(IDENTITY)
         if plan.consumes and delivery.was_consumed():
@@ -235,7 +235,7 @@ class Actor:
             self.expected = load.contents
             sidecars = [(plan.manifest, load.prepare_manifest(plan.manifest, objects))] if plan.manifest else []
             delivery.publish(objects, load.complete)
-            consumed = Consumed([("staged", "1")], {}) if plan.consumes else None
+            consumed = StagedToDelete([("staged", "1")], {}) if plan.consumes else None
             delivery.commit(objects, consumed, sidecars)
             self.committed = True
             self.world.succeeded(self)
@@ -254,7 +254,7 @@ class Actor:
 class _Load:
     """The objects of one try, sent one after the other."""
 
-    def __init__(self, actor: Actor, delivery: Delivery, names: ObjectNames, client: Client) -> None:
+    def __init__(self, actor: Actor, delivery: Delivery, names: KeyBuilder, client: Client) -> None:
         self._actor, self._plan, self._delivery, self._names, self._client = actor, actor.plan, delivery, names, client
         self._held: list[Effect] = []
         self.contents: dict[tuple[str, str], bytes] = {}
@@ -415,17 +415,17 @@ class World:
             for manifest in manifests
         ]
 
-    def record(self) -> LoadRecord:
+    def record(self) -> LoadState:
         """Give the record as it is kept now."""
         if not self.keeps_task_state:
             kept = self.s3.objects.get(STATE)
-            return LoadRecord.from_text(json.loads(kept.body)["record"] if kept else None)
+            return LoadState.from_text(json.loads(kept.body)["record"] if kept else None)
         root = self.task_state.values.get("s3dest")
         if root is None:
-            return LoadRecord()
+            return LoadState()
         if "text" in root:
-            return LoadRecord.from_text(root["text"])
-        return LoadRecord.from_text("".join(self.task_state.values[name] for name in root["chunks"]))
+            return LoadState.from_text(root["text"])
+        return LoadState.from_text("".join(self.task_state.values[name] for name in root["chunks"]))
 
 
 FOREIGN = [

@@ -12,7 +12,7 @@ from typing import Any
 import psutil  # type: ignore[import-untyped,unused-ignore]  # comes with Airflow
 import pytest
 
-from airflow_provider_s3dest.delivery.load_state import LoadRecord
+from airflow_provider_s3dest.delivery.load_state import LoadState
 from airflow_provider_s3dest.delivery.uploader import WORKERS
 from tests.integration.loading import records_in
 from tests.servers import Bucket
@@ -75,7 +75,7 @@ def wait_until_noted(lake: Bucket, run: Run) -> None:
 
     def look() -> bool:
         (entry,) = run.state_store("load").values()
-        noted = {upload.key for upload in LoadRecord.from_text(entry["value"]["text"]).uploads}
+        noted = {upload.key for upload in LoadState.from_text(entry["value"]["text"]).uploads}
         return noted >= set(lake.open_uploads())
 
     wait_for(look, "the record of the open uploads")

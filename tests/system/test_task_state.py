@@ -9,8 +9,8 @@ from pathlib import Path
 import psycopg2
 import pytest
 
-from airflow_provider_s3dest.delivery.load_state import LoadRecord
-from airflow_provider_s3dest.operators.task_state import KEY
+from airflow_provider_s3dest.delivery.load_state import LoadState
+from airflow_provider_s3dest.operators.task_state_store import KEY
 from tests.servers import Bucket
 from tests.servers.fault_proxy import FaultProxy
 from tests.servers.postgresql import PostgreSQL
@@ -59,7 +59,7 @@ def test_the_record_of_a_success_names_its_objects_and_lasts_as_long_as_the_run(
     entries = run.state_store("load")
     assert list(entries) == [KEY]
     assert entries[KEY]["expires_at"] is None
-    record = LoadRecord.from_text(entries[KEY]["value"]["text"])
+    record = LoadState.from_text(entries[KEY]["value"]["text"])
     assert [(dict(names.spans), names.committed) for names in record.live] == [({("t", ""): (0, 3)}, True)]
     assert not record.pending + record.doomed
     assert not record.uploads

@@ -12,9 +12,9 @@ from airflow_provider_s3dest.formats.csv import CsvEncoder
 from airflow_provider_s3dest.formats.encoding import Encoder
 from airflow_provider_s3dest.formats.json import JsonEncoder
 from airflow_provider_s3dest.records.arrow.chunk import ArrowChunk
-from airflow_provider_s3dest.records.chunks import Chunk, Passed
+from airflow_provider_s3dest.records.chunks import Chunk, PassthroughChunk
 from airflow_provider_s3dest.records.table import Table
-from airflow_provider_s3dest.sources.file_stores import LocalStore
+from airflow_provider_s3dest.sources.file_stores import LocalFiles
 from airflow_provider_s3dest.sources.python_records import open_records
 from airflow_provider_s3dest.sources.staged_files import open_staged
 from airflow_provider_s3dest.sources.staging import staged_tables
@@ -25,7 +25,7 @@ Paths = str | os.PathLike[str] | Sequence[str | os.PathLike[str]]
 def read_chunks(table: Table) -> Iterator[Chunk]:
     """Give the chunks of a table of which nothing passes through."""
     for chunk in table.chunks:
-        assert not isinstance(chunk, Passed)
+        assert not isinstance(chunk, PassthroughChunk)
         yield chunk
 
 
@@ -60,7 +60,7 @@ def json_of(records: Any, columns: tuple[str, ...] | None = None) -> str:
 
 def staged(paths: Paths, table: str | None = "t", columns: tuple[str, ...] | None = None) -> dict[str, Table]:
     """Open what lies on the local disk."""
-    tables = staged_tables(paths, table, lambda scheme: LocalStore())
+    tables = staged_tables(paths, table, lambda scheme: LocalFiles())
     return {name: open_staged(name, files, columns) for name, files in tables.items()}
 
 

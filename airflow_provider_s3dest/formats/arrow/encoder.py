@@ -12,13 +12,13 @@ FEW_RECORDS = 100
 """A chunk of fewer records is encoded sooner record by record."""
 
 
-class ArrowEncoder(Protocol):
+class ArrowColumnEncoder(Protocol):
     """Encodes the Arrow chunks of one table."""
 
     def encode(self, chunk: ArrowChunk) -> Encoded: ...
 
 
-class ArrowLane:
+class ArrowEncoder:
     """Encodes one table, Arrow chunks in a quicker way.
 
     :param records: encodes any chunk.
@@ -29,7 +29,7 @@ class ArrowLane:
 
     def __init__(self, records: Encoder, format_: str, columns: tuple[str, ...], delimiter: str = ",") -> None:
         self._records, self._format, self._columns, self._delimiter = records, format_, columns, delimiter
-        self._arrow: ArrowEncoder | None = None
+        self._arrow: ArrowColumnEncoder | None = None
 
     @property
     def header(self) -> bytes:
@@ -46,7 +46,7 @@ class ArrowLane:
             return self._records.encode(chunk)
 
 
-def arrow_encoder(format_: str, columns: tuple[str, ...], delimiter: str = ",") -> ArrowEncoder:
+def arrow_encoder(format_: str, columns: tuple[str, ...], delimiter: str = ",") -> ArrowColumnEncoder:
     """Give the encoder of the Arrow chunks of one table; it needs pyarrow."""
     if format_ == "csv":
         from airflow_provider_s3dest.formats.arrow.csv import ArrowCsv

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from airflow_provider_s3dest.delivery.keys import LoadIdentity, ObjectNames
+from airflow_provider_s3dest.delivery.keys import KeyBuilder, LoadIdentity
 from airflow_provider_s3dest.delivery.objects import StoredObject
 from airflow_provider_s3dest.errors import Fault, SpecError
 from airflow_provider_s3dest.spec import DestinationSpec
@@ -53,7 +53,7 @@ class Manifest:
         if faults:
             raise SpecError(faults)
         named = {"TABLE", "TABLE_HYPHEN"} & placeholders(template) and tables
-        names = ObjectNames(PathTemplate.parse(template), spec.file_format, identity, moment, field="manifest_path")
+        names = KeyBuilder(PathTemplate.parse(template), spec.file_format, identity, moment, field="manifest_path")
         return cls(kind, names.key(next(iter(tables)) if named else _ANY_TABLE, 0, partition="manifest"))
 
     def content(

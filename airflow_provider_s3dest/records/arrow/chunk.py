@@ -8,7 +8,7 @@ from typing import Any
 
 from airflow_provider_s3dest.records.arrow.pyarrow_import import import_pyarrow
 from airflow_provider_s3dest.records.arrow.values import column_values, values_of
-from airflow_provider_s3dest.records.chunks import Columns, Places
+from airflow_provider_s3dest.records.chunks import ColumnChunk, Origins
 
 CHUNK_RECORDS = 32_768
 """Records in a chunk of Arrow data, at most: of fewer, each step on a column would cost more than its records."""
@@ -24,12 +24,12 @@ class ArrowValues(Mapping[str, Sequence[Any]]):
 
     :param batch: a ``pyarrow.RecordBatch``, no two columns of which have the same name.
     :param objects: further columns, as Python values.
-    :param places: of the records, for errors.
+    :param origins: of the records, for errors.
     """
 
-    def __init__(self, batch: Any, objects: Mapping[str, Sequence[Any]], places: Places, table: str) -> None:
+    def __init__(self, batch: Any, objects: Mapping[str, Sequence[Any]], origins: Origins, table: str) -> None:
         self.batch, self.objects = batch, objects
-        self.table, self._places = table, places
+        self.table, self._origins = table, origins
         self._names: Mapping[str, None] = dict.fromkeys((*batch.schema.names, *objects))
 
     def __getitem__(self, name: str) -> Sequence[Any]:
@@ -37,7 +37,7 @@ class ArrowValues(Mapping[str, Sequence[Any]]):
             return self.objects[name]
         if name not in self._names:
             raise KeyError(name)
-        return column_values(self.batch.column(name), name, self._places, self.table)
+        return column_values(self.batch.column(name), name, self._origins, self.table)
 
     def __contains__(self, name: object) -> bool:
         return name in self._names
@@ -50,7 +50,7 @@ class ArrowValues(Mapping[str, Sequence[Any]]):
 
 
 @dataclass(frozen=True, slots=True)
-class ArrowChunk(Columns):
+class ArrowChunk(ColumnChunk):
     """A chunk of records by columns that stand in Arrow's memory."""
 
     values: ArrowValues
@@ -62,13 +62,13 @@ class ArrowChunk(Columns):
         return self.values.batch.column(name) if name in self.values else import_pyarrow().nulls(self.size)
 
     def slice(self, start: int, stop: int) -> ArrowChunk:
-        values, places = self.values, self.places.slice(start, stop)
+        values, origins = self.values, self.origins.slice(start, stop)
         objects = {name: column[start:stop] for name, column in values.objects.items()}
         batch = values.batch.slice(start, stop - start)
-        return ArrowChunk(ArrowValues(batch, objects, places, values.table), places, stop - start)
+        return ArrowChunk(ArrowValues(batch, objects, origins, values.table), origins, stop - start)
 
 
-class ArrowRecords(Sequence[Any]):
+class BatchRows(Sequence[Any]):
     """The records of a record batch as mappings, made when one is asked for.
 
     :param batch: a ``pyarrow.RecordBatch``.
@@ -85,7 +85,7 @@ class ArrowRecords(Sequence[Any]):
         if isinstance(index, slice):
             start, stop, _ = index.indices(len(self))
             objects = {name: column[index] for name, column in self._objects.items()}
-            return ArrowRecords(self._batch.slice(start, stop - start), objects)
+            return BatchRows(self._batch.slice(start, stop - start), objects)
         names, columns = self._batch.schema.names, self._batch.columns
         record = {name: _value(column.slice(index, 1)) for name, column in zip(names, columns, strict=True)}
         return record | {name: column[index] for name, column in self._objects.items()}

@@ -32,7 +32,7 @@ def _renamed(table: Table, schema: Any) -> Iterator[ArrowChunk]:
             for array, kind in zip(chunk.values.batch.columns, schema.types, strict=True)
         ]
         batch = import_pyarrow().RecordBatch.from_arrays(arrays, schema=schema)
-        yield ArrowChunk(ArrowValues(batch, {}, chunk.places, table.name), chunk.places, len(chunk))
+        yield ArrowChunk(ArrowValues(batch, {}, chunk.origins, table.name), chunk.origins, len(chunk))
 
 
 def _safe_type(kind: Any, table: str, column: str) -> Any:

@@ -17,7 +17,7 @@ from airflow_provider_s3dest.records.arrow.cast import exact_cast
 from airflow_provider_s3dest.records.arrow.chunk import ArrowChunk, ArrowValues
 from airflow_provider_s3dest.records.arrow.pyarrow_import import import_pyarrow
 from airflow_provider_s3dest.records.arrow.types import MixedTypesError, array_of, common_type, storable_type
-from airflow_provider_s3dest.records.bad_records import sifted
+from airflow_provider_s3dest.records.bad_records import isolate_bad_records
 from airflow_provider_s3dest.records.chunks import Chunk
 from airflow_provider_s3dest.records.table import STREAM_WINDOW, Table
 from airflow_provider_s3dest.records.values import csv_texts
@@ -44,7 +44,7 @@ def with_types(table: Table, given: Mapping[str, Any], *, stored: bool = False, 
         shown = _Shown(table.name, missing)
         head, seen = [], 0
         for chunk in chunks:
-            for part in sifted(shown.add, chunk, table.bad):
+            for part in isolate_bad_records(shown.add, chunk, table.bad):
                 head.append(part)
                 seen += len(part)
             if seen >= STREAM_WINDOW and not table.is_held:
@@ -55,7 +55,9 @@ def with_types(table: Table, given: Mapping[str, Any], *, stored: bool = False, 
     if stored:
         kinds = {column: _storable(table.name, column, kinds[column], nanoseconds) for column in table.columns}
     schema = import_pyarrow().schema([(column, kinds[column]) for column in table.columns])
-    typed = chain.from_iterable(sifted(partial(_typed, table.name, schema), chunk, table.bad) for chunk in chunks)
+    typed = chain.from_iterable(
+        isolate_bad_records(partial(_typed, table.name, schema), chunk, table.bad) for chunk in chunks
+    )
     return Table(table.name, table.columns, typed, schema=schema, bad=table.bad)
 
 
@@ -113,7 +115,7 @@ def _typed(table: str, schema: Any, chunk: Chunk) -> ArrowChunk:
         position, problem, column, cause = min(faults, key=lambda fault: fault[0])
         raise _error(problem, table, chunk, position, column) from cause
     batch = import_pyarrow().RecordBatch.from_arrays(arrays, schema=schema)
-    return ArrowChunk(ArrowValues(batch, {}, chunk.places, table), chunk.places, len(chunk))
+    return ArrowChunk(ArrowValues(batch, {}, chunk.origins, table), chunk.origins, len(chunk))
 
 
 def _cast(chunk: Chunk, column: str, kind: Any) -> Any:
@@ -181,5 +183,5 @@ def _error(
 ) -> RecordError:
     remedy = "Name the columns and their types with `schema=`, or convert the values upstream."
     value = None if column is None else chunk.column(column)[position]
-    place = chunk.places[position]
+    place = chunk.origins[position]
     return RecordError(problem, remedy, table=table, place=place, column=column, value=value, separable=separable)

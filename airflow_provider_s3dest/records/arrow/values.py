@@ -9,7 +9,7 @@ from typing import Any
 
 from airflow_provider_s3dest.errors import RecordError
 from airflow_provider_s3dest.records.arrow.pyarrow_import import import_pyarrow
-from airflow_provider_s3dest.records.chunks import Places
+from airflow_provider_s3dest.records.chunks import Origins
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
 
@@ -17,7 +17,7 @@ PYTHON_TYPES = frozenset({"arrow.uuid", "arrow.bool8"})
 """Extension types whose values are Python objects of their own; those of others are what they are stored as."""
 
 
-def column_values(array: Any, name: str, places: Places, table: str) -> list[Any]:
+def column_values(array: Any, name: str, origins: Origins, table: str) -> list[Any]:
     """Give the Python values of a column.
 
     :raises RecordError: at the first value that has no exact form.
@@ -33,7 +33,7 @@ def column_values(array: Any, name: str, places: Places, table: str) -> list[Any
                     f"a value of type {array.type} can't be written exactly: {error}.",
                     "Cast the column upstream, to text if need be.",
                     table=table,
-                    place=places[position],
+                    place=origins[position],
                     column=name,
                 ) from error
         raise

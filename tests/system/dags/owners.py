@@ -14,7 +14,7 @@ from airflow.sdk import DAG, get_current_context, task
 from airflow.sdk.exceptions import AirflowRuntimeError
 
 from airflow_provider_s3dest.errors import SupersededError
-from airflow_provider_s3dest.operators.task_state import CHUNK, KEY, TaskState
+from airflow_provider_s3dest.operators.task_state_store import CHUNK, KEY, TaskStateStore
 
 LONG = "long" * CHUNK
 THREADS = 8
@@ -32,7 +32,7 @@ def outcome(action: Callable[[], Any]) -> Any:
 
 def owning(store: Any) -> dict[str, Any]:
     """Write and read from several threads at once, as a load does."""
-    state = TaskState(store)
+    state = TaskStateStore(store)
     found = state.peek()
     state.update(lambda text: f"after {text}")
     with ThreadPoolExecutor(THREADS) as threads:
@@ -46,7 +46,7 @@ def owning(store: Any) -> dict[str, Any]:
 
 def superseded(store: Any, control: Path) -> None:
     """Own the load, wait until the test has cleared the task, and then try everything."""
-    state = TaskState(store)
+    state = TaskStateStore(store)
     state.update(lambda _: "the first try's")
     control.with_suffix(".began").touch()
     while not control.with_suffix(".cleared").exists():
@@ -59,7 +59,7 @@ def superseded(store: Any, control: Path) -> None:
         "verify": outcome(state.verify),
         "write": outcome(lambda: state.write("late")),
         "update": outcome(lambda: state.update(lambda _: "late")),
-        "update of another": outcome(lambda: TaskState(store).update(lambda _: "late")),
+        "update of another": outcome(lambda: TaskStateStore(store).update(lambda _: "late")),
     }
     partial = control.with_suffix(".partial")
     partial.write_text(json.dumps(outcomes))

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from airflow_provider_s3dest.load.sidecars.ddl.sql_types import Column, Kind
+from airflow_provider_s3dest.load.sidecars.ddl.sql_types import Column, SqlType
 from airflow_provider_s3dest.load.sidecars.ddl.table import TableData
 from airflow_provider_s3dest.records.safe_names import safe_key
 
@@ -104,7 +104,7 @@ def _column(column: Column, table: TableData) -> str:
     return f"{_quoted(column.name)} {spelled}" + (f" COMMENT {_literal(told)}" if is_told else "")
 
 
-def _type(kind: Kind, column: str, table: TableData) -> str:
+def _type(kind: SqlType, column: str, table: TableData) -> str:
     """Give the type that reads what is written; what JSON has as a string is one."""
     text = table.spec.format != "parquet"
     if table.spec.format == "csv":
@@ -142,7 +142,7 @@ def _type(kind: Kind, column: str, table: TableData) -> str:
     raise table.untyped("Athena", column, kind)
 
 
-def _struct(kind: Kind, column: str, table: TableData) -> str:
+def _struct(kind: SqlType, column: str, table: TableData) -> str:
     fields = []
     for name, member in kind.members:
         safe = safe_key(name) if table.spec.athena else name
@@ -156,7 +156,7 @@ def _struct(kind: Kind, column: str, table: TableData) -> str:
     return f"struct<{','.join(fields)}>"
 
 
-def _partition_type(kind: Kind) -> str:
+def _partition_type(kind: SqlType) -> str:
     """Give the type of a column whose values stand in the path, as Hive reads them there."""
     return _INTS[kind.bits] if kind.family == "int" else "date" if kind.family == "date" else "string"
 

@@ -7,7 +7,7 @@ from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
-from airflow_provider_s3dest.delivery.keys import LoadIdentity, ObjectNames
+from airflow_provider_s3dest.delivery.keys import KeyBuilder, LoadIdentity
 from airflow_provider_s3dest.errors import Fault, MissingExtraError, SpecError
 from airflow_provider_s3dest.load.sidecars.ddl import athena, redshift
 from airflow_provider_s3dest.load.sidecars.ddl.sql_types import columns_of
@@ -22,7 +22,7 @@ log = logging.getLogger(__name__)
 _STATEMENTS = {"athena": athena.statements, "redshift": redshift.statements}
 
 
-class Definitions:
+class TableDefinitions:
     """What a load writes as its table definitions.
 
     :param names: of the objects of the load, none of which may have the key of a definition.
@@ -36,7 +36,7 @@ class Definitions:
     def __init__(
         self,
         spec: DestinationSpec,
-        names: ObjectNames,
+        names: KeyBuilder,
         identity: LoadIdentity,
         moment: datetime | None,
         tables: Collection[str],
@@ -50,7 +50,7 @@ class Definitions:
             return
         template = spec.ddl_path or f"{prefix_of_text(spec.path)}_ddl/{{{{TABLE}}}}-{{{{UUID}}}}.{{{{FORMAT}}}}"
         for dialect in spec.ddl:
-            own = ObjectNames(PathTemplate.parse(template), f"{dialect}.sql", identity, moment, field="ddl_path")
+            own = KeyBuilder(PathTemplate.parse(template), f"{dialect}.sql", identity, moment, field="ddl_path")
             for table in tables:
                 key = self._keys[table, dialect] = own.key(table, 0, partition="ddl")
                 names.keep_free(key, "ddl_path")

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from airflow_provider_s3dest.load.sidecars.ddl.sql_types import Kind
+from airflow_provider_s3dest.load.sidecars.ddl.sql_types import SqlType
 from airflow_provider_s3dest.load.sidecars.ddl.table import TableData
 
 MAX_NAME_BYTES = 127
@@ -88,7 +88,7 @@ def _format(table: TableData) -> Iterator[str]:
     yield "TIMEFORMAT 'auto'"
 
 
-def _type(kind: Kind, column: str, table: TableData) -> str:
+def _type(kind: SqlType, column: str, table: TableData) -> str:
     text = table.spec.format != "parquet"
     if kind.is_nested:
         return "SUPER"

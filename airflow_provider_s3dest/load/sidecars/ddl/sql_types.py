@@ -10,7 +10,7 @@ from airflow_provider_s3dest.records.arrow.pyarrow_import import import_pyarrow
 
 
 @dataclass(frozen=True, slots=True)
-class Kind:
+class SqlType:
     """A type.
 
     :param family: ``bool``, ``int``, ``uint``, ``float``, ``decimal``, ``text``, ``bytes``, ``date``, ``time``,
@@ -27,7 +27,7 @@ class Kind:
     bits: int = 0
     digits: tuple[int, int] = (0, 0)
     nanoseconds: bool = False
-    members: tuple[tuple[str, Kind], ...] = ()
+    members: tuple[tuple[str, SqlType], ...] = ()
 
     @property
     def is_nested(self) -> bool:
@@ -35,7 +35,7 @@ class Kind:
         return self.family in ("list", "map", "struct")
 
 
-TEXT = Kind("text", "string")
+TEXT = SqlType("text", "string")
 """That of a column whose type is not known."""
 
 
@@ -44,15 +44,15 @@ class Column:
     """A column of a table: its name in the objects, and its type."""
 
     name: str
-    kind: Kind = TEXT
+    kind: SqlType = TEXT
 
 
 def columns_of(names: Sequence[str], kinds: Sequence[Any]) -> tuple[Column, ...]:
     """Make columns of names and ``pyarrow.DataType``, None where that is not known."""
-    return tuple(Column(name, kind_of(kind)) for name, kind in zip(names, kinds, strict=True))
+    return tuple(Column(name, sql_type_of(kind)) for name, kind in zip(names, kinds, strict=True))
 
 
-def kind_of(arrow: Any) -> Kind:
+def sql_type_of(arrow: Any) -> SqlType:
     """Classify a ``pyarrow.DataType``; None is text.
 
     Example::
@@ -65,21 +65,21 @@ def kind_of(arrow: Any) -> Kind:
     pyarrow = import_pyarrow()
     types, name = pyarrow.types, str(arrow)
     if isinstance(arrow, pyarrow.BaseExtensionType):
-        return kind_of(arrow.storage_type)
+        return sql_type_of(arrow.storage_type)
     if types.is_dictionary(arrow) or types.is_run_end_encoded(arrow):
-        return kind_of(arrow.value_type)
+        return sql_type_of(arrow.value_type)
     if types.is_struct(arrow):
-        return Kind("struct", name, members=tuple((field.name, kind_of(field.type)) for field in arrow.fields))
+        return SqlType("struct", name, members=tuple((field.name, sql_type_of(field.type)) for field in arrow.fields))
     if types.is_map(arrow):
-        return Kind("map", name, members=(("value", kind_of(arrow.item_type)),))
+        return SqlType("map", name, members=(("value", sql_type_of(arrow.item_type)),))
     if hasattr(arrow, "value_type"):
-        return Kind("list", name, members=(("item", kind_of(arrow.value_type)),))
+        return SqlType("list", name, members=(("item", sql_type_of(arrow.value_type)),))
     if types.is_decimal(arrow):
-        return Kind("decimal", name, digits=(arrow.precision, arrow.scale))
+        return SqlType("decimal", name, digits=(arrow.precision, arrow.scale))
     if types.is_timestamp(arrow):
-        return Kind("timestamp" if arrow.tz is None else "moment", name, nanoseconds=arrow.unit == "ns")
+        return SqlType("timestamp" if arrow.tz is None else "moment", name, nanoseconds=arrow.unit == "ns")
     if types.is_time(arrow):
-        return Kind("time", name, nanoseconds=arrow.unit == "ns")
+        return SqlType("time", name, nanoseconds=arrow.unit == "ns")
     for family, is_one in (
         ("bool", types.is_boolean),
         ("int", types.is_signed_integer),
@@ -89,8 +89,8 @@ def kind_of(arrow: Any) -> Kind:
         ("duration", types.is_duration),
     ):
         if is_one(arrow):
-            return Kind(family, name, bits=arrow.bit_width)
+            return SqlType(family, name, bits=arrow.bit_width)
     if any(is_one(arrow) for is_one in (types.is_string, types.is_large_string, types.is_string_view, types.is_null)):
         return TEXT
     binary = (types.is_binary, types.is_large_binary, types.is_fixed_size_binary, types.is_binary_view)
-    return Kind("bytes" if any(is_one(arrow) for is_one in binary) else "other", name)
+    return SqlType("bytes" if any(is_one(arrow) for is_one in binary) else "other", name)

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from airflow_provider_s3dest.errors import Fault, SpecError, short
-from airflow_provider_s3dest.load.sidecars.ddl.sql_types import Column, Kind
+from airflow_provider_s3dest.load.sidecars.ddl.sql_types import Column, SqlType
 from airflow_provider_s3dest.spec import DestinationSpec
 
 
@@ -32,7 +32,7 @@ class TableData:
         """Build the error for what can't be defined."""
         return SpecError([Fault("ddl", f"{problem} (table {short(self.name)}).", remedy)])
 
-    def untyped(self, dialect: str, column: str, kind: Kind) -> SpecError:
+    def untyped(self, dialect: str, column: str, kind: SqlType) -> SpecError:
         """Build the error for a column of Parquet for which a dialect has no type."""
         problem = f"{dialect} has no type that reads {kind.arrow} of Parquet, the type of column {short(column)}"
         remedies = {

@@ -38,7 +38,7 @@ def read(content: bytes | str, array: bool) -> list[tuple[int | None, dict[str, 
     stream = io.BytesIO(content.encode() if isinstance(content, str) else content)
     chunks = read_array(stream, "t", "x.json") if array else (one.rows for one in read_lines(stream, "t", "x.json"))
     return [
-        (chunk.places[position].line, {name: bytes(value).decode() for name, value in row.items()})
+        (chunk.origins[position].line, {name: bytes(value).decode() for name, value in row.items()})
         for chunk in chunks
         for position, row in enumerate(chunk.rows)
     ]

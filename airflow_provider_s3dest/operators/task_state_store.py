@@ -17,7 +17,7 @@ CHUNK = 30_000
 """Characters of a value; the store warns of values over 65,535 bytes, and some databases take no more."""
 
 
-class TaskState:
+class TaskStateStore:
     """One key holds who owns the load, and the text or the names of the keys that hold its chunks.
 
     The store is that of the task instance over all its tries, and it is reached by the id of one try, which changes

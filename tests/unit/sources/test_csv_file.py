@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from airflow_provider_s3dest.errors import RecordError
-from airflow_provider_s3dest.records.chunks import Columns
+from airflow_provider_s3dest.records.chunks import ColumnChunk
 from airflow_provider_s3dest.sources import csv_file, text_lines
 from airflow_provider_s3dest.sources.csv_file import CsvFile
 from tests.unit.tables import fields_with_nulls
@@ -25,7 +25,7 @@ def read(content: bytes | str, delimiter: str = ",") -> tuple[tuple[str, ...], l
     header = CsvFile(io.BytesIO(data), delimiter, "t", "x.csv").header()
     rows: list[list[Any]] = []
     for chunk in CsvFile(io.BytesIO(data), delimiter, "t", "x.csv").chunks():
-        assert isinstance(chunk, Columns)
+        assert isinstance(chunk, ColumnChunk)
         assert tuple(chunk.values) == header
         rows.extend(map(list, zip(*chunk.values.values(), strict=True)))
     return header, rows
@@ -34,8 +34,8 @@ def read(content: bytes | str, delimiter: str = ",") -> tuple[tuple[str, ...], l
 def lines_of(content: str) -> list[int | None]:
     """Tell on which line each record of a file begins."""
     chunks = CsvFile(io.BytesIO(content.encode()), ",", "t", "x.csv").chunks()
-    read = [chunk for chunk in chunks if isinstance(chunk, Columns)]
-    return [chunk.places[position].line for chunk in read for position in range(len(chunk))]
+    read = [chunk for chunk in chunks if isinstance(chunk, ColumnChunk)]
+    return [chunk.origins[position].line for chunk in read for position in range(len(chunk))]
 
 
 @pytest.fixture(params=BLOCKS)

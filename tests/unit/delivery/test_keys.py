@@ -6,7 +6,7 @@ from datetime import datetime, timedelta, timezone
 
 import pytest
 
-from airflow_provider_s3dest.delivery.keys import LoadIdentity, ObjectNames, stable_prefix
+from airflow_provider_s3dest.delivery.keys import KeyBuilder, LoadIdentity, stable_prefix
 from airflow_provider_s3dest.delivery.objects import QUARANTINE
 from airflow_provider_s3dest.delivery.partitions import partition_of
 from airflow_provider_s3dest.errors import SpecError
@@ -16,8 +16,8 @@ RUN = "scheduled__2026-01-31T00:00:00+00:00"
 PLAIN = LoadIdentity.of_task_instance("shop", RUN, "load", -1)
 
 
-def _names(path: str, identity: LoadIdentity = PLAIN, moment: datetime | None = None) -> ObjectNames:
-    return ObjectNames(PathTemplate.parse(path), "csv.gz", identity, moment)
+def _names(path: str, identity: LoadIdentity = PLAIN, moment: datetime | None = None) -> KeyBuilder:
+    return KeyBuilder(PathTemplate.parse(path), "csv.gz", identity, moment)
 
 
 def _uuid(
@@ -233,13 +233,13 @@ class TestKeys:
 @pytest.mark.parametrize("field", ["path", "manifest_path", "ddl_path"])
 def test_a_fault_is_that_of_the_field_which_gave_the_template(field: str) -> None:
     with pytest.raises(SpecError, match=rf"`{field}`: has \{{\{{DAY\}}\}}"):
-        ObjectNames(PathTemplate.parse("{{DAY}}"), "csv", LoadIdentity.of_load_id("load-1"), None, field=field)
+        KeyBuilder(PathTemplate.parse("{{DAY}}"), "csv", LoadIdentity.of_load_id("load-1"), None, field=field)
 
 
 class TestOfBadRecords:
-    def names(self, path: str = "bad/{{TABLE}}/{{UUID}}.{{FORMAT}}") -> ObjectNames:
+    def names(self, path: str = "bad/{{TABLE}}/{{UUID}}.{{FORMAT}}") -> KeyBuilder:
         data = PathTemplate.parse("out/{{TABLE}}/p={{FIELD.p}}/{{UUID}}.csv.gz")
-        return ObjectNames(data, "csv.gz", LoadIdentity.of_load_id("load-1"), None, PathTemplate.parse(path))
+        return KeyBuilder(data, "csv.gz", LoadIdentity.of_load_id("load-1"), None, PathTemplate.parse(path))
 
     def test_keys_follow_their_own_path_and_are_json(self) -> None:
         key = self.names().key("orders", 0, partition=QUARANTINE)

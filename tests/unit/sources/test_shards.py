@@ -13,14 +13,14 @@ from hypothesis import strategies as st
 
 from airflow_provider_s3dest.errors import SpecError
 from airflow_provider_s3dest.report import LoadReport, TableReport
-from airflow_provider_s3dest.sources.file_stores import LocalStore
+from airflow_provider_s3dest.sources.file_stores import LocalFiles
 from airflow_provider_s3dest.sources.shards import Shard, split
 from airflow_provider_s3dest.sources.staging import StagedFile, staged_tables
 from airflow_provider_s3dest.sources.staging_pattern import StagingPattern, literal_path
 from tests.unit.tables import put, staged_rows
 
 
-class SizedStore(LocalStore):
+class SizedStore(LocalFiles):
     """Knows the sizes of files that are not there."""
 
     def __init__(self, sizes: dict[str, int | None]) -> None:
@@ -89,7 +89,7 @@ class TestSplitting:
 
 class TestArguments:
     def listed(self, folder: Path, count: int, columns: tuple[str, ...] | None = None) -> list[dict[str, Any]]:
-        found = staged_tables(str(folder), "t", lambda scheme: LocalStore())
+        found = staged_tables(str(folder), "t", lambda scheme: LocalFiles())
         return [shard.arguments() for shard in split(found, count, columns)]
 
     def test_each_shard_is_a_load_with_the_columns_of_all_files(self, tmp_path: Path) -> None:

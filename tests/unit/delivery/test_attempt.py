@@ -12,13 +12,13 @@ import pytest
 from airflow_provider_s3dest.delivery import attempt as tries
 from airflow_provider_s3dest.delivery.attempt import Delivery
 from airflow_provider_s3dest.delivery.keys import LoadIdentity
-from airflow_provider_s3dest.delivery.load_state import LoadRecord, Names, Naming, Upload
+from airflow_provider_s3dest.delivery.load_state import BatchRanges, KeySettings, LoadState, Upload
 from airflow_provider_s3dest.delivery.objects import QUARANTINE, BatchId, StoredObject
 from airflow_provider_s3dest.delivery.state_store import NoState
 from airflow_provider_s3dest.delivery.sweeper import Sweeper
 from airflow_provider_s3dest.errors import LoadStoppedError
 
-NAMING = Naming("lake", "out/{{TABLE}}/{{UUID}}.json", "json", None)
+NAMING = KeySettings("lake", "out/{{TABLE}}/{{UUID}}.json", "json", None)
 PLACE = "t", ""
 
 
@@ -59,8 +59,8 @@ class State:
         self.verified += 1
 
     @property
-    def record(self) -> LoadRecord:
-        return LoadRecord.from_text(self.peek())
+    def record(self) -> LoadState:
+        return LoadState.from_text(self.peek())
 
     @property
     def reserved(self) -> int:
@@ -221,10 +221,10 @@ class TestIsQuietAtFirst:
 
 def test_the_record_knows_the_path_of_bad_records_and_reads_one_that_knows_none() -> None:
     for naming in (NAMING, replace(NAMING, quarantine="bad/{{UUID}}.json")):
-        names = Names.of(
+        names = BatchRanges.of(
             naming, [BatchId("t", "", 1), BatchId("t", QUARANTINE, 0)] if naming.quarantine else [batch(1)]
         )
-        record = LoadRecord(live=[names])
-        assert LoadRecord.from_text(record.to_text()).live == [names]
+        record = LoadState(live=[names])
+        assert LoadState.from_text(record.to_text()).live == [names]
     keys = [key for _, key in names.keys(LoadIdentity.of_load_id("load-1"))]
     assert [key.split("/")[0] for key in keys] == ["out", "out", "bad"]

@@ -15,12 +15,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from airflow_provider_s3dest.errors import RecordError
-from airflow_provider_s3dest.records.chunks import Wanted
-from airflow_provider_s3dest.sources.file_stores import LocalStore
+from airflow_provider_s3dest.records.chunks import TextDialect
+from airflow_provider_s3dest.sources.file_stores import LocalFiles
 from airflow_provider_s3dest.sources.staged_files import open_staged
 from airflow_provider_s3dest.sources.staging import staged_tables
+from tests.unit.records.test_bad_records import Aside, content_of, sift
 from tests.unit.tables import put
-from tests.unit.test_bad_records import Aside, content_of, sift
 
 FORMATS = pytest.mark.parametrize("format_", ["csv", "json", "parquet"])
 
@@ -35,8 +35,8 @@ def load(
 ) -> tuple[Any, Aside]:
     """Encode what is good of staged files; ``passes``: let through what may."""
     aside = Aside()
-    (files,) = staged_tables(paths, "t", lambda scheme: LocalStore()).values()
-    target = Wanted(format_) if passes and format_ != "parquet" and schema is None else None
+    (files,) = staged_tables(paths, "t", lambda scheme: LocalFiles()).values()
+    target = TextDialect(format_) if passes and format_ != "parquet" and schema is None else None
     table = open_staged("t", files, tuple(columns or schema or ()) or None, target, aside)
     return content_of(table, format_, schema)[0], aside
 
@@ -142,7 +142,7 @@ class TestOfJson:
             assert reason in line["error"]
 
     def test_late_columns(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr("airflow_provider_s3dest.records.table.STREAM_WINDOW", 10)
+        monkeypatch.setattr("airflow_provider_s3dest.sources.columns.STREAM_WINDOW", 10)
         monkeypatch.setattr("airflow_provider_s3dest.sources.text_lines.BLOCK_BYTES", 64)
         good = [b'{"a": %d}' % number for number in range(100)]
         path = put(tmp_path / "x.ndjson", b"\n".join([*good[:50], b'{"a": 1, "late": 1.10}', *good[50:]]))

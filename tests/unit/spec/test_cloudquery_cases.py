@@ -17,7 +17,7 @@ from airflow_provider_s3dest.errors import SpecError
 from airflow_provider_s3dest.spec import DestinationSpec
 from airflow_provider_s3dest.spec.json_schema import json_schema
 
-DOCUMENT = Path(__file__).parents[2] / "docs" / "cloudquery.md"
+DOCUMENT = Path(__file__).parents[3] / "docs" / "cloudquery.md"
 
 
 class Case(NamedTuple):

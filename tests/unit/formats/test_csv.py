@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from airflow_provider_s3dest.errors import RecordError
 from airflow_provider_s3dest.formats.csv import CsvEncoder
-from airflow_provider_s3dest.records.chunks import Places, Rows
+from airflow_provider_s3dest.records.chunks import Origins, RowChunk
 from airflow_provider_s3dest.sources.python_records import open_records
 from tests.unit.tables import csv_of, fields_with_nulls, written
 
@@ -91,10 +91,10 @@ def test_nested_value_is_json_text_in_quotes() -> None:
 def test_each_record_ends_where_the_encoder_says(rows: list[tuple[Any, ...]], delimiter: str) -> None:
     records = [dict(zip("abc", row, strict=True)) for row in rows]
     encoder = CsvEncoder("t", ("a", "b", "c"), delimiter, True)
-    encoded = encoder.encode(Rows(records, Places(0)))
+    encoded = encoder.encode(RowChunk(records, Origins(0)))
     begin = 0
     for record, end in zip(records, encoded.ends, strict=True):
-        assert encoded.data[begin:end] == encoder.encode(Rows([record], Places(0))).data
+        assert encoded.data[begin:end] == encoder.encode(RowChunk([record], Origins(0))).data
         begin = end
     assert begin == (len(encoded.data) if records else 0)
 

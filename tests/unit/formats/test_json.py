@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from airflow_provider_s3dest.errors import RecordError
 from airflow_provider_s3dest.formats.json import JsonEncoder
-from airflow_provider_s3dest.records.chunks import Places, Rows
+from airflow_provider_s3dest.records.chunks import Origins, RowChunk
 from tests.unit.tables import json_of
 
 TEXT = st.text(st.characters(exclude_categories=["Cs"]), max_size=8)
@@ -63,7 +63,7 @@ def test_value_without_a_rule_is_refused_wherever_it_stands() -> None:
 @settings(derandomize=True, max_examples=100, deadline=None)
 @given(st.lists(st.fixed_dictionaries({"a": VALUES, "b": VALUES}), max_size=5))
 def test_any_json_value_reads_back_the_same(records: list[dict[str, Any]]) -> None:
-    encoded = JsonEncoder("t", ("a", "b")).encode(Rows(records, Places(0)))
+    encoded = JsonEncoder("t", ("a", "b")).encode(RowChunk(records, Origins(0)))
     begin, read = 0, []
     for end in encoded.ends:
         read.append(json.loads(bytes(encoded.data[begin:end])))

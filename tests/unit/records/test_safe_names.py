@@ -15,10 +15,10 @@ from airflow_provider_s3dest.errors import RecordError, SpecError
 from airflow_provider_s3dest.formats.encoders import text_encoder_for
 from airflow_provider_s3dest.formats.encoding import of_passed
 from airflow_provider_s3dest.load.transforms import passing_for
-from airflow_provider_s3dest.records.chunks import Passed
+from airflow_provider_s3dest.records.chunks import PassthroughChunk
 from airflow_provider_s3dest.records.safe_names import with_safe_keys
 from airflow_provider_s3dest.records.table import Table
-from airflow_provider_s3dest.sources.file_stores import LocalStore
+from airflow_provider_s3dest.sources.file_stores import LocalFiles
 from airflow_provider_s3dest.sources.python_records import open_records
 from airflow_provider_s3dest.sources.staged_files import open_staged
 from airflow_provider_s3dest.sources.staging import staged_tables
@@ -32,7 +32,7 @@ def spec(format_: str) -> DestinationSpec:
 def written(table: Table, format_: str = "json") -> str:
     table = with_safe_keys(table)
     encoder = text_encoder_for(spec(format_), "t", table.columns)
-    parts = [of_passed(one) if isinstance(one, Passed) else encoder.encode(one) for one in table.chunks]
+    parts = [of_passed(one) if isinstance(one, PassthroughChunk) else encoder.encode(one) for one in table.chunks]
     return (encoder.header + b"".join(part.data for part in parts)).decode()
 
 
@@ -42,7 +42,7 @@ def of_records(records: Any, format_: str = "json") -> str:
 
 def of_file(path: Path, content: bytes, format_: str) -> str:
     path.write_bytes(content)
-    files = staged_tables(path, "t", lambda _: LocalStore())["t"]
+    files = staged_tables(path, "t", lambda _: LocalFiles())["t"]
     return written(open_staged("t", files, None, passing_for(spec(format_))), format_)
 
 

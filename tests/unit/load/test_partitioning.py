@@ -13,11 +13,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from airflow_provider_s3dest.errors import Fault, RecordError, SpecError
-from airflow_provider_s3dest.formats.batching import BatchLine, Limits
+from airflow_provider_s3dest.formats.batching import BatchWriter, Limits
 from airflow_provider_s3dest.formats.encoding import Encoded
 from airflow_provider_s3dest.load import partitioning
-from airflow_provider_s3dest.load.partitioning import PartitionLines
-from airflow_provider_s3dest.records.chunks import Places, Rows
+from airflow_provider_s3dest.load.partitioning import PartitionedWriter
+from airflow_provider_s3dest.records.chunks import Origins, RowChunk
 
 HEADER = b"h\n"
 HELD = 24
@@ -33,12 +33,12 @@ class Objects:
         self.ended: dict[tuple[str, int], int] = {}
         self.open = self.most_open = 0
         self.begun: list[list[tuple[str, int]]] = []
-        self.lines = PartitionLines(
+        self.lines = PartitionedWriter(
             "t",
             fields,
             drops=drops,
             whole=whole,
-            line_of=lambda partition: BatchLine(limits, HEADER, lambda number: self._open(partition, number)),
+            line_of=lambda partition: BatchWriter(limits, HEADER, lambda number: self._open(partition, number)),
             begin=lambda batches: self.begun.append(list(batches)),
             held=HELD,
         )
@@ -51,7 +51,7 @@ class Objects:
 
     def add(self, records: Sequence[tuple[Any, int]], start: int = 0) -> None:
         """Add records of which the partition and the size are given, as one chunk."""
-        chunk = Rows.of([{"p": value} for value, _ in records], Places(start))
+        chunk = RowChunk.of([{"p": value} for value, _ in records], Origins(start))
         texts = [b"%d" % (10 ** (size - 1)) for _, size in records]
         self.lines.add(self.lines.named(chunk), Encoded(b"".join(texts), len(texts), lambda: map(len, texts)))
 
@@ -198,7 +198,7 @@ class TestNamesThePartitionOf:
 
     def test_several_columns_in_the_order_of_the_path(self) -> None:
         objects = Objects(Limits(None, None), fields=["p", "odd=name", "missing"])
-        chunk = Rows.of([{"odd=name": "x/y", "p": 1}], Places())
+        chunk = RowChunk.of([{"odd=name": "x/y", "p": 1}], Origins())
         objects.lines.add(objects.lines.named(chunk), Encoded(b"1", 1, lambda: [1]))
         assert [partition for partition, _ in objects.batches] == [
             "p=1/odd%3Dname=x%2Fy/missing=__HIVE_DEFAULT_PARTITION__"
@@ -235,9 +235,9 @@ class TestRefuses:
             objects.add([("a", 1), ("c", 1)], start=3)
 
     def test_a_partition_whose_key_is_refused(self) -> None:
-        def refuse(partition: str) -> BatchLine:
+        def refuse(partition: str) -> BatchWriter:
             raise SpecError([Fault("path", "gives a key that is too long.", "Shorten it.")])
 
-        lines = PartitionLines("t", ["p"], drops=False, whole=False, line_of=refuse, begin=lambda _: None, held=HELD)
+        lines = PartitionedWriter("t", ["p"], drops=False, whole=False, line_of=refuse, begin=lambda _: None, held=HELD)
         with pytest.raises(RecordError, match=r"record 0: the partition 'p=x' gives a key that is too long"):
-            lines.named(Rows.of([{"p": "x"}], Places()))
+            lines.named(RowChunk.of([{"p": "x"}], Origins()))

@@ -18,7 +18,7 @@ from airflow_provider_s3dest.errors import SpecError
 from airflow_provider_s3dest.load.schema import arrow_types, faults
 from airflow_provider_s3dest.load.sidecars.ddl import athena, redshift
 from airflow_provider_s3dest.load.sidecars.ddl import rules as layout
-from airflow_provider_s3dest.load.sidecars.ddl.sql_types import Column, columns_of, kind_of
+from airflow_provider_s3dest.load.sidecars.ddl.sql_types import Column, columns_of, sql_type_of
 from airflow_provider_s3dest.load.sidecars.ddl.table import TableData
 from airflow_provider_s3dest.spec import DestinationSpec
 
@@ -147,11 +147,11 @@ class TestTypes:
         assert "`tags` string COMMENT 'JSON'" in text
 
     def test_are_text_where_none_is_known(self) -> None:
-        assert Column("a").kind == kind_of(None) == kind_of(arrow_types({"a": "string"})["a"])
+        assert Column("a").kind == sql_type_of(None) == sql_type_of(arrow_types({"a": "string"})["a"])
 
 
 def test_the_documents_show_what_is_written() -> None:
-    page = Path(__file__).parents[2].joinpath("docs/table-definitions.md").read_text(encoding="utf-8")
+    page = Path(__file__).parents[4].joinpath("docs/table-definitions.md").read_text(encoding="utf-8")
     schema = {"id": "int64", "price": "decimal(18,2)", "day": "date32"}
     data = table(schema, "parquet", "orders", path=HIVE)
     for text in (athena.statements(replace(data, partitions=data.columns[2:])), redshift.statements(data)):

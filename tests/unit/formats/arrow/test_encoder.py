@@ -16,7 +16,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from airflow_provider_s3dest.errors import RecordError, StagingError
-from airflow_provider_s3dest.formats.arrow.encoder import FEW_RECORDS, ArrowLane
+from airflow_provider_s3dest.formats.arrow.encoder import FEW_RECORDS, ArrowEncoder
 from airflow_provider_s3dest.formats.csv import CsvEncoder
 from airflow_provider_s3dest.formats.json import JsonEncoder
 from airflow_provider_s3dest.records.arrow.chunk import CHUNK_BYTES, ArrowChunk
@@ -152,9 +152,9 @@ def test_values_that_repeat_are_written_like_others(
     same_in_both_lanes(pa.table({"x": pa.array(few * 400, kind), "n": list(range(len(few) * 400))}))
 
 
-def lanes(table: Table) -> list[ArrowLane]:
+def lanes(table: Table) -> list[ArrowEncoder]:
     csv, json = CsvEncoder("t", table.columns, ",", skip_header=True), JsonEncoder("t", table.columns)
-    return [ArrowLane(csv, "csv", table.columns), ArrowLane(json, "json", table.columns)]
+    return [ArrowEncoder(csv, "csv", table.columns), ArrowEncoder(json, "json", table.columns)]
 
 
 class OnlyArrow(ArrowChunk):
@@ -171,7 +171,7 @@ def test_usual_types_never_become_python_values() -> None:
     (chunk,) = read_chunks(table)
     assert isinstance(chunk, ArrowChunk)
     for lane in lanes(table):
-        assert lane.encode(OnlyArrow(chunk.values, chunk.places, len(chunk))).records == FEW_RECORDS
+        assert lane.encode(OnlyArrow(chunk.values, chunk.origins, len(chunk))).records == FEW_RECORDS
 
 
 @pytest.mark.parametrize("records", [FEW_RECORDS - 1, FEW_RECORDS + 1])
@@ -192,7 +192,7 @@ def test_chunks_are_bounded_by_bytes_unless_one_record_is_larger() -> None:
     sizes = [sum(map(len, chunk.column("x"))) for chunk in chunks]
     assert sum(map(len, chunks)) == 2010
     assert all(size <= CHUNK_BYTES or len(chunk) == 1 for size, chunk in zip(sizes, chunks, strict=True))
-    assert [chunk.places.start for chunk in chunks] == [sum(map(len, chunks[:n])) for n in range(len(chunks))]
+    assert [chunk.origins.start for chunk in chunks] == [sum(map(len, chunks[:n])) for n in range(len(chunks))]
 
 
 @pytest.mark.parametrize("kind", [pa.string_view(), pa.list_(pa.string_view())], ids=str)

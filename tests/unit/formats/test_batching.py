@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from airflow_provider_s3dest.formats.batching import BatchLine, Limits
+from airflow_provider_s3dest.formats.batching import BatchWriter, Limits
 from airflow_provider_s3dest.formats.encoding import Encoded
 from tests.unit.tables import csv_of
 
@@ -38,7 +38,7 @@ def encoded(records: list[bytes]) -> Encoded:
 
 def cut(chunks: list[list[bytes]], limits: Limits, header: bytes = b"") -> Objects:
     objects = Objects()
-    line = BatchLine(limits, header, objects.open)
+    line = BatchWriter(limits, header, objects.open)
     for chunk in chunks:
         line.add(encoded(chunk))
     line.close()

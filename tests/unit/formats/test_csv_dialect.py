@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from airflow_provider_s3dest.errors import RecordError, SpecError
 from airflow_provider_s3dest.formats.encoders import text_encoder_for
 from airflow_provider_s3dest.load.transforms import passing_for
-from airflow_provider_s3dest.records.chunks import Wanted
+from airflow_provider_s3dest.records.chunks import TextDialect
 from airflow_provider_s3dest.sources.python_records import open_records
 from airflow_provider_s3dest.spec import DestinationSpec
 from tests.unit.tables import read_chunks, staged_table
@@ -204,6 +204,6 @@ class TestRefuses:
 
 
 def test_lines_pass_through_where_the_dialect_is_that_of_the_file_only() -> None:
-    assert passing_for(spec(delimiter=";", skip_header=True)) == Wanted("csv", ";")
+    assert passing_for(spec(delimiter=";", skip_header=True)) == TextDialect("csv", ";")
     for option in ({"null_value": "x"}, {"quoting": "all"}, {"line_terminator": "\r\n"}, {"escape": "\\"}):
         assert passing_for(spec(**option)) is None

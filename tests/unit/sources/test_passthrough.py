@@ -14,8 +14,8 @@ from airflow_provider_s3dest.errors import RecordError
 from airflow_provider_s3dest.formats.encoders import text_encoder_for
 from airflow_provider_s3dest.formats.encoding import of_passed
 from airflow_provider_s3dest.load.transforms import passing_for
-from airflow_provider_s3dest.records.chunks import Passed
-from airflow_provider_s3dest.sources.file_stores import LocalStore
+from airflow_provider_s3dest.records.chunks import PassthroughChunk
+from airflow_provider_s3dest.sources.file_stores import LocalFiles
 from airflow_provider_s3dest.sources.passthrough import csv_records, json_lines
 from airflow_provider_s3dest.sources.staged_files import open_staged
 from airflow_provider_s3dest.sources.staging import staged_tables
@@ -28,15 +28,15 @@ JSON = DestinationSpec(bucket="b", path="{{UUID}}", format="json")
 
 def delivered(path: Path, spec: DestinationSpec, *, passing: bool = True) -> tuple[bytes, int]:
     """Give what a load writes of a staged file without its header, and how many records of it passed through."""
-    files = staged_tables(path, "t", lambda _: LocalStore())["t"]
+    files = staged_tables(path, "t", lambda _: LocalFiles())["t"]
     table = open_staged("t", files, None, passing_for(spec) if passing else None)
     encoder = text_encoder_for(spec, "t", table.columns)
     data, passed = b"", 0
     for chunk in table.chunks:
-        encoded = of_passed(chunk) if isinstance(chunk, Passed) else encoder.encode(chunk)
+        encoded = of_passed(chunk) if isinstance(chunk, PassthroughChunk) else encoder.encode(chunk)
         assert sum(encoded.sizes()) == len(encoded.data)
         assert len(list(encoded.sizes())) == encoded.records
-        passed += len(chunk) if isinstance(chunk, Passed) else 0
+        passed += len(chunk) if isinstance(chunk, PassthroughChunk) else 0
         data += encoded.data
     return data, passed
 

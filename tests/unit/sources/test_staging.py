@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from airflow_provider_s3dest.errors import RecordError, S3DestinationError, SpecError, StagingError
-from airflow_provider_s3dest.sources.file_stores import LocalStore
+from airflow_provider_s3dest.sources.file_stores import LocalFiles
 from airflow_provider_s3dest.sources.staged_files import open_staged
 from airflow_provider_s3dest.sources.staging import staged_tables
 from airflow_provider_s3dest.sources.staging_path import check_staging_path
@@ -276,12 +276,12 @@ class TestRefusals:
         lay(tmp_path, "a/b/x.csv", "b/c/y.csv")
         paths = [f"{tmp_path}/{{{{TABLE}}}}/*/*.csv", f"{tmp_path}/a/{{{{TABLE}}}}/*.csv"]
         with pytest.raises(StagingError, match=r"a/b/x\.csv is captured as the table 'a' and, by .*, as 'b'"):
-            staged_tables(paths, None, lambda scheme: LocalStore())
+            staged_tables(paths, None, lambda scheme: LocalFiles())
 
     def test_a_file_that_two_paths_capture_as_the_same_table_is_read_once(self, tmp_path: Path) -> None:
         lay(tmp_path, "a/x.csv")
         paths = [f"{tmp_path}/{{{{TABLE}}}}/*.csv", f"{tmp_path}/{{{{TABLE}}}}/x.csv"]
-        tables = staged_tables(paths, None, lambda scheme: LocalStore())
+        tables = staged_tables(paths, None, lambda scheme: LocalFiles())
         assert {name: len(files) for name, files in tables.items()} == {"a": 1}
 
     @pytest.mark.parametrize("name", ["x.txt", "x", "x.gz", "x.csv.bz2", "x.csv.gz.zst", "x.csvx", "x.xlsx.gz"])
@@ -312,7 +312,7 @@ class TestRefusals:
 
     def test_file_that_is_gone_when_it_is_opened_is_refused(self, tmp_path: Path) -> None:
         lay(tmp_path, "a.csv")
-        listed = staged_tables(str(tmp_path), "t", lambda scheme: LocalStore())
+        listed = staged_tables(str(tmp_path), "t", lambda scheme: LocalFiles())
         (tmp_path / "a.csv").unlink()
         with pytest.raises(StagingError, match=r"a.csv can't be opened: No such file or directory. Check that"):
             open_staged("t", listed["t"], None)

@@ -15,8 +15,8 @@ from airflow_provider_s3dest.errors import Place, RecordError
 from airflow_provider_s3dest.formats.encoders import encoder_for
 from airflow_provider_s3dest.load.quarantine import Quarantine
 from airflow_provider_s3dest.load.transforms import with_safe_keys_for, with_types_for
-from airflow_provider_s3dest.records.bad_records import BadRecords, sifted
-from airflow_provider_s3dest.records.chunks import Passed, Places, Rows
+from airflow_provider_s3dest.records.bad_records import BadRecords, isolate_bad_records
+from airflow_provider_s3dest.records.chunks import Origins, PassthroughChunk, RowChunk
 from airflow_provider_s3dest.records.table import Table
 from airflow_provider_s3dest.sources.python_records import open_records
 from airflow_provider_s3dest.spec import DestinationSpec
@@ -47,7 +47,9 @@ def content_of(
     encoder = encoder_for(spec, table)
     pieces: list[Any] = []
     for chunk in table.chunks:
-        pieces += [chunk] if isinstance(chunk, Passed) else sifted(encoder.encode, chunk, table.bad)
+        pieces += (
+            [chunk] if isinstance(chunk, PassthroughChunk) else isolate_bad_records(encoder.encode, chunk, table.bad)
+        )
     if format_ == "parquet":
         return [row for piece in pieces for row in piece.batch.to_pylist()], table.columns
     return encoder.header + b"".join(bytes(piece.data) for piece in pieces), table.columns
@@ -110,7 +112,7 @@ class TestOfPython:
         assert sift(lane(rows), format_="csv")[0] == b"n\n2\n4\n"
 
     def test_late_columns_of_a_stream(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr("airflow_provider_s3dest.records.table.STREAM_WINDOW", 10)
+        monkeypatch.setattr("airflow_provider_s3dest.sources.columns.STREAM_WINDOW", 10)
         rows = [{"n": number} for number in range(100)]
         content, aside = sift(as_stream([*rows[:50], {"n": 1, "late": 2}, *rows[50:]]), format_="csv")
         assert content == sift(as_stream(rows), format_="csv")[0]
@@ -243,16 +245,16 @@ def test_the_first_are_kept_for_the_error_and_all_are_counted() -> None:
 def test_good_records_are_not_looked_at_one_by_one() -> None:
     looks: list[int] = []
 
-    def work(chunk: Rows) -> Rows:
+    def work(chunk: RowChunk) -> RowChunk:
         looks.append(len(chunk))
         for position, row in enumerate(chunk.rows):
             if row["n"] == 700:
-                raise RecordError("bad", "", table="t", place=chunk.places[position])
+                raise RecordError("bad", "", table="t", place=chunk.origins[position])
         return chunk
 
     rows = [{"n": number} for number in range(1_000)]
     aside = Aside()
-    kept = list(sifted(work, Rows.of(rows, Places(5, originals=rows)), aside))
+    kept = list(isolate_bad_records(work, RowChunk.of(rows, Origins(5, originals=rows)), aside))
     assert [row for chunk in kept for row in chunk.rows] == [*rows[:700], *rows[701:]]
     assert (aside.lines[0]["index"], aside.records) == (705, [{"n": 700}])
     assert len(looks) < 25

@@ -24,9 +24,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from airflow_provider_s3dest.errors import MissingExtraError, RecordError, SpecError
-from airflow_provider_s3dest.formats.batching import BatchLine, Limits
+from airflow_provider_s3dest.formats.batching import BatchWriter, Limits
 from airflow_provider_s3dest.formats.encoders import content_of, encoder_for
-from airflow_provider_s3dest.formats.parquet import ArrowRecords
+from airflow_provider_s3dest.formats.parquet import EncodedBatch
 from airflow_provider_s3dest.load.transforms import with_types_for
 from airflow_provider_s3dest.records.table import Table
 from airflow_provider_s3dest.sources.python_records import open_records
@@ -58,7 +58,7 @@ def files_of(table: Table, limits: Limits = NO_LIMITS, schema: Any = None, **fie
     spec = DestinationSpec(**{"bucket": "b", "path": "{{UUID}}", "format": "parquet", **fields})
     table = with_types_for(spec, table, schema)
     encoder, objects = encoder_for(spec, table), Objects()
-    line = BatchLine(limits, b"", lambda number: content_of(spec, table, objects.open(number)))
+    line = BatchWriter(limits, b"", lambda number: content_of(spec, table, objects.open(number)))
     for chunk in table.chunks:
         line.add(encoder.encode(chunk))  # type: ignore[arg-type]
     line.close()
@@ -328,10 +328,10 @@ def test_row_groups_are_cut_by_records_and_hold_a_bounded_size() -> None:
 
 def test_a_number_counts_its_bytes_and_a_bit_for_null_and_text_an_offset_besides() -> None:
     batch = pa.RecordBatch.from_pylist([{"i": 1, "s": "abc"}, {"i": None, "s": None}])
-    assert [*ArrowRecords(batch).ends] == [16, 16 + 13]
+    assert [*EncodedBatch(batch).ends] == [16, 16 + 13]
     nested = pa.RecordBatch.from_pylist([{"l": [1, 2]}, {"l": None}, {"l": [3]}])
-    assert [*ArrowRecords(nested).ends] == [21, 21 + 5, 21 + 5 + 13]
-    assert [*ArrowRecords(nested.slice(1)).ends] == [5, 5 + 13]
+    assert [*EncodedBatch(nested).ends] == [21, 21 + 5, 21 + 5 + 13]
+    assert [*EncodedBatch(nested.slice(1)).ends] == [5, 5 + 13]
 
 
 values = st.fixed_dictionaries(
@@ -362,7 +362,7 @@ def test_any_records_read_back_equal_and_are_cut_exactly_whatever_their_chunks(
     assert files == files_of(open_records("t", table, None), limits, **how)
     read = [pq.read_table(io.BytesIO(file)) for file in files]
     assert [row for one in read for row in one.to_pylist()] == table.to_pylist()
-    ends = [0, *ArrowRecords(table.combine_chunks().to_batches()[0]).ends]
+    ends = [0, *EncodedBatch(table.combine_chunks().to_batches()[0]).ends]
     start = 0
     for number, one in enumerate(read):
         stop = start + one.num_rows

@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 
 from airflow_provider_s3dest.formats.csv import CsvEncoder
 from airflow_provider_s3dest.formats.json import JsonEncoder
-from airflow_provider_s3dest.records.chunks import Columns, Places, Rows, Texts
+from airflow_provider_s3dest.records.chunks import ColumnChunk, Origins, RowChunk, TextColumns
 from airflow_provider_s3dest.records.values import csv_text
 from airflow_provider_s3dest.sources.json_file import read_lines
 
@@ -100,17 +100,19 @@ _same_kind = st.one_of(
 )
 
 
-def _json(chunk: Rows) -> bytes:
+def _json(chunk: RowChunk) -> bytes:
     return bytes(JsonEncoder("t", ("a", "b")).encode(chunk).data)
 
 
-def _csv(chunk: Rows, delimiter: str = ",") -> bytes:
+def _csv(chunk: RowChunk, delimiter: str = ",") -> bytes:
     return bytes(CsvEncoder("t", ("a", "b"), delimiter, skip_header=True).encode(chunk).data)
 
 
 @given(_records | _same_kind)
 def test_json_at_once_is_json_value_by_value(records: Sequence[dict[str, Any]]) -> None:
-    assert _json(Rows.of(records, Places())) == b"".join(_json(Rows([record], Places())) for record in records)
+    assert _json(RowChunk.of(records, Origins())) == b"".join(
+        _json(RowChunk([record], Origins())) for record in records
+    )
 
 
 def _field(text: str | None, delimiter: str) -> str:
@@ -124,7 +126,7 @@ def _field(text: str | None, delimiter: str) -> str:
 def test_csv_by_columns_is_csv_value_by_value(records: Sequence[dict[str, Any]], delimiter: str) -> None:
     fields = [[_field(csv_text(record[name]), delimiter) for name in ("a", "b")] for record in records]
     expected = "".join(f"{delimiter.join(pair)}\n" for pair in fields)
-    assert _csv(Rows.of(records, Places()), delimiter).decode() == expected
+    assert _csv(RowChunk.of(records, Origins()), delimiter).decode() == expected
 
 
 _spelled = st.one_of(
@@ -161,8 +163,8 @@ def test_staged_json_is_csv_of_each_value_as_it_is_spelled(
     st.sampled_from(["a", ":", 'k"q', "é", "\x01", "a\\"]),
 )
 def test_fields_of_csv_come_out_as_the_same_texts_of_records(rows: list[tuple[Any, Any]], name: str) -> None:
-    columns = Columns(Texts({name: 0, "b": 1}, [*chain.from_iterable(rows)]), Places(), len(rows))
-    records = Rows.of([{name: a, "b": b} for a, b in rows], Places())
+    columns = ColumnChunk(TextColumns({name: 0, "b": 1}, [*chain.from_iterable(rows)]), Origins(), len(rows))
+    records = RowChunk.of([{name: a, "b": b} for a, b in rows], Origins())
     for wanted in ((name, "b"), ("b", name), ("b", "c", name)):
         for encode in (JsonEncoder("t", wanted).encode, CsvEncoder("t", wanted, ",", skip_header=True).encode):
             of_columns, of_records = encode(columns), encode(records)
@@ -189,38 +191,38 @@ def test_fields_of_csv_come_out_as_the_same_texts_of_records(rows: list[tuple[An
     ],
 )
 def test_values_at_the_edges_come_out_the_same_too(records: list[dict[str, Any]]) -> None:
-    alone = [Rows([record], Places()) for record in records]
-    assert _json(Rows.of(records, Places())) == b"".join(map(_json, alone))
-    assert _csv(Rows.of(records, Places())) == b"".join(map(_csv, alone))
+    alone = [RowChunk([record], Origins()) for record in records]
+    assert _json(RowChunk.of(records, Origins())) == b"".join(map(_json, alone))
+    assert _csv(RowChunk.of(records, Origins())) == b"".join(map(_csv, alone))
 
 
 @given(_moments, st.dates())
 def test_moments_and_dates_are_spelled_as_python_spells_them(moment: datetime, day: date) -> None:
-    chunk = Rows.of([{"a": moment, "b": day}], Places())
+    chunk = RowChunk.of([{"a": moment, "b": day}], Origins())
     assert _csv(chunk) == f"{moment.isoformat()},{day.isoformat()}\n".encode()
     for of_record in ({"a": moment, "b": [day]}, {"a": [moment], "b": day}):
-        assert _json(Rows.of([of_record], Places())).translate(None, b"[]") == (
+        assert _json(RowChunk.of([of_record], Origins())).translate(None, b"[]") == (
             f'{{"a":"{moment.isoformat()}","b":"{day.isoformat()}"}}\n'.encode()
         )
 
 
 def test_more_dates_than_are_kept_are_all_spelled() -> None:
     days = [date.fromordinal(700_000 + number) for number in range(40_000)]
-    chunk = Rows.of([{"a": day, "b": 1} for day in days], Places())
+    chunk = RowChunk.of([{"a": day, "b": 1} for day in days], Origins())
     assert _csv(chunk) == "".join(f"{day.isoformat()},1\n" for day in days).encode()
 
 
 def test_a_date_of_a_subclass_is_spelled_the_same_whether_its_date_was_seen_or_not() -> None:
     day, seen = Day(1723, 4, 5), Day(1723, 4, 6)
     for encode in (_json, _csv):
-        unseen = encode(Rows.of([{"a": date(2026, 1, 2), "b": day}], Places()))
-        after = encode(Rows.of([{"a": date(1723, 4, 6), "b": seen}], Places()))
+        unseen = encode(RowChunk.of([{"a": date(2026, 1, 2), "b": day}], Origins()))
+        after = encode(RowChunk.of([{"a": date(1723, 4, 6), "b": seen}], Origins()))
         assert (b"1723-04-05" in unseen, after.count(b"1723-04-06")) == (True, 2)
 
 
 def test_values_that_cannot_be_looked_up_stand_among_dates() -> None:
     records: list[dict[str, Any]] = [{"a": date(2026, 1, 2), "b": None}, {"a": None, "b": {1}}]
-    assert _json(Rows.of(records, Places())) == b'{"a":"2026-01-02","b":null}\n{"a":null,"b":[1]}\n'
+    assert _json(RowChunk.of(records, Origins())) == b'{"a":"2026-01-02","b":null}\n{"a":null,"b":[1]}\n'
 
 
 def test_a_few_records_that_need_quotes_stand_among_those_that_need_none() -> None:
@@ -228,7 +230,7 @@ def test_a_few_records_that_need_quotes_stand_among_those_that_need_none() -> No
     records[7]["b"] = 'a "b", c\nd'
     lines = [f"{n},x{n}\n" for n in range(20)]
     lines[7] = '7,"a ""b"", c\nd"\n'
-    chunk = Rows.of(records, Places())
+    chunk = RowChunk.of(records, Origins())
     assert _csv(chunk) == "".join(lines).encode()
     assert list(CsvEncoder("t", ("a", "b"), ",", True).encode(chunk).sizes()) == list(map(len, lines))
     assert bytes(CsvEncoder("t", ("b", "a"), ";", True).encode(chunk).data).split(b"\n")[0] == b"x0;0"
@@ -237,7 +239,7 @@ def test_a_few_records_that_need_quotes_stand_among_those_that_need_none() -> No
 def test_each_record_of_a_chunk_ends_where_it_is_said_to_end() -> None:
     records = [{"a": "é\n" * n, "b": [{"a": n}, {"a": n}]} for n in range(5)]
     for encode in (JsonEncoder("t", ("a", "b")).encode, CsvEncoder("t", ("a", "b"), ",", True).encode):
-        encoded = encode(Rows.of(records, Places()))
+        encoded = encode(RowChunk.of(records, Origins()))
         begins = [0, *encoded.ends[:-1]]
         pieces = [encoded.data[begin:end] for begin, end in zip(begins, encoded.ends, strict=True)]
-        assert pieces == [encode(Rows.of([record], Places())).data for record in records]
+        assert pieces == [encode(RowChunk.of([record], Origins())).data for record in records]
