@@ -11,8 +11,8 @@ from random import Random
 from unittest.mock import patch
 from zlib import crc32
 
-from airflow_provider_s3dest.delivery import attempt as tries
-from airflow_provider_s3dest.delivery import sweeper as sweep
+from airflow_provider_s3dest.delivery import attempt
+from airflow_provider_s3dest.delivery import sweeper
 from airflow_provider_s3dest.delivery.load_state import LoadState
 from airflow_provider_s3dest.operators import task_state_store
 from airflow_provider_s3dest.s3.checksum import crc32_text
@@ -58,14 +58,14 @@ class Settings:
 def small_steps(random: Random, *, fence: bool) -> Iterator[None]:
     """Let the record be written often, in chunks or at once, and the owner be looked for always or never."""
     with (
-        patch.object(sweep, "WORKERS", 1),
-        patch.object(sweep, "KEYS_PER_REQUEST", random.choice([1, 1000])),
-        patch.object(tries, "FIRST_RESERVED", random.choice([1, 2, 8])),
-        patch.object(tries, "RESERVED", random.choice([1, 2, 100])),
-        patch.object(tries, "RESERVED_SECONDS", inf),
-        patch.object(tries, "LOGGED_SECONDS", random.choice([0.0, inf])),
-        patch.object(tries, "FENCE_SECONDS", 0.0 if fence else inf),
-        patch.object(tries, "QUIET_SECONDS", 0.0),
+        patch.object(sweeper, "WORKERS", 1),
+        patch.object(sweeper, "KEYS_PER_REQUEST", random.choice([1, 1000])),
+        patch.object(attempt, "FIRST_RESERVED", random.choice([1, 2, 8])),
+        patch.object(attempt, "RESERVED", random.choice([1, 2, 100])),
+        patch.object(attempt, "RESERVED_SECONDS", inf),
+        patch.object(attempt, "LOGGED_SECONDS", random.choice([0.0, inf])),
+        patch.object(attempt, "FENCE_SECONDS", 0.0 if fence else inf),
+        patch.object(attempt, "QUIET_SECONDS", 0.0),
         patch.object(task_state_store, "CHUNK", random.choice([300, 30_000])),
     ):
         yield
@@ -225,10 +225,10 @@ def describe(objects: Mapping[tuple[str, str], bytes]) -> str:
 def one_step_at_a_time() -> Iterator[None]:
     """Let one request be out at a time, and the owner be looked for at claim and when the record is written only."""
     with (
-        patch.object(sweep, "WORKERS", 1),
-        patch.object(tries, "RESERVED_SECONDS", inf),
-        patch.object(tries, "LOGGED_SECONDS", inf),
-        patch.object(tries, "FENCE_SECONDS", inf),
-        patch.object(tries, "QUIET_SECONDS", 0.0),
+        patch.object(sweeper, "WORKERS", 1),
+        patch.object(attempt, "RESERVED_SECONDS", inf),
+        patch.object(attempt, "LOGGED_SECONDS", inf),
+        patch.object(attempt, "FENCE_SECONDS", inf),
+        patch.object(attempt, "QUIET_SECONDS", 0.0),
     ):
         yield

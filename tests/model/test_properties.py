@@ -21,9 +21,9 @@ from unittest.mock import patch
 from hypothesis import HealthCheck, given, note, settings
 from hypothesis import strategies as st
 
-from airflow_provider_s3dest.delivery import attempt as tries
+from airflow_provider_s3dest.delivery import attempt
 from airflow_provider_s3dest.delivery import object_upload
-from airflow_provider_s3dest.delivery import sweeper as sweep
+from airflow_provider_s3dest.delivery import sweeper
 from airflow_provider_s3dest.delivery.attempt import Delivery
 from airflow_provider_s3dest.delivery.load_state import KeySettings, LoadState
 from airflow_provider_s3dest.delivery.s3_state_store import S3StateStore
@@ -194,9 +194,9 @@ def test_each_record_is_there_once_after_a_success(
     with ExitStack() as stack:
         for module, name, value in [
             (object_upload, "PUT_BYTES", put_bytes),
-            (tries, "RESERVED_SECONDS", reserved_seconds),
-            (tries, "QUIET_SECONDS", 0.0),
-            (sweep, "KEYS_PER_REQUEST", keys_per_request),
+            (attempt, "RESERVED_SECONDS", reserved_seconds),
+            (attempt, "QUIET_SECONDS", 0.0),
+            (sweeper, "KEYS_PER_REQUEST", keys_per_request),
             (task_state_store, "CHUNK", chunk),
         ]:
             stack.enter_context(patch.object(module, name, value))

@@ -9,7 +9,7 @@ from dataclasses import replace
 
 import pytest
 
-from airflow_provider_s3dest.delivery import attempt as tries
+from airflow_provider_s3dest.delivery import attempt
 from airflow_provider_s3dest.delivery.attempt import Delivery
 from airflow_provider_s3dest.delivery.keys import LoadIdentity
 from airflow_provider_s3dest.delivery.load_state import BatchRanges, KeySettings, LoadState, Upload
@@ -88,7 +88,7 @@ class NothingToSweep(Sweeper):
 def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
     """A clock that stands still."""
     clock = Clock()
-    monkeypatch.setattr(tries, "time", clock)
+    monkeypatch.setattr(attempt, "time", clock)
     return clock
 
 
@@ -197,7 +197,7 @@ class TestIsQuietAtFirst:
         delivery.fence()
         delivery.fence()
 
-        assert clock.slept == [tries.QUIET_SECONDS]
+        assert clock.slept == [attempt.QUIET_SECONDS]
 
     def test_but_not_after_a_success_nor_where_uploads_can_be_aborted(self, clock: Clock) -> None:
         state = State()
@@ -211,7 +211,7 @@ class TestIsQuietAtFirst:
         class Slow(State):
             def update(self, change: Callable[[str | None], str]) -> None:
                 super().update(change)
-                clock.now += tries.FENCE_SECONDS  # in which a newer try may have claimed the load
+                clock.now += attempt.FENCE_SECONDS  # in which a newer try may have claimed the load
 
         state = Slow()
         claimed(state).fence()
