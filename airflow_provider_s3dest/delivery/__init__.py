@@ -1,12 +1,14 @@
-"""Delivers a load's objects so that each record lies in S3 once, whatever became of earlier tries.
+"""Delivers the objects of a load so that each record lies in S3 once, whatever became of earlier attempts.
 
-A load is that of one task instance, over all of its tries. What it may have written is kept in a record: which names,
-and which multipart uploads. The record goes ahead of the objects, each write of it is fenced, so that a try that was
-superseded by a newer one learns of it, and names derive from counts, so that the record stays small.
+The state of a load says what its attempts may have written: ranges of batch numbers, and open multipart uploads. The
+state is written before the objects. Each write of it is fenced: an attempt that was superseded by a newer one can't
+write it.
 
-- ``record`` is that record, and how it changes.
-- ``state`` says what a place to keep it must do; ``s3_state`` keeps it as an object of S3. (Airflow's task state store,
-  which also can, is known to the operator only.)
-- ``sweep`` aborts uploads and deletes objects.
-- ``tries`` takes a load through its steps: claim, reserve, publish, commit.
+Read in this order:
+
+- ``objects``, ``partitions``, ``keys``: batches and objects, and the keys that follow from the identity of a load.
+- ``attempt``, ``load_state``, ``state_store``, ``s3_state_store``: who writes, the state, and where it is kept.
+- ``delivery``: the steps claim, reserve, publish, commit; with ``fence``, ``open_uploads`` and ``sweeper``.
+- ``object_writer``, ``uploader``: what a load writes to; with ``worker_pool``, ``object_requests``, ``object_upload``
+  and ``multipart``.
 """

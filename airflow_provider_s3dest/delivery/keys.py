@@ -1,4 +1,4 @@
-"""Names the objects of a load from its identity, so that a retry writes the same names."""
+"""Builds the keys of a load from its identity, so that a retry writes the same keys."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from datetime import datetime, timezone
 from typing import Any
 from uuid import UUID, uuid5
 
-from airflow_provider_s3dest.delivery.objects import QUARANTINE
+from airflow_provider_s3dest.delivery.objects import QUARANTINE, BatchId
 from airflow_provider_s3dest.delivery.partitions import partition_of, values_in
 from airflow_provider_s3dest.errors import Fault, SpecError, short
 from airflow_provider_s3dest.spec.path_template import (
@@ -27,10 +27,10 @@ _NAMESPACE = UUID("6f1c2f0e-5a0b-5d3c-9a53-1f6f5a9d7c11")
 
 @dataclass(frozen=True, slots=True)
 class LoadIdentity:
-    """What stays the same over all tries of a load.
+    """What stays the same over all attempts of a load.
 
-    :param load: parts that name the load; of a task instance dag_id, run_id, task_id and map_index.
-    :param sync: parts that name the run of the task, one for all its mapped instances.
+    :param load: parts that name the load; for a task instance dag_id, run_id, task_id and map_index.
+    :param sync: parts that name the run of the task; all its mapped instances share them.
     """
 
     load: tuple[str | int, ...]
@@ -43,7 +43,7 @@ class LoadIdentity:
 
     @classmethod
     def of_load_id(cls, load_id: str) -> LoadIdentity:
-        """Name a load by an id of the caller's."""
+        """Name a load by an id that the caller chose."""
         return cls((load_id,), (load_id,))
 
     @property
@@ -58,16 +58,17 @@ class LoadIdentity:
 
 
 class KeyBuilder:
-    """Makes the keys of a load.
-
-    :param template: the path.
-    :param file_format: the text of ``{{FORMAT}}``.
-    :param identity: what the load is.
-    :param moment: the run's logical date, or when it was due; None if it has neither.
-    :param quarantine: the path of bad records, if they are set aside.
-    :param field: the argument or field of the spec that gives the template, for the errors.
+    """Builds the keys of a load.
 
     ``fields`` are the columns whose values are part of the keys, and so name partitions.
+
+    :param template: the template of the keys.
+    :param file_format: the text of ``{{FORMAT}}``.
+    :param identity: names the load.
+    :param run_date: the logical date of the run, or the date it was due; None if it has neither.
+    :param quarantine: the template for bad records; None if bad records fail the load.
+    :param argument: the argument or field of the spec that holds the template, for errors.
+    :raises SpecError: if the template needs a date and there is none.
     """
 
     def __init__(
@@ -75,76 +76,89 @@ class KeyBuilder:
         template: PathTemplate,
         file_format: str,
         identity: LoadIdentity,
-        moment: datetime | None,
+        run_date: datetime | None,
         quarantine: PathTemplate | None = None,
-        field: str = "path",
+        argument: str = "path",
     ) -> None:
-        self._template, self._identity, self._field = template, identity, field
+        self._template, self._identity, self._run_date, self._argument = template, identity, run_date, argument
         self._quarantine = None
         if quarantine is not None:
-            self._quarantine = KeyBuilder(quarantine, "json", identity, moment, field="quarantine_path")
-        self._values = {"FORMAT": file_format, "SYNC_ID": identity.sync_id, **_date_values(moment)}
+            self._quarantine = KeyBuilder(quarantine, "json", identity, run_date, argument="quarantine_path")
+        self._values = {"FORMAT": file_format, "SYNC_ID": identity.sync_id, **_date_values(run_date)}
         needed = template.names & set(DATE_FORMATS)
-        if needed and moment is None:
+        if needed and run_date is None:
             problem = f"has {{{{{min(needed)}}}}}, and the run has neither a logical date nor a run_after."
-            raise SpecError([Fault(field, problem, "Use {{SYNC_ID}}, or trigger the run with a date.")])
+            raise SpecError([Fault(argument, problem, "Use {{SYNC_ID}}, or trigger the run with a date.")])
         self.fields = template.fields
         self._kept_free: dict[str, str] = {}
-        self._keys: dict[str, tuple[str, str]] = {}
+        self._places: dict[str, tuple[str, str]] = {}
 
-    def key(self, table: str, batch: int, *, partition: str = "", generation: int = 0) -> str:
-        """Give the key of the object of one batch.
+    def beside(self, template: str, file_format: str, *, argument: str) -> KeyBuilder:
+        """Return a builder for other objects of the same load, such as its manifest.
 
-        :param table: name of the table.
-        :param batch: number of the batch within its table and partition, from 0.
-        :param partition: name of the partition; empty without.
-        :param generation: what the delivery claimed; grows when names of earlier tries must not be used again.
+        :param template: the template of their keys.
+        :param file_format: the text of ``{{FORMAT}}`` in it.
+        :param argument: the argument or field of the spec that holds the template, for errors.
+        """
+        return KeyBuilder(PathTemplate.parse(template), file_format, self._identity, self._run_date, argument=argument)
+
+    def key(self, batch: BatchId, *, generation: int = 0) -> str:
+        """Return the key of the object of one batch.
+
+        :param generation: what the delivery claimed; grows when names of earlier attempts must not be used again.
         :raises SpecError: if two tables or partitions would share a key, or a name can't be part of one.
         """
+        table, partition, number = batch
         if self._quarantine is not None and partition == QUARANTINE:
-            return self._quarantine.key(table, batch, partition=partition, generation=generation)
-        values = {**self._of_table(table), **self._of_partition(partition)}
+            return self._quarantine.key(batch, generation=generation)
+        values = {**self._table_values(table), **self._partition_values(partition), "BATCH": f"{number:06d}"}
         if "UUID" in self._template.names:
-            parts = (*self._identity.load, generation, table, partition, batch)
-            return self._template.render({**values, "BATCH": f"{batch:06d}", "UUID": _uuid(*parts)})
-        key = self._template.render({**values, "BATCH": f"{batch:06d}"})
+            uuid = _uuid(*self._identity.load, generation, table, partition, number)
+            return self._template.render({**values, "UUID": uuid})
+        key = self._template.render(values)
         if key in self._kept_free:
             raise SpecError([Fault(self._kept_free[key], f"gives the key of an object: {key!r}.", "Give another.")])
-        other, part = self._keys.setdefault(key, (table, partition))
-        if other != table:
-            problem = f"gives the tables {other!r} and {table!r} the same key {key!r}."
-            raise SpecError([Fault(self._field, problem, "Put {{TABLE}} in.")])
-        if part != partition:
-            problem = f"gives the partitions {part!r} and {partition!r} the same key {key!r}."
-            raise SpecError([Fault("path", problem, "Put something between the fields.")])
+        self._check_unshared(key, table, partition)
         return key
 
-    def keep_free(self, key: str, field: str) -> None:
-        """Let no object have a key that a field of the spec gave away."""
-        self._kept_free[key] = field
+    def keep_free(self, key: str, argument: str) -> None:
+        """Let no object have this key, because another object of the load has it.
+
+        :param argument: the argument or field of the spec that the key follows from, for the error.
+        """
+        self._kept_free[key] = argument
 
     def check(self, tables: Iterable[str]) -> None:
-        """See, before anything is written, that every table can be part of a key, and that none shares another's.
+        """Check that every table can be part of a key, and that no two tables share a key.
 
         :raises SpecError: if not.
         """
         for table in tables:
-            self.key(table, 0, partition=partition_of(self.fields, [None] * len(self.fields)))
+            self.key(BatchId(table, partition_of(self.fields, [None] * len(self.fields)), 0))
 
     def prefix(self, table: str) -> str:
-        """Give the folder that all objects of a table share, with its slash; empty if they share none."""
-        return self._template.prefix(self._of_table(table))
+        """Return the folder that all objects of a table share, with its slash; empty if they share none."""
+        return self._template.prefix(self._table_values(table))
 
     def quarantine_prefix(self, table: str) -> str:
-        """Give the folder of a table's bad records, with its slash; empty if there is none."""
+        """Return the folder of the bad records of a table, with its slash; empty if there is none."""
         return "" if self._quarantine is None else self._quarantine.prefix(table)
 
-    def _of_table(self, table: Any) -> Mapping[str, str]:
+    def _check_unshared(self, key: str, table: str, partition: str) -> None:
+        other_table, other_partition = self._places.setdefault(key, (table, partition))
+        if other_table != table:
+            problem = f"gives the tables {other_table!r} and {table!r} the same key {key!r}."
+            raise SpecError([Fault(self._argument, problem, "Put {{TABLE}} in.")])
+        if other_partition != partition:
+            problem = f"gives the partitions {other_partition!r} and {partition!r} the same key {key!r}."
+            raise SpecError([Fault("path", problem, "Put something between the fields.")])
+
+    def _table_values(self, table: Any) -> Mapping[str, str]:
         if not isinstance(table, str) or table in ("", ".", "..") or not is_unicode(table):
             raise SpecError([Fault("table", f"{short(table)} can't be part of a key.", "Name the table otherwise.")])
         return {**self._values, **_table_values(table)}
 
-    def _of_partition(self, partition: str) -> Mapping[str, str]:
+    def _partition_values(self, partition: str) -> Mapping[str, str]:
         if not self.fields:
             return {}
         values = values_in(partition, self.fields)
@@ -152,9 +166,9 @@ class KeyBuilder:
 
 
 def stable_prefix(path: str, table: str) -> str:
-    """Give the folder that the objects of a table share in all runs, with its slash; empty if they share none.
+    """Return the folder that the objects of a table share in all runs, with its slash; empty if they share none.
 
-    :param path: the template as it was written, Jinja in it not rendered.
+    :param path: the template as it was written, with the Jinja in it not rendered.
 
     Example::
 
@@ -168,10 +182,10 @@ def _table_values(table: str) -> dict[str, str]:
     return {"TABLE": escape(table), "TABLE_HYPHEN": escape(table.replace("_", "-"))}
 
 
-def _date_values(moment: datetime | None) -> dict[str, str]:
-    if moment is None:
+def _date_values(run_date: datetime | None) -> dict[str, str]:
+    if run_date is None:
         return {}
-    in_utc = moment.astimezone(timezone.utc) if moment.tzinfo else moment
+    in_utc = run_date.astimezone(timezone.utc) if run_date.tzinfo else run_date
     # strftime pads the year on some platforms only.
     return {name: in_utc.strftime(form).zfill(4 if name == "YEAR" else 2) for name, form in DATE_FORMATS.items()}
 

@@ -1,4 +1,4 @@
-"""The record of what a load may have written: the names of its objects, by counts, and its open multipart uploads."""
+"""The state of a load: which objects it may have written, by counts, and which multipart uploads may be open."""
 
 from __future__ import annotations
 
@@ -13,94 +13,105 @@ from airflow_provider_s3dest.delivery.objects import BatchId
 from airflow_provider_s3dest.spec.path_template import PathTemplate
 
 VERSION = 1
-"""Of the layout of the record; a later one must read the earlier."""
+"""Version of the JSON text of a state; a later version must read the earlier ones."""
 
 
 @dataclass(frozen=True, slots=True)
 class KeySettings:
-    """All that a key follows from, beside the load's identity and the batch.
+    """All that a key follows from, besides the identity of the load and the batch.
 
-    :param moment: what the dates in the path derive from, in ISO 8601; None if there is no such moment.
-    :param generation: grows when names of earlier tries must not be used again.
-    :param quarantine: the path of bad records, if they are set aside.
+    :param bucket: name of the bucket.
+    :param path: template of the keys, with Jinja rendered.
+    :param file_format: the text of ``{{FORMAT}}``.
+    :param run_date: date of the run, from which the dates in keys derive, in ISO 8601; None if the run has no date.
+    :param generation: grows when names of earlier attempts must not be used again.
+    :param quarantine: template of the keys of bad records; None if bad records fail the load.
     """
 
     bucket: str
     path: str
     file_format: str
-    moment: str | None
+    run_date: str | None
     generation: int = 0
     quarantine: str | None = None
 
-    def names(self, identity: LoadIdentity) -> KeyBuilder:
-        """Give what makes the keys."""
-        moment = None if self.moment is None else datetime.fromisoformat(self.moment)
+    def builder(self, identity: LoadIdentity) -> KeyBuilder:
+        """Return the builder of the keys of a load."""
+        run_date = None if self.run_date is None else datetime.fromisoformat(self.run_date)
         quarantine = None if self.quarantine is None else PathTemplate.parse(self.quarantine)
-        return KeyBuilder(PathTemplate.parse(self.path), self.file_format, identity, moment, quarantine)
+        return KeyBuilder(PathTemplate.parse(self.path), self.file_format, identity, run_date, quarantine)
 
 
 @dataclass(frozen=True, slots=True)
 class BatchRanges:
-    """The names of some objects of a load: for each table and partition the batches from the first up to the second.
+    """Some objects of a load, as one range of batch numbers for each table and partition.
 
-    :param committed: whether a try ended in success with these objects.
+    :param settings: what the keys of the objects follow from.
+    :param ranges: for each (table, partition) the first number, and the number behind the last.
+    :param committed: whether an attempt succeeded with these objects.
     """
 
-    naming: KeySettings
-    spans: Mapping[tuple[str, str], tuple[int, int]]
+    settings: KeySettings
+    ranges: Mapping[tuple[str, str], tuple[int, int]]
     committed: bool = False
 
     @classmethod
-    def of(cls, naming: KeySettings, batches: Iterable[BatchId], *, committed: bool = False) -> BatchRanges:
-        """Name all batches of each table and partition up to the last that is given."""
-        spans: dict[tuple[str, str], tuple[int, int]] = {}
+    def of(cls, settings: KeySettings, batches: Iterable[BatchId], *, committed: bool = False) -> BatchRanges:
+        """Cover all batches of each table and partition, up to the last one in ``batches``."""
+        ranges: dict[tuple[str, str], tuple[int, int]] = {}
         for table, partition, number in batches:
-            _, end = spans.get((table, partition), (0, 0))
-            spans[table, partition] = 0, max(end, number + 1)
-        return cls(naming, spans, committed)
+            _, stop = ranges.get((table, partition), (0, 0))
+            ranges[table, partition] = 0, max(stop, number + 1)
+        return cls(settings, ranges, committed)
 
     def minus(self, other: BatchRanges) -> BatchRanges:
-        """Leave the names of other objects out, as far as counts can tell."""
-        if self.naming != other.naming:
+        """Return these ranges without the batches that ``other`` covers.
+
+        Ranges with other key settings have other keys and are kept whole.
+        """
+        if self.settings != other.settings:
             return self
         left = {}
-        for place, (begin, end) in self.spans.items():
-            begin = max(begin, other.spans.get(place, (0, 0))[1])
-            if begin < end:
-                left[place] = begin, end
-        return BatchRanges(self.naming, left, self.committed)
+        for place, (start, stop) in self.ranges.items():
+            start = max(start, other.ranges.get(place, (0, 0))[1])
+            if start < stop:
+                left[place] = start, stop
+        return BatchRanges(self.settings, left, self.committed)
 
     def __contains__(self, batch: BatchId) -> bool:
-        begin, end = self.spans.get(batch[:2], (0, 0))
-        return begin <= batch.number < end
+        start, stop = self.ranges.get(batch[:2], (0, 0))
+        return start <= batch.number < stop
 
     def __bool__(self) -> bool:
-        return bool(self.spans)
+        return bool(self.ranges)
+
+    def last_batches(self) -> list[BatchId]:
+        """Return the last batch of each table and partition."""
+        return [BatchId(table, partition, stop - 1) for (table, partition), (_, stop) in self.ranges.items()]
 
     def keys(self, identity: LoadIdentity) -> Iterator[tuple[str, str]]:
-        """Give bucket and key of every object."""
-        names = self.naming.names(identity)
-        for (table, partition), (begin, end) in self.spans.items():
-            for number in range(begin, end):
-                yield (
-                    self.naming.bucket,
-                    names.key(table, number, partition=partition, generation=self.naming.generation),
-                )
+        """Yield bucket and key of every object."""
+        builder, settings = self.settings.builder(identity), self.settings
+        for (table, partition), (start, stop) in self.ranges.items():
+            for number in range(start, stop):
+                batch = BatchId(table, partition, number)
+                yield settings.bucket, builder.key(batch, generation=settings.generation)
 
     def as_json(self) -> dict[str, Any]:
-        spans = [[table, partition, begin, end] for (table, partition), (begin, end) in self.spans.items()]
-        naming = self.naming
-        quarantine = [] if naming.quarantine is None else [naming.quarantine]
+        """Return the ranges as they stand in the text of a state."""
+        settings = self.settings
+        naming = [settings.bucket, settings.path, settings.file_format, settings.run_date, settings.generation]
         return {
-            "naming": [naming.bucket, naming.path, naming.file_format, naming.moment, naming.generation, *quarantine],
-            "spans": spans,
+            "naming": naming if settings.quarantine is None else [*naming, settings.quarantine],
+            "spans": [[*place, *numbers] for place, numbers in self.ranges.items()],
             "committed": self.committed,
         }
 
     @classmethod
     def from_json(cls, value: Mapping[str, Any]) -> BatchRanges:
-        spans = {(table, partition): (begin, end) for table, partition, begin, end in value["spans"]}
-        return cls(KeySettings(*value["naming"]), spans, value["committed"])
+        """Read the ranges from the text of a state."""
+        ranges = {(table, partition): (start, stop) for table, partition, start, stop in value["spans"]}
+        return cls(KeySettings(*value["naming"]), ranges, value["committed"])
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,9 +125,10 @@ class Upload:
 
 @dataclass(slots=True)
 class StagedToDelete:
-    """Staged files that a load has read and may delete, and its report, which a later try gives again.
+    """The staged files that a successful load has read and is to delete.
 
-    :param files: of each file its path and its version; emptied once they are deleted.
+    :param files: path and version of each file; emptied once the files are deleted.
+    :param report: the report of the load, which a later attempt returns again.
     """
 
     files: list[tuple[str, str]]
@@ -125,17 +137,17 @@ class StagedToDelete:
 
 @dataclass(slots=True)
 class LoadState:
-    """What a load may have written, over all its tries.
+    """What a load may have written, over all its attempts.
 
-    :param generation: that of the names that the try which wrote the record uses.
-    :param atomic: whether that try keeps its objects invisible to the end.
-    :param live: names of the last try that ended in success.
-    :param pending: names that may exist since, not yet part of a success.
-    :param doomed: names to delete, never to be used again.
+    :param generation: generation of the names that the attempt uses which wrote the state.
+    :param atomic: whether that attempt keeps its objects invisible to the end.
+    :param live: objects of the last attempt that succeeded.
+    :param pending: objects that may exist since then, and are not part of a success yet.
+    :param doomed: objects to delete; their names are never used again.
     :param uploads: multipart uploads that may be open.
-    :param consumed: the staged files of the last success, if they are to be deleted.
-    :param sidecars: bucket and key of what the last success wrote about its objects: a manifest, table definitions.
-    :param old_sidecars: those of successes before, to remove before any object that they tell of.
+    :param staged: the staged files that the last success is to delete; None if it deletes none.
+    :param sidecars: bucket and key of each manifest and table definition of the last success.
+    :param old_sidecars: the same of earlier successes; they are removed before any object that they list.
     """
 
     generation: int = 0
@@ -144,21 +156,25 @@ class LoadState:
     pending: list[BatchRanges] = field(default_factory=list)
     doomed: list[BatchRanges] = field(default_factory=list)
     uploads: list[Upload] = field(default_factory=list)
-    consumed: StagedToDelete | None = None
+    staged: StagedToDelete | None = None
     sidecars: list[tuple[str, str]] = field(default_factory=list)
     old_sidecars: list[tuple[str, str]] = field(default_factory=list)
 
     def to_text(self) -> str:
-        """Spell the record. What only grows while a load runs comes first, so that most of the text stays the same."""
+        """Return the state as JSON text.
+
+        The uploads come first. While a load runs, their list only grows at its end, so that the first chunks of a long
+        text stay the same from one write to the next.
+        """
         document = {
             "uploads": [[one.bucket, one.key, one.upload_id] for one in self.uploads],
             "version": VERSION,
             "generation": self.generation,
             "atomic": self.atomic,
-            "live": [names.as_json() for names in self.live],
-            "pending": [names.as_json() for names in self.pending],
-            "doomed": [names.as_json() for names in self.doomed],
-            "consumed": None if self.consumed is None else [self.consumed.files, self.consumed.report],
+            "live": [ranges.as_json() for ranges in self.live],
+            "pending": [ranges.as_json() for ranges in self.pending],
+            "doomed": [ranges.as_json() for ranges in self.doomed],
+            "consumed": None if self.staged is None else [self.staged.files, self.staged.report],
             "sidecars": self.sidecars,
             "old_sidecars": self.old_sidecars,
         }
@@ -166,7 +182,7 @@ class LoadState:
 
     @classmethod
     def from_text(cls, text: str | None) -> LoadState:
-        """Read a record; None is that of a load that never began."""
+        """Read a state from its JSON text; None stands for a load that never began."""
         if text is None:
             return cls()
         document = json.loads(text)
@@ -178,7 +194,7 @@ class LoadState:
             pending=[BatchRanges.from_json(value) for value in document["pending"]],
             doomed=[BatchRanges.from_json(value) for value in document["doomed"]],
             uploads=[Upload(*value) for value in document["uploads"]],
-            consumed=StagedToDelete([(path, version) for path, version in consumed[0]], consumed[1])
+            staged=StagedToDelete([(path, version) for path, version in consumed[0]], consumed[1])
             if consumed
             else None,
             sidecars=[(bucket, key) for bucket, key in document.get("sidecars", ())],

@@ -1,31 +1,34 @@
-"""The content of one object on its way: one PutObject if it is small, else parts that leave while it grows."""
+"""Sends the content of one object: by one PutObject if it is small, else in parts that are sent while it grows."""
 
 from __future__ import annotations
 
 import threading
 from collections import deque
+from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from isal import isal_zlib
 
 from airflow_provider_s3dest.delivery.multipart import size_of_part
+from airflow_provider_s3dest.delivery.object_requests import ObjectRequests
 from airflow_provider_s3dest.delivery.objects import BatchId, StoredObject
+from airflow_provider_s3dest.delivery.worker_pool import WorkerPool
 from airflow_provider_s3dest.errors import StoreError
 from airflow_provider_s3dest.formats.compression import compressor_for
 from airflow_provider_s3dest.s3.checksum import crc32_text, fingerprint, sums
 from airflow_provider_s3dest.spec import DestinationSpec
 from airflow_provider_s3dest.spec.limits import CHECKSUM, MAX_PARTS
 
-if TYPE_CHECKING:
-    from airflow_provider_s3dest.delivery.uploader import Uploader
-
 PUT_BYTES = 32 * 2**20
 """Objects up to this size, before compression, are sent by one PutObject, which costs less than a multipart upload."""
 
+Stored = Callable[[StoredObject, "Callable[[], None] | None"], None]
+"""Is told of an object that is sent, and of what completes it if that is held back."""
+
 
 @dataclass
-class Multipart:
+class _Multipart:
     """A multipart upload under way; its parts are sent from several threads."""
 
     upload_id: str
@@ -38,15 +41,33 @@ class Multipart:
 
 
 class ObjectUpload:
-    """Takes the content of one object, and sends it by the threads of an uploader."""
+    """Takes the content of one object, and sends it by the threads of a pool.
 
-    def __init__(self, uploader: Uploader, key: str, batch: BatchId, position: int, spec: DestinationSpec) -> None:
-        self._uploader, self._key, self._batch, self._position = uploader, key, batch, position
-        self._arguments = uploader.put_arguments if spec is uploader.spec else spec.put_arguments
+    :param requests: sends its requests.
+    :param pool: runs them beside the encoding.
+    :param target: key and batch of the object.
+    :param spec: bucket, compression, part size, and what is sent along.
+    :param atomic: whether the object is a multipart upload that is completed later.
+    :param stored: told of the object once it is sent.
+    """
+
+    def __init__(
+        self,
+        requests: ObjectRequests,
+        pool: WorkerPool,
+        target: tuple[str, BatchId],
+        spec: DestinationSpec,
+        *,
+        atomic: bool,
+        stored: Stored,
+    ) -> None:
+        self._requests, self._pool, (self._key, self._batch) = requests, pool, target
+        self._spec, self._atomic, self._stored = spec, atomic, stored
+        self._arguments = spec.put_arguments
         self._pieces: list[bytes | memoryview] = []
         self._size = self._records = 0
         self._compressor = compressor_for(spec)
-        self._multipart: Multipart | None = None
+        self._multipart: _Multipart | None = None
 
     def write(self, data: bytes | memoryview) -> None:
         """Take the next bytes of the content."""
@@ -58,14 +79,14 @@ class ObjectUpload:
         if self._size > PUT_BYTES:
             self._multipart = self._begin_multipart()
             pieces, self._pieces, self._size = deque(self._pieces), [], 0
-            while pieces:  # each is let go as soon as it is in a part
+            while pieces:  # each piece is freed as soon as it is in a part
                 self._take_compressed(self._compressor.compress(pieces.popleft()))
 
     def close(self, records: int) -> None:
         """Send what is left; the object is stored some time later."""
         self._records = records
         if self._multipart is None:
-            self._uploader.submit(self._size, self._put)
+            self._pool.submit(self._size, self._put)
             return
         self._take_compressed(self._compressor.flush())
         if self._size:
@@ -75,17 +96,17 @@ class ObjectUpload:
             multipart.closed = True
             whole = len(multipart.parts) == multipart.begun
         if whole:
-            self._uploader.submit(0, lambda: self._sent(multipart))
+            self._pool.submit(0, lambda: self._finish(multipart))
 
-    def _begin_multipart(self) -> Multipart:
-        return self._uploader.begin_multipart(self._key, self._arguments)
+    def _begin_multipart(self) -> _Multipart:
+        return _Multipart(self._requests.begin_multipart(self._key, self._arguments))
 
     def _put(self) -> None:
         compressed = self._compressor.compress(b"".join(self._pieces))
         self._pieces.clear()
-        # Neither copies bytes that nothing follows, which uncompressed ones are.
+        # Neither `bytes` nor `+` copies where nothing is added, which is so without compression.
         content = bytes(compressed) + self._compressor.flush()
-        if self._uploader.delivery.atomic:
+        if self._atomic:
             multipart = self._multipart = self._begin_multipart()
             multipart.begun, multipart.closed = 1, True
             self._upload_part(1, content)
@@ -93,10 +114,10 @@ class ObjectUpload:
         arguments = self._arguments
         crc32, adler32 = sums(content)
         checksum = fingerprint(crc32, adler32, arguments)
-        if not self._uploader.holds_already(self._key, self._batch, len(content), checksum):
+        if not self._requests.holds_already(self._key, self._batch, len(content), checksum):
             metadata = {**arguments.get("Metadata", {}), CHECKSUM: checksum}
-            self._uploader.put(self._key, content, crc32, {**arguments, "Metadata": metadata})
-        self._store(len(content), crc32)
+            self._requests.put(self._key, content, crc32, {**arguments, "Metadata": metadata})
+        self._stored(self._object(len(content), crc32), None)
 
     def _take_compressed(self, data: bytes | memoryview) -> None:
         left = memoryview(data)
@@ -109,50 +130,47 @@ class ObjectUpload:
             self._size += len(left)
 
     def _part_size(self) -> int:
-        """Give the bytes of the part that is sent next."""
+        """Return the bytes of the part that is sent next."""
         assert self._multipart is not None
-        return size_of_part(self._multipart.begun + 1, self._uploader.spec.part_size)
+        return size_of_part(self._multipart.begun + 1, self._spec.part_size)
 
     def _send_part(self, content: bytes) -> None:
         multipart = self._multipart
         assert multipart is not None
         if multipart.begun == MAX_PARTS:
             raise StoreError(
-                f"s3://{self._uploader.spec.bucket}/{self._key} needs over {MAX_PARTS:,} parts. Raise `part_size`.",
-                final=True,
+                f"s3://{self._spec.bucket}/{self._key} needs over {MAX_PARTS:,} parts. Raise `part_size`.", final=True
             )
         multipart.begun += 1
         number = multipart.begun
-        self._uploader.submit(len(content), lambda: self._upload_part(number, content))
+        self._pool.submit(len(content), lambda: self._upload_part(number, content))
 
     def _upload_part(self, number: int, content: bytes) -> None:
         multipart = self._multipart
         assert multipart is not None
         crc32 = isal_zlib.crc32(content)
-        part = self._uploader.upload_part(self._key, multipart.upload_id, number, content, crc32)
+        part = self._requests.upload_part(self._key, multipart.upload_id, number, content, crc32)
         with multipart.lock:
             multipart.parts[number] = part
             multipart.sums[number] = crc32, len(content)
             last = multipart.closed and len(multipart.parts) == multipart.begun
         if last:
-            self._sent(multipart)
+            self._finish(multipart)
 
-    def _sent(self, multipart: Multipart) -> None:
+    def _finish(self, multipart: _Multipart) -> None:
         """Complete the object, or hold that back."""
-        if self._uploader.delivery.atomic:
-            self._uploader.hold(lambda: self._complete(multipart))
-        else:
-            self._complete(multipart)
+
+        def complete() -> None:
+            parts = [multipart.parts[number] for number in sorted(multipart.parts)]
+            self._requests.complete_multipart(self._key, multipart.upload_id, parts)
+
+        if not self._atomic:
+            complete()
         size = crc32 = 0
         for _, (crc32_of_part, bytes_of_part) in sorted(multipart.sums.items()):
             size += bytes_of_part
             crc32 = isal_zlib.crc32_combine(crc32, crc32_of_part, bytes_of_part)
-        self._store(size, crc32)
+        self._stored(self._object(size, crc32), complete if self._atomic else None)
 
-    def _complete(self, multipart: Multipart) -> None:
-        parts = [multipart.parts[number] for number in sorted(multipart.parts)]
-        self._uploader.complete_multipart(self._key, multipart.upload_id, parts)
-
-    def _store(self, size: int, crc32: int) -> None:
-        stored = StoredObject(self._key, self._batch, self._records, size, crc32_text(crc32))
-        self._uploader.stored(self._position, stored)
+    def _object(self, size: int, crc32: int) -> StoredObject:
+        return StoredObject(self._key, self._batch, self._records, size, crc32_text(crc32))

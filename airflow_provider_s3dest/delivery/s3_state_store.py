@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeVar
 from uuid import uuid4
 
-from airflow_provider_s3dest.delivery.state_store import Attempt
+from airflow_provider_s3dest.delivery.attempt import Attempt
 from airflow_provider_s3dest.errors import StoreError, SupersededError
 from airflow_provider_s3dest.s3.errors import explained
 from airflow_provider_s3dest.s3.retries import Retrier

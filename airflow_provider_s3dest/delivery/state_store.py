@@ -1,65 +1,52 @@
-"""What a place that keeps the record of a load must do."""
+"""Says what a store for the state of a load must do."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import NamedTuple, Protocol
-
-
-class Attempt(NamedTuple):
-    """Which try of a load this is; a greater one is newer.
-
-    :param run_began: when the DAG run was started, in ISO 8601 in UTC: a run that is removed and made again counts
-        its tries from 1 again. Empty where nothing counts tries, and then the later claim wins.
-    :param number: number of the try within the run, from 1.
-    """
-
-    run_began: str = ""
-    number: int = 1
-
-
-UNCOUNTED = Attempt()
-"""The try of a load whose tries nothing counts."""
+from typing import Protocol
 
 
 class StateStore(Protocol):
-    """Keeps one text for a load, over all its tries. Each write is fenced: a superseded try can't write."""
+    """Keeps one text for a load, over all its attempts.
+
+    Each write is fenced: an attempt that was superseded by a newer one can't write.
+    """
 
     durable: bool
-    """Whether a later try will find what this one wrote."""
+    """Whether a later attempt will find what this one wrote."""
 
     in_order: bool
     """Whether a write that failed can't take effect after a later one."""
 
     def peek(self) -> str | None:
-        """Read the text without taking the load over; None if there is none."""
+        """Read the text without claiming the load; return None if there is no text."""
         ...
 
     def update(self, change: Callable[[str | None], str]) -> None:
-        """Take the load over: replace the text by what follows from it; None stands for no text.
+        """Claim the load: replace the text by ``change(text)``, where None stands for no text.
 
-        :param change: called again if another try writes in between.
-        :raises SupersededError: if a newer try owns the load.
+        :param change: called again if another attempt writes in between.
+        :raises SupersededError: if a newer attempt owns the load.
         """
         ...
 
     def write(self, text: str) -> None:
-        """Replace the text that this try wrote last.
+        """Replace the text that this attempt wrote last.
 
-        :raises SupersededError: if another try has taken the load over.
+        :raises SupersededError: if another attempt has claimed the load.
         """
         ...
 
     def verify(self) -> None:
-        """See that this try still owns the load.
+        """Check that this attempt still owns the load.
 
-        :raises SupersededError: if not.
+        :raises SupersededError: if it does not.
         """
         ...
 
 
 class NoState:
-    """Keeps nothing: no other try learns what this one wrote."""
+    """Keeps nothing, so no later attempt learns what this one wrote."""
 
     durable = False
     in_order = True
@@ -71,7 +58,7 @@ class NoState:
         change(None)
 
     def write(self, text: str) -> None:
-        """Nothing is kept."""
+        """Keep nothing."""
 
     def verify(self) -> None:
-        """Nothing can tell."""
+        """Check nothing: no store knows who owns the load."""

@@ -3,47 +3,35 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from datetime import datetime, timezone
-from functools import partial
 from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
 from airflow.providers.common.compat.sdk import AirflowNotFoundException, BaseHook
 
-from airflow_provider_s3dest.delivery.attempt import Delivery
+from airflow_provider_s3dest.delivery.attempt import UNCOUNTED, Attempt
+from airflow_provider_s3dest.delivery.delivery import Delivery
 from airflow_provider_s3dest.delivery.keys import LoadIdentity
-from airflow_provider_s3dest.delivery.load_state import KeySettings
 from airflow_provider_s3dest.delivery.s3_state_store import S3StateStore
-from airflow_provider_s3dest.delivery.state_store import UNCOUNTED, Attempt, NoState, StateStore
+from airflow_provider_s3dest.delivery.state_store import NoState, StateStore
 from airflow_provider_s3dest.delivery.sweeper import Sweeper
-from airflow_provider_s3dest.delivery.uploader import Uploader
-from airflow_provider_s3dest.errors import Fault, S3DestinationError, SpecError, StoreError, short
+from airflow_provider_s3dest.errors import Fault, S3DestinationError, SpecError, short
 from airflow_provider_s3dest.hooks.aws_client import aws_faults, client_of, explained_key, extra_of, s3_hook
 from airflow_provider_s3dest.hooks.connection import AWS_CONN_ID, CONN_TYPE, CONSOLE_URL, read_extra, without_own
-from airflow_provider_s3dest.load.arguments import LoadArguments, table_faults
+from airflow_provider_s3dest.hooks.connection_test import write_and_remove
+from airflow_provider_s3dest.load.arguments import LoadArguments
 from airflow_provider_s3dest.load.columns import check_columns
-from airflow_provider_s3dest.load.dry_run import DryRun
-from airflow_provider_s3dest.load.progress import Progress
-from airflow_provider_s3dest.load.quarantine import Quarantine
-from airflow_provider_s3dest.load.run import run_load
-from airflow_provider_s3dest.load.sidecars.ddl.definitions import TableDefinitions
-from airflow_provider_s3dest.load.sidecars.manifest import Manifest
-from airflow_provider_s3dest.load.state_path import state_object
-from airflow_provider_s3dest.load.transforms import passing_for
-from airflow_provider_s3dest.records.table import Table
+from airflow_provider_s3dest.load.deliver import deliver_as_planned
+from airflow_provider_s3dest.load.inputs import FileStores
+from airflow_provider_s3dest.load.plan import LoadPlan
 from airflow_provider_s3dest.report import LoadReport
-from airflow_provider_s3dest.s3.errors import explained
 from airflow_provider_s3dest.s3.retries import RetryCounter
 from airflow_provider_s3dest.s3.stop import StopFlag
-from airflow_provider_s3dest.sources.file_stores import FileStore, LocalFiles
-from airflow_provider_s3dest.sources.python_records import open_records, tables_of
-from airflow_provider_s3dest.sources.s3_files import S3Files
+from airflow_provider_s3dest.sources.file_stores import FileStore
 from airflow_provider_s3dest.sources.shards import split
-from airflow_provider_s3dest.sources.staged_files import open_staged
-from airflow_provider_s3dest.sources.staging import remove_staged, staged_tables, versions_of
+from airflow_provider_s3dest.sources.staging import staged_tables
 from airflow_provider_s3dest.spec.destination import SENT_ALONG, DestinationSpec, merged, spec_fields_of
-from airflow_provider_s3dest.spec.path_template import prefix_of_text
 from airflow_provider_s3dest.spec.sentinels import NOT_GIVEN, UNKNOWN, NotGiven, is_given
 
 if TYPE_CHECKING:
@@ -108,7 +96,7 @@ class S3DestinationHook(BaseHook):
         self._aws_conn_id = aws_conn_id
         self._connection_fields: dict[str, Any] | None = None
         self.client_meta: Any = None  # of the client that the last load went through: region, partition, endpoint
-        self._retry_count: RetryCounter | None = None
+        self._retry_counter: RetryCounter | None = None
 
     def load(
         self,
@@ -220,14 +208,14 @@ class S3DestinationHook(BaseHook):
             ).expand_kwargs(list_shards())
         """
         wanted = check_columns(columns)
-        found = staged_tables(staging_path, table, FileStores(self.get_conn()).of)
+        found = staged_tables(staging_path, table, _file_stores(self.get_conn()).of)
         return [shard.arguments() for shard in split(found, shards, wanted)]
 
     def deliver(
         self,
         arguments: LoadArguments,
         identity: LoadIdentity,
-        moment: datetime | None,
+        run_date: datetime | None,
         *,
         attempt: Attempt = UNCOUNTED,
         state: StateStore | None = None,
@@ -236,101 +224,37 @@ class S3DestinationHook(BaseHook):
         """Deliver under a given identity: what both :meth:`load` and the operator do.
 
         :param arguments: with the fields of operator, spec and connection already laid over one another.
-        :param identity: what the names of the objects derive from.
-        :param moment: what the dates in the path derive from.
-        :param attempt: which try of the load this is.
-        :param state: keeps the record of what is written, unless ``state_path`` is given.
+        :param identity: names the load; the keys of its objects derive from it.
+        :param run_date: the date from which the dates in keys derive.
+        :param attempt: which attempt of the load this is.
+        :param state: keeps the state of the load, unless ``state_path`` is given.
         :param stop: set from outside to end the load.
         """
         self.check(arguments)
-        spec = DestinationSpec(**arguments.fields)
-        quarantine, aside = None, None
-        if arguments.on_bad_record == "quarantine":
-            quarantine = Quarantine.of(spec, arguments.quarantine_path, arguments.max_bad_records)
-            aside = quarantine.spec.path
-        bad = None if quarantine is None else quarantine.bad
-        of_run = moment.isoformat() if moment else None
-        naming = KeySettings(spec.bucket, spec.path, spec.file_format, of_run, quarantine=aside)
-        names = naming.names(identity)
-        client = client_of(self.s3_hook(spec))  # once, before threads share it: several would make one each
-        self.client_meta, self._retry_count = client.meta, RetryCounter(client)
-        stop = stop or StopFlag()
-        stop.guard(client)
+        plan, stop = LoadPlan.of(arguments, identity, run_date), stop or StopFlag()
+        client = self._guarded_client(plan.spec, stop)
+        if arguments.dry_run:
+            state = NoState()
+        elif plan.state_object is not None:
+            state = S3StateStore(client, *plan.state_object, attempt)
         delivery = Delivery(
-            naming,
+            plan.settings,
             identity,
-            NoState()
-            if arguments.dry_run
-            else _state(client, arguments, spec, identity, attempt) or state or NoState(),
+            state or NoState(),
             Sweeper(client, stop),
             atomic=arguments.atomic,
-            staged=is_given(arguments.staging_path),
+            staged=plan.is_staged,
             retried=attempt.number > 1,
         )
-        stores = FileStores(client)
-        with explained_key(client, self.aws_conn_id), Progress() as progress:
-            consumes: list[tuple[str, str]] | None = None
-            if is_given(arguments.staging_path):
-                if delivery.was_consumed():
-                    with delivery:
-                        delivery.claim()
-                        return self._finish_removal(delivery, stores)
-                staged = staged_tables(arguments.staging_path, arguments.table, stores.of)
-                passing = None if arguments.schema else passing_for(spec)
-                openers = {
-                    name: partial(open_staged, name, own, arguments.columns_of(name), passing, bad)
-                    for name, own in staged.items()
-                }
-                if arguments.delete_staging:
-                    consumes = [one for files in staged.values() for one in versions_of(files)]
-            else:
-                handed_over = tables_of(arguments.records, arguments.table)
-                counted = progress.counted
-                openers = {
-                    name: partial(open_records, name, own, arguments.columns_of(name), counted, bad)
-                    for name, own in handed_over.items()
-                }
-            faults = list(table_faults(spec.path, list(openers)))
-            if faults:
-                raise SpecError(faults)
-            manifest = None
-            if arguments.manifest is not None:
-                manifest = Manifest.of(arguments.manifest, spec, identity, moment, openers)
-                names.keep_free(manifest.key, "manifest_path")
-            definitions = TableDefinitions(spec, names, identity, moment, openers, manifest)
-            names.check(openers)
-            if quarantine is not None:
-                quarantine.check_place(names, openers)
-            if faults := list(arguments.state_faults(map(names.prefix, openers))):
-                raise SpecError(faults)
-            arguments.warn()
-            tables = _opened(openers, progress)
-            run = partial(
-                run_load,
-                tables,
-                spec,
-                names,
-                delivery,
-                manifest=manifest,
-                definitions=definitions,
-                schema=arguments.schema,
-                quarantine=quarantine,
-            )
-            if arguments.dry_run:
-                report = run(DryRun(spec, progress), progress)
-            else:
-                with delivery:
-                    sidecars = [*definitions.keys, *([manifest.key] if manifest else [])]
-                    delivery.claim([] if names.fields else openers, sidecars)
-                    if delivery.consumed is not None:  # an earlier try that still lived has ended meanwhile
-                        return self._finish_removal(delivery, stores)
-                    with Uploader(client, spec, delivery, progress, stop) as uploader:
-                        report = run(uploader, progress, consumes)
-                    delivery.remove_consumed(stores.remove)
-        progress.end(report, "Would store" if arguments.dry_run else "Stored")
-        if quarantine is not None:
-            quarantine.warn(names, "Would set aside" if arguments.dry_run else "Set aside")
-        return report
+        with explained_key(client, self.aws_conn_id):
+            return deliver_as_planned(plan, delivery, client, _file_stores(client), stop)
+
+    def _guarded_client(self, spec: DestinationSpec, stop: StopFlag) -> Any:
+        """Make the client of a load, before threads share it: each of them would make one of its own."""
+        client = client_of(self.s3_hook(spec))
+        self.client_meta, self._retry_counter = client.meta, RetryCounter(client)
+        stop.guard(client)
+        return client
 
     def check(self, arguments: LoadArguments, unknown: Collection[str] = ()) -> None:
         """See that a load can begin.
@@ -342,13 +266,6 @@ class S3DestinationHook(BaseHook):
         if faults or UNKNOWN in arguments.fields.values():
             told = {fault.key for fault in faults}
             raise SpecError([*faults, *(fault for fault in self._connection_faults() if fault.key not in told)])
-
-    def _finish_removal(self, delivery: Delivery, stores: FileStores) -> LoadReport:
-        """Delete the rest of the staged files that an earlier try has loaded, and give its report."""
-        delivery.remove_consumed(stores.remove)
-        assert delivery.consumed is not None
-        self.log.info("An earlier try has loaded the staged files and deleted them. Its report is given again.")
-        return LoadReport.from_dict(delivery.consumed.report)
 
     def connection_fields(self) -> dict[str, Any]:
         """Give the fields of the spec that the connection holds; none without a connection.
@@ -377,7 +294,7 @@ class S3DestinationHook(BaseHook):
     @property
     def retries(self) -> int:
         """How many requests of the last load were sent again."""
-        return self._retry_count.number if self._retry_count else 0
+        return self._retry_counter.number if self._retry_counter else 0
 
     @property
     def console_url(self) -> str | None:
@@ -427,13 +344,10 @@ class S3DestinationHook(BaseHook):
     def _test_write(self) -> tuple[bool, str]:
         try:
             fields = self.connection_fields()
-            bucket, path = fields.get("bucket"), fields.get("path") or ""
-            if not bucket:
+            if not fields.get("bucket"):
                 return False, "The connection names no `bucket`, so there is nowhere to write a test object."
-            spec = self._connection_spec(bucket)
-            client = client_of(self.s3_hook(spec))
-            key = f"{prefix_of_text(path)}_s3dest-connection-test-{uuid4()}"
-            return _write_and_remove(client, spec, key)
+            spec = self._connection_spec(fields["bucket"])
+            return write_and_remove(client_of(self.s3_hook(spec)), spec, fields.get("path") or "")
         except S3DestinationError as error:
             return False, str(error)
 
@@ -468,44 +382,10 @@ class S3DestinationHook(BaseHook):
             raise SpecError([Fault(argument, f"there is no connection {conn_id!r}.", remedy)]) from error
 
 
-def _write_and_remove(client: Any, spec: DestinationSpec, key: str) -> tuple[bool, str]:
-    target = {"Bucket": spec.bucket, "Key": key}
-    with explained("PutObject", spec.bucket, key):
-        client.put_object(**target, Body=b"", **spec.put_arguments)
-    try:
-        with explained("DeleteObject", spec.bucket, key):
-            client.delete_object(**target)
-    except StoreError as error:
-        return False, f"{error} The empty object s3://{spec.bucket}/{key} remains."
-    return True, f"Wrote and removed s3://{spec.bucket}/{key}."
-
-
-def _opened(openers: Mapping[str, Callable[[], Table]], progress: Progress) -> Iterator[Table]:
-    """Open one table after the other, each only when the one before is read."""
-    for name, open_table in openers.items():
-        progress.begin(name)
-        yield open_table()
-
-
-def _state(
-    client: Any, arguments: LoadArguments, spec: DestinationSpec, identity: LoadIdentity, attempt: Attempt
-) -> StateStore | None:
-    """Give the object that keeps the record, if the arguments name a place for it."""
-    if arguments.state_path is None:
-        return None
-    return S3StateStore(client, *state_object(arguments.state_path, spec.bucket, identity), attempt)
-
-
-class FileStores:
-    """The stores of staging paths by scheme, each built once."""
-
-    def __init__(self, client: Any) -> None:
-        self._known: dict[str, FileStore] = {"": LocalFiles(), "s3": S3Files(client)}
-
-    def of(self, scheme: str) -> FileStore:
+def _file_stores(client: Any) -> FileStores:
+    def airflow_files() -> FileStore:
         from airflow_provider_s3dest.hooks.object_storage import AirflowFiles
 
-        return self._known.setdefault(scheme, AirflowFiles())
+        return AirflowFiles()
 
-    def remove(self, files: Sequence[tuple[str, str]]) -> None:
-        remove_staged(files, self.of)
+    return FileStores(client, airflow_files)

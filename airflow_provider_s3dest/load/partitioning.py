@@ -38,8 +38,8 @@ class PartitionedWriter:
     :param fields: the columns whose values name a partition.
     :param drops: whether these columns are left out of the objects, so that their values stand in the key alone.
     :param whole: whether each partition is one object.
-    :param line_of: makes the batches of a partition.
-    :param begin: told of partitions of which a batch is about to begin, with its number.
+    :param batches_of: makes the batches of a partition.
+    :param reserve: told of partitions of which a batch is about to begin, with its number.
     :param held: bytes of an open batch up to which it is held in memory.
     """
 
@@ -50,16 +50,16 @@ class PartitionedWriter:
         *,
         drops: bool,
         whole: bool,
-        line_of: Callable[[str], BatchWriter],
-        begin: Callable[[Sequence[tuple[str, int]]], None],
+        batches_of: Callable[[str], BatchWriter],
+        reserve: Callable[[Sequence[tuple[str, int]]], None],
         held: int,
     ) -> None:
         self._table, self._fields, self._drops, self._whole = table, fields, drops, whole
-        self._line_of, self._begin, self._held = line_of, begin, held
-        self._lines: dict[str, BatchWriter] = {}
+        self._batches_of, self._reserve, self._held = batches_of, reserve, held
+        self._writers: dict[str, BatchWriter] = {}
         self._open: dict[str, BatchWriter] = {}
         self._held_bytes = 0
-        self._names: dict[tuple[str | None, ...], str] = {}
+        self._partition_names: dict[tuple[str | None, ...], str] = {}
         self._texts: dict[tuple[type, Any], str | None] = {}
 
     def named(self, chunk: Chunk) -> Sequence[str]:
@@ -69,8 +69,8 @@ class PartitionedWriter:
         """
         partitions = self._partitions_of(chunk)
         for partition in dict.fromkeys(partitions):
-            if partition not in self._lines:
-                self._lines[partition] = self._new_line(partition, chunk, partitions.index(partition))
+            if partition not in self._writers:
+                self._writers[partition] = self._new_writer(partition, chunk, partitions.index(partition))
         return partitions
 
     def add(self, partitions: Sequence[str], encoded: EncodedRecords) -> None:
@@ -79,7 +79,7 @@ class PartitionedWriter:
         :param partitions: what :meth:`named` gave for it.
         """
         last = {partition: position for position, partition in enumerate(partitions)}
-        self._begin([(one, self._lines[one].batches) for one in last if one not in self._open])
+        self._reserve([(one, self._writers[one].batches) for one in last if one not in self._open])
         if self._has_room(last, encoded.size):
             parts = _by_partition(partitions, encoded)
             # Those that wait longest come first, as if record by record.
@@ -88,16 +88,16 @@ class PartitionedWriter:
         else:
             for position, partition in enumerate(partitions):
                 self._add_to(partition, encoded.take([position]))
-                self._end_surplus()
+                self._close_surplus()
 
     def close(self) -> None:
         """End the last batch of each partition."""
-        for line in self._open.values():
-            line.close()
+        for writer in self._open.values():
+            writer.close()
 
     def _partitions_of(self, chunk: Chunk) -> list[str]:
         """Name the partition of each record."""
-        names, partitions = self._names, []
+        names, partitions = self._partition_names, []
         for position, texts in enumerate(zip(*(self._texts_of(chunk, field) for field in self._fields), strict=True)):
             name = names.get(texts)
             if name is None:
@@ -127,9 +127,9 @@ class PartitionedWriter:
             texts.append(text)
         return texts
 
-    def _new_line(self, partition: str, chunk: Chunk, position: int) -> BatchWriter:
+    def _new_writer(self, partition: str, chunk: Chunk, position: int) -> BatchWriter:
         most = MAX_WHOLE_PARTITIONS if self._whole else MAX_PARTITIONS
-        if len(self._lines) == most:
+        if len(self._writers) == most:
             problem = f"the partition {short(partition)} is beyond the {most:,} that a table can have in a load"
             remedy = "Partition by a column of fewer values, or spread the records over several loads."
             # Which records are too many hangs on their order alone, so that none of them is a bad one.
@@ -139,7 +139,7 @@ class PartitionedWriter:
             problem = f"the partition {short(partition)} holds half of a surrogate pair and is no Unicode."
             raise self._refusal(problem, "Decode it properly upstream.", chunk, position)
         try:
-            return self._line_of(partition)
+            return self._batches_of(partition)
         except SpecError as error:
             (fault,) = error.faults
             problem = f"the partition {short(partition)} {fault.problem}"
@@ -171,22 +171,22 @@ class PartitionedWriter:
         return len(self._open.keys() | partitions.keys()) <= MAX_OPEN and self._held_bytes + size <= MAX_HELD_BYTES
 
     def _add_to(self, partition: str, encoded: EncodedRecords) -> None:
-        line = self._lines[partition]
-        self._held_bytes -= self._held_by(line)
-        line.add(encoded)
-        self._held_bytes += self._held_by(line)
+        writer = self._writers[partition]
+        self._held_bytes -= self._held_by(writer)
+        writer.add(encoded)
+        self._held_bytes += self._held_by(writer)
         self._open.pop(partition, None)
-        if line.is_open:
-            self._open[partition] = line
+        if writer.is_open:
+            self._open[partition] = writer
 
-    def _end_surplus(self) -> None:
+    def _close_surplus(self) -> None:
         while len(self._open) > MAX_OPEN or self._held_bytes > MAX_HELD_BYTES:
-            line = self._open.pop(next(iter(self._open)))
-            self._held_bytes -= self._held_by(line)
-            line.close()
+            writer = self._open.pop(next(iter(self._open)))
+            self._held_bytes -= self._held_by(writer)
+            writer.close()
 
-    def _held_by(self, line: BatchWriter) -> int:
-        return min(line.open_bytes, self._held)
+    def _held_by(self, writer: BatchWriter) -> int:
+        return min(writer.open_bytes, self._held)
 
 
 _TEXT_OR_NULL = frozenset({str, type(None)})

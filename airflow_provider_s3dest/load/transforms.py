@@ -1,9 +1,11 @@
-"""What a spec asks of a table before it is encoded: Arrow types, safe names, text that passes through."""
+"""Prepares a table for encoding, as the spec and the schema ask for it."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass, replace
 
+from airflow_provider_s3dest.errors import Fault, SpecError
 from airflow_provider_s3dest.load.schema import arrow_types
 from airflow_provider_s3dest.records.chunks import TextDialect
 from airflow_provider_s3dest.records.safe_names import with_safe_keys
@@ -11,8 +13,33 @@ from airflow_provider_s3dest.records.table import Table
 from airflow_provider_s3dest.spec import DestinationSpec
 
 
+@dataclass(frozen=True, slots=True)
+class PreparedTable:
+    """A table that is ready to be encoded.
+
+    :param typed: the table with the types of its columns, under the names that the source gave them.
+    :param named: the same table with the names that its columns have in the end.
+    :param written: the table with the columns of the objects: those of the path may be left out.
+    """
+
+    typed: Table
+    named: Table
+    written: Table
+
+
+def prepared(spec: DestinationSpec, table: Table, schema: Mapping[str, str] | None) -> PreparedTable:
+    """Prepare a table for encoding.
+
+    :param schema: the Arrow type of each column, by its name; None: the source decides.
+    :raises SpecError: if the path names a column that the table lacks.
+    """
+    typed = with_types_for(spec, table, schema)
+    named = with_safe_keys_for(spec, typed)
+    return PreparedTable(typed, named, _with_object_columns(spec, named))
+
+
 def passing_for(spec: DestinationSpec) -> TextDialect | None:
-    """Say what staged text may be let through as it stands; None if nothing may."""
+    """Return the dialect in which staged text passes through as it stands; None if nothing may pass through."""
     if spec.partition_fields or spec.format == "parquet":
         return None
     if spec.format == "csv":
@@ -21,25 +48,24 @@ def passing_for(spec: DestinationSpec) -> TextDialect | None:
 
 
 def with_types_for(spec: DestinationSpec, table: Table, schema: Mapping[str, str] | None) -> Table:
-    """Make the chunks of a table Arrow data of one type a column where a schema, or the format, wants that.
+    """Make every chunk of a table Arrow data with one type a column, where the format or a schema needs that.
 
-    :param schema: the names of columns and their Arrow types; None: none is wanted.
+    :param schema: the Arrow type of each column, by its name; None: the source decides.
     """
     if schema is None and spec.format != "parquet":
         return table
     from airflow_provider_s3dest.records.arrow.typed_table import with_types
 
-    given = arrow_types(schema or {})
     return with_types(
         table,
-        given,
+        arrow_types(schema or {}),
         stored=spec.format == "parquet",
         nanoseconds=spec.format != "parquet" or spec.parquet.has_nanoseconds,
     )
 
 
 def with_safe_keys_for(spec: DestinationSpec, table: Table) -> Table:
-    """Make the keys of a table, whose chunks have their types already, safe for Athena where the spec wants that."""
+    """Make the keys of a table safe for Athena, where the spec asks for it; its chunks have their types already."""
     if not spec.athena:
         return table
     if spec.format != "parquet":
@@ -47,3 +73,16 @@ def with_safe_keys_for(spec: DestinationSpec, table: Table) -> Table:
     from airflow_provider_s3dest.records.arrow.safe_names import with_safe_fields
 
     return with_safe_fields(table)
+
+
+def _with_object_columns(spec: DestinationSpec, table: Table) -> Table:
+    """Check that the table has the columns of the path, and leave them out if the spec says so."""
+    missing = [field for field in spec.partition_fields if field not in table.columns]
+    if missing and table.columns:
+        problem = f"has {{{{FIELD}}}} of {missing}, and table {table.name!r} has no such column."
+        raise SpecError([Fault("path", problem, f"Its columns are {', '.join(table.columns)}.")])
+    if spec.partition_columns == "keep":
+        return table
+    columns = tuple(column for column in table.columns if column not in spec.partition_fields)
+    schema = None if table.schema is None else table.schema.empty_table().select(list(columns)).schema
+    return replace(table, columns=columns, schema=schema)

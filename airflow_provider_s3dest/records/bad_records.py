@@ -44,13 +44,13 @@ T = TypeVar("T")
 class BadRecords:
     """Takes the bad records of a load, as lines of JSON.
 
-    ``put`` is called with the name of a table and a line; it is set before the first record is read.
+    :param put: called with the name of a table and a line for each bad record.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, put: Callable[[str, bytes], None]) -> None:
+        self._put = put
         self.counts: Counter[str] = Counter()
         self.first: list[RecordError] = []
-        self.put: Callable[[str, bytes], None]
 
     def add(self, error: RecordError, original: Any) -> None:
         """Set a record aside.
@@ -61,14 +61,12 @@ class BadRecords:
         self.counts[error.table] += 1
         if len(self.first) < FIRST:
             self.first.append(error)
-        self.put(error.table, _line(error, original))
+        self._put(error.table, _line(error, original))
 
 
 def discarding() -> BadRecords:
     """Give what takes bad records and tells nobody: for a first look at a file, which is then read."""
-    bad = BadRecords()
-    bad.put = lambda table, line: None
-    return bad
+    return BadRecords(lambda table, line: None)
 
 
 def isolate_bad_records(work: Callable[[C], T], records: C, bad: BadRecords | None) -> Iterator[T]:

@@ -2,34 +2,31 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from datetime import datetime, timezone
 from functools import cache
 from typing import Any
 
-from airflow_provider_s3dest.delivery.attempt import Delivery
-from airflow_provider_s3dest.delivery.keys import KeyBuilder, LoadIdentity
-from airflow_provider_s3dest.delivery.load_state import KeySettings
+from airflow_provider_s3dest.delivery.delivery import Delivery
+from airflow_provider_s3dest.delivery.keys import LoadIdentity
+from airflow_provider_s3dest.delivery.object_writer import ObjectSinks, ObjectWriter
 from airflow_provider_s3dest.delivery.objects import BatchId, StoredObject
 from airflow_provider_s3dest.delivery.state_store import NoState
 from airflow_provider_s3dest.delivery.sweeper import Sweeper
-from airflow_provider_s3dest.delivery.uploader import ObjectSinks, Uploader
+from airflow_provider_s3dest.delivery.uploader import Uploader
+from airflow_provider_s3dest.load.arguments import LoadArguments
 from airflow_provider_s3dest.load.dry_run import DryRun
+from airflow_provider_s3dest.load.inputs import FileStores, Inputs, inputs_of
+from airflow_provider_s3dest.load.plan import LoadPlan
 from airflow_provider_s3dest.load.progress import Progress
-from airflow_provider_s3dest.load.run import run_load
-from airflow_provider_s3dest.load.transforms import passing_for
-from airflow_provider_s3dest.records.table import Table
+from airflow_provider_s3dest.load.run import run
 from airflow_provider_s3dest.report import LoadReport
 from airflow_provider_s3dest.s3.stop import StopFlag
 from airflow_provider_s3dest.sources.file_stores import LocalFiles
-from airflow_provider_s3dest.sources.python_records import open_records, tables_of
-from airflow_provider_s3dest.sources.staged_files import open_staged
-from airflow_provider_s3dest.sources.staging import staged_tables
 from airflow_provider_s3dest.spec import DestinationSpec
-from airflow_provider_s3dest.spec.path_template import PathTemplate
 from bench.cases import Case, Target
 
-_MOMENT = datetime(2026, 2, 3, tzinfo=timezone.utc)
+_RUN_DATE = datetime(2026, 2, 3, tzinfo=timezone.utc)
 _IDENTITY = LoadIdentity.of_load_id("bench")
 
 
@@ -40,47 +37,36 @@ def spec_of(target: Target, format_: str, gzip: bool = False, **fields: Any) -> 
     return DestinationSpec(**{**known, "compression": "gzip" if gzip else "", **fields})
 
 
-def tables_from(source: Any, spec: DestinationSpec, table: str | None = "t") -> tuple[list[str], Iterable[Table]]:
-    """Open records, or the paths of staged files, as the hook does: the names of the tables, and the tables."""
-    if isinstance(source, list) and isinstance(source[0], str):
-        store = LocalFiles()
-        staged = staged_tables(source, table, lambda _: store)
-        return list(staged), (open_staged(name, files, None, passing_for(spec)) for name, files in staged.items())
-    handed_over = tables_of(source, table)
-    return list(handed_over), (open_records(name, own, None) for name, own in handed_over.items())
-
-
 def encode(source: Any, spec: DestinationSpec, table: str | None = "t") -> LoadReport:
     """Read, encode, cut into batches and compress, and let go of the bytes."""
-    progress = Progress()
-    store: ObjectSinks = DryRun(spec, progress) if spec.compression else _Discarding()
-    _, tables = tables_from(source, spec, table)
-    return run_load(tables, spec, _names(spec), _delivery(spec, client_for(spec.bucket)), store, progress)
+    sinks: ObjectSinks = DryRun(spec) if spec.compression else _Discarding()
+    plan = _plan(source, spec, table)
+    objects = ObjectWriter(plan.keys, _delivery(plan, client_for(spec.bucket)), sinks)
+    return run(plan, _inputs(plan), [], objects, Progress())
 
 
 def load(source: Any, spec: DestinationSpec, table: str | None = "t") -> LoadReport:
     """Do the whole load."""
-    progress, client = Progress(), client_for(spec.bucket)
-    names, tables = tables_from(source, spec, table)
-    with _delivery(spec, client) as delivery:
-        delivery.claim(names)
-        with Uploader(client, spec, delivery, progress, StopFlag()) as uploader:
-            return run_load(tables, spec, _names(spec), delivery, uploader, progress)
+    plan, client = _plan(source, spec, table), client_for(spec.bucket)
+    inputs = _inputs(plan)
+    with _delivery(plan, client) as delivery:
+        delivery.claim(inputs.openers)
+        with Uploader(client, spec, delivery, StopFlag()) as uploader:
+            return run(plan, inputs, [], ObjectWriter(plan.keys, delivery, uploader), Progress())
 
 
 def upload(objects: Sequence[bytes], spec: DestinationSpec) -> None:
     """Send objects that are encoded already."""
-    client = client_for(spec.bucket)
-    with _delivery(spec, client) as delivery:
+    plan, client = _plan([], spec, "t"), client_for(spec.bucket)
+    with _delivery(plan, client) as delivery:
         delivery.claim(["t"])
-        with Uploader(client, spec, delivery, Progress(), StopFlag()) as uploader:
+        with Uploader(client, spec, delivery, StopFlag()) as uploader:
+            writer = ObjectWriter(plan.keys, delivery, uploader)
             for number, content in enumerate(objects):
-                batch = BatchId("t", "", number)
-                delivery.reserve(batch)
-                sink = uploader.open(_names(spec).key("t", number), batch)
+                sink = writer.open(BatchId("t", "", number))
                 sink.write(content)
                 sink.close(1)
-            delivery.commit(uploader.finish(), None)
+            delivery.commit(writer.finish())
 
 
 @cache
@@ -92,13 +78,18 @@ def client_for(bucket: str) -> Any:
     return S3DestinationHook(aws_conn_id="aws_default").s3_hook(spec).conn
 
 
-def _names(spec: DestinationSpec) -> KeyBuilder:
-    return KeyBuilder(PathTemplate.parse(spec.path), spec.file_format, _IDENTITY, _MOMENT)
+def _plan(source: Any, spec: DestinationSpec, table: str | None) -> LoadPlan:
+    is_staged = isinstance(source, list) and bool(source) and isinstance(source[0], str)
+    given = {"staging_path" if is_staged else "records": source}
+    return LoadPlan.of(LoadArguments(spec.given(), table=table, **given), _IDENTITY, _RUN_DATE)
 
 
-def _delivery(spec: DestinationSpec, client: Any) -> Delivery:
-    naming = KeySettings(spec.bucket, spec.path, spec.file_format, _MOMENT.isoformat())
-    return Delivery(naming, _IDENTITY, NoState(), Sweeper(client, StopFlag()))
+def _inputs(plan: LoadPlan) -> Inputs:
+    return inputs_of(plan, FileStores(None, LocalFiles))
+
+
+def _delivery(plan: LoadPlan, client: Any) -> Delivery:
+    return Delivery(plan.settings, plan.identity, NoState(), Sweeper(client, StopFlag()))
 
 
 class _Discarding:

@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 from airflow.providers.common.compat.sdk import DAG
 
-from airflow_provider_s3dest.delivery import attempt
+from airflow_provider_s3dest.delivery import fence
 from airflow_provider_s3dest.errors import SpecError, StoreError
 from airflow_provider_s3dest.hooks.s3_destination import S3DestinationHook
 from airflow_provider_s3dest.operators.s3_destination import S3DestinationOperator
@@ -224,13 +224,13 @@ def test_a_key_that_is_replaced_before_the_record_was_looked_at_again_costs_one_
     lake: Bucket, seaweedfs: SeaweedFS, connect_aws: ConnectAws, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     connect_aws(seaweedfs.rotate())
-    monkeypatch.setattr(attempt, "FENCE_SECONDS", 3600)
+    monkeypatch.setattr(fence, "FENCE_SECONDS", 3600)
     how = {"load_id": "a", "state_path": "state"}
 
     def rotate() -> None:
         until(lambda: len(lake.keys("out/")) >= 110)  # so that no request is under way
         connect_aws(seaweedfs.rotate())
-        monkeypatch.setattr(attempt, "FENCE_SECONDS", 0)
+        monkeypatch.setattr(fence, "FENCE_SECONDS", 0)
 
     # S3 answers a HEAD by the status alone, without a body that says why.
     refused = rf"HeadObject .* 403: Forbidden.* AWS connection 'aws_default'\. {REPLACED}"

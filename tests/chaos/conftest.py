@@ -72,7 +72,7 @@ def short_waits(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.fixture
 def none_lives(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let a try not wait for what earlier ones may begin to send: none of them lives."""
-    monkeypatch.setattr("airflow_provider_s3dest.delivery.attempt.QUIET_SECONDS", 0.0)
+    monkeypatch.setattr("airflow_provider_s3dest.delivery.fence.QUIET_SECONDS", 0.0)
 
 
 @pytest.fixture(autouse=True)

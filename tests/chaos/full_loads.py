@@ -16,7 +16,6 @@ from pyarrow import parquet
 
 from airflow_provider_s3dest.delivery.keys import LoadIdentity
 from airflow_provider_s3dest.delivery.load_state import BatchRanges
-from airflow_provider_s3dest.records.bad_records import BadRecords
 from airflow_provider_s3dest.report import LoadReport
 from tests.chaos.loads import BATCH_SIZE, Load, Tables, bodies, is_bad
 from tests.integration.loading import load
@@ -46,7 +45,7 @@ class FullLoad(Load):
             "format": self.format,
             "path": self.folder + "{{TABLE}}/{{BATCH}}-{{UUID}}.{{FORMAT}}",
             "schema": SCHEMA,
-            "bad": BadRecords(),
+            "on_bad_record": "quarantine",
             "quarantine_path": self.folder + "_quarantine/{{TABLE}}/{{BATCH}}-{{UUID}}.json",
             "manifest": "s3dest",
             "ddl": list(DIALECTS),

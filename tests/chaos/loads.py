@@ -12,9 +12,10 @@ from uuid import uuid4
 
 import pytest
 
+from airflow_provider_s3dest.delivery.attempt import Attempt
 from airflow_provider_s3dest.delivery.load_state import LoadState
 from airflow_provider_s3dest.delivery.s3_state_store import S3StateStore
-from airflow_provider_s3dest.delivery.state_store import Attempt, StateStore
+from airflow_provider_s3dest.delivery.state_store import StateStore
 from airflow_provider_s3dest.report import LoadReport
 from tests.integration.loading import MIB, load
 from tests.servers import Bucket, S3Endpoint

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-import airflow_provider_s3dest.delivery.attempt
+import airflow_provider_s3dest.delivery.fence
 import airflow_provider_s3dest.delivery.object_upload
 from tests.chaos import loads
 from tests.chaos.full_loads import KINDS
@@ -42,6 +42,6 @@ def _attempt(
 ) -> None:
     airflow_provider_s3dest.delivery.object_upload.PUT_BYTES = loads.PUT_BYTES
     if not others_live:
-        airflow_provider_s3dest.delivery.attempt.QUIET_SECONDS = 0.0
+        airflow_provider_s3dest.delivery.fence.QUIET_SECONDS = 0.0
     kind, bucket, atomic, name = of_load
     KINDS[kind](Bucket(bucket, server), atomic, name=name).attempt(number, given.tables())

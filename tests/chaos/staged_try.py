@@ -10,8 +10,8 @@ from itertools import islice
 from typing import Any
 from unittest.mock import patch
 
+from airflow_provider_s3dest.delivery.attempt import Attempt
 from airflow_provider_s3dest.delivery.keys import LoadIdentity
-from airflow_provider_s3dest.delivery.state_store import Attempt
 from airflow_provider_s3dest.hooks.s3_destination import S3DestinationHook
 from airflow_provider_s3dest.load.arguments import LoadArguments
 from airflow_provider_s3dest.report import LoadReport
@@ -77,7 +77,7 @@ class StagedLoad:
 
 def _attempt(load: StagedLoad, number: int, connection: str, dies_after: int | None) -> None:
     os.environ["AIRFLOW_CONN_AWS_DEFAULT"] = connection
-    with patch("airflow_provider_s3dest.hooks.s3_destination.remove_staged", _dying(dies_after)):
+    with patch("airflow_provider_s3dest.load.inputs.remove_staged", _dying(dies_after)):
         load.attempt(number)
 
 

@@ -169,7 +169,7 @@ def paused_at_commit(load: StagedLoad, proxy: FaultProxy, when: str) -> Iterator
 def _commits(request: Request, load: StagedLoad) -> bool:
     if request.operation != "PutObject" or not request.key.startswith(load.state_folder):
         return False
-    consumed = LoadState.from_text(json.loads(request.body)["record"]).consumed
+    consumed = LoadState.from_text(json.loads(request.body)["record"]).staged
     return consumed is not None and bool(consumed.files)
 
 

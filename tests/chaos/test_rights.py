@@ -118,7 +118,7 @@ def test_without_delete_object_surplus_fails_the_load_and_is_named(
 def test_without_delete_object_names_that_were_reserved_in_vain_are_looked_at(
     moto_bucket: Bucket, monkeypatch: pytest.MonkeyPatch, may_look: bool
 ) -> None:
-    monkeypatch.setattr("airflow_provider_s3dest.delivery.attempt.RESERVED_SECONDS", inf)
+    monkeypatch.setattr("airflow_provider_s3dest.delivery.delivery.RESERVED_SECONDS", inf)
     load = Load(moto_bucket, atomic=False)
 
     def lose_all(request: Request, send: Send) -> Answer:

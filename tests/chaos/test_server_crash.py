@@ -8,7 +8,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from airflow_provider_s3dest.delivery.uploader import WORKERS
+from airflow_provider_s3dest.delivery.worker_pool import WORKERS
 from airflow_provider_s3dest.errors import StoreError
 from tests.chaos.loads import Load, sample, tables
 from tests.servers import Bucket, SeaweedFS

@@ -11,7 +11,7 @@ from types import FrameType
 
 import pytest
 
-from airflow_provider_s3dest.delivery.uploader import WORKERS
+from airflow_provider_s3dest.delivery.worker_pool import WORKERS
 from airflow_provider_s3dest.errors import LoadStoppedError
 from airflow_provider_s3dest.s3.stop import StopFlag
 from tests.chaos.loads import LONG, Load, both_modes, tables

@@ -19,7 +19,7 @@ from typing import NamedTuple
 import pytest
 
 from airflow_provider_s3dest.delivery.load_state import LoadState
-from airflow_provider_s3dest.delivery.uploader import WORKERS
+from airflow_provider_s3dest.delivery.worker_pool import WORKERS
 from tests.chaos.full_loads import KINDS, SIDECARS, FullLoad
 from tests.chaos.loads import Load, Tables, sample
 from tests.chaos.one_try import Input, start
@@ -177,6 +177,6 @@ def _step(request: Request, load: Load) -> str | None:
     if request.operation != "PutObject":
         return None
     record = LoadState.from_text(json.loads(request.body)["record"])
-    if any(names.naming.generation == record.generation for names in record.live) and not record.pending:
+    if any(ranges.settings.generation == record.generation for ranges in record.live) and not record.pending:
         return "commit" if record.doomed else "clean"
     return "prepare" if load.atomic and record.pending else "claim"

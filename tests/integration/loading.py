@@ -4,26 +4,27 @@ from __future__ import annotations
 
 import json
 import threading
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import replace
 from datetime import datetime, timezone
+from functools import partial
 from math import inf
 from typing import Any
 
-from airflow_provider_s3dest.delivery.attempt import Delivery
+from airflow_provider_s3dest.delivery.attempt import UNCOUNTED, Attempt
+from airflow_provider_s3dest.delivery.delivery import Delivery
 from airflow_provider_s3dest.delivery.keys import LoadIdentity
-from airflow_provider_s3dest.delivery.load_state import KeySettings
+from airflow_provider_s3dest.delivery.object_writer import ObjectWriter
 from airflow_provider_s3dest.delivery.s3_state_store import S3StateStore
-from airflow_provider_s3dest.delivery.state_store import UNCOUNTED, Attempt, NoState, StateStore
+from airflow_provider_s3dest.delivery.state_store import NoState, StateStore
 from airflow_provider_s3dest.delivery.sweeper import Sweeper
 from airflow_provider_s3dest.delivery.uploader import Uploader
+from airflow_provider_s3dest.load.arguments import LoadArguments
 from airflow_provider_s3dest.load.dry_run import DryRun
+from airflow_provider_s3dest.load.inputs import Inputs
+from airflow_provider_s3dest.load.plan import LoadPlan
 from airflow_provider_s3dest.load.progress import Progress
-from airflow_provider_s3dest.load.quarantine import Quarantine
-from airflow_provider_s3dest.load.run import run_load
-from airflow_provider_s3dest.load.sidecars.ddl.definitions import TableDefinitions
-from airflow_provider_s3dest.load.sidecars.manifest import Manifest
+from airflow_provider_s3dest.load.run import run as run_load
 from airflow_provider_s3dest.records.bad_records import BadRecords
 from airflow_provider_s3dest.records.table import Table
 from airflow_provider_s3dest.report import LoadReport
@@ -53,14 +54,12 @@ def load(
     *,
     columns: Sequence[str] | None = None,
     schema: Mapping[str, str] | None = None,
-    bad: BadRecords | None = None,
     **how: Any,
 ) -> LoadReport:
     """Load records into a bucket; `how` as for `run`."""
-    wanted = tuple(columns or schema or ()) or None
-    own = tables_of(records, table)
-    tables = (open_records(name, records, wanted, bad=bad) for name, records in own.items())
-    return run(bucket, tables, list(own), schema=schema, bad=bad, **how)
+    names = tuple(columns or schema or ()) or None
+    openers = {name: partial(open_records, name, own, names, iter) for name, own in tables_of(records, table).items()}
+    return run(bucket, openers, schema=schema, **how)
 
 
 def load_staged(
@@ -70,16 +69,15 @@ def load_staged(
     *,
     client: Any = None,
     schema: Mapping[str, str] | None = None,
-    bad: BadRecords | None = None,
     **how: Any,
 ) -> LoadReport:
     """Load staged files of S3 into a bucket, all with one client."""
     client = client or bucket.server.client()
     store = S3Files(client)
+    names = tuple(schema or ()) or None
     staged = staged_tables(staging_path, table, lambda _scheme: store)
-    wanted = tuple(schema or ()) or None
-    tables = (open_staged(name, files, wanted, bad=bad) for name, files in staged.items())
-    return run(bucket, tables, list(staged), client=client, schema=schema, bad=bad, **how)
+    openers = {name: partial(open_staged, name, files, names, None) for name, files in staged.items()}
+    return run(bucket, openers, client=client, schema=schema, **how)
 
 
 def records_in(bucket: Bucket, prefix: str = "out/") -> list[dict[str, Any]]:
@@ -87,31 +85,26 @@ def records_in(bucket: Bucket, prefix: str = "out/") -> list[dict[str, Any]]:
     return [json.loads(line) for body in bucket.objects(prefix).values() for line in body.splitlines()]
 
 
+def plan_of(spec: DestinationSpec, load_id: str = "load-1", **arguments: Any) -> LoadPlan:
+    """Plan a load as the hook does; the arguments are those of `LoadArguments`."""
+    return LoadPlan.of(LoadArguments(fields=spec.given(), **arguments), LoadIdentity.of_load_id(load_id), MOMENT)
+
+
 def delivery_of(
-    spec: DestinationSpec,
-    client: Any,
-    *,
-    load_id: str = "load-1",
-    state: StateStore | None = None,
-    stop: StopFlag | None = None,
-    quarantine: str | None = None,
-    **how: Any,
+    plan: LoadPlan, client: Any, *, state: StateStore | None = None, stop: StopFlag | None = None, **how: Any
 ) -> Delivery:
-    """Make the delivery of one try."""
-    naming = KeySettings(spec.bucket, spec.path, spec.file_format, MOMENT.isoformat(), quarantine=quarantine)
-    sweeper = Sweeper(client, stop or StopFlag())
-    return Delivery(naming, LoadIdentity.of_load_id(load_id), state or NoState(), sweeper, **how)
+    """Make the delivery of one attempt."""
+    return Delivery(plan.settings, plan.identity, state or NoState(), Sweeper(client, stop or StopFlag()), **how)
 
 
 def s3_state(bucket: Bucket, client: Any = None, *, attempt: Attempt = UNCOUNTED) -> S3StateStore:
-    """Keep the record of a load in the bucket, beside its objects."""
+    """Keep the state of a load in the bucket, beside its objects."""
     return S3StateStore(client or bucket.server.client(), bucket.name, "state/load-1.json", attempt)
 
 
 def run(
     bucket: Bucket,
-    tables: Iterable[Table],
-    table_names: Sequence[str],
+    openers: Mapping[str, Callable[[BadRecords | None], Table]],
     *,
     client: Any = None,
     load_id: str = "load-1",
@@ -119,49 +112,36 @@ def run(
     atomic: bool = False,
     stop: StopFlag | None = None,
     dry_run: bool = False,
-    manifest: str | None = None,
-    schema: Mapping[str, str] | None = None,
-    bad: BadRecords | None = None,
-    quarantine_path: str | None = None,
-    max_bad_records: float | None = None,
-    **fields: Any,
+    **how: Any,
 ) -> LoadReport:
-    """Run one try of a load as the hook does; the fields are those of the spec."""
-    spec = spec_of(bucket, **fields)
+    """Run one attempt of a load as the hook does; `how` are arguments of the load and fields of the spec."""
+    arguments = {name: how.pop(name) for name in _ARGUMENTS if name in how}
     client, stop = client or bucket.server.client(), stop or StopFlag()
     stop.guard(client)
-    quarantine = None if bad is None else replace(Quarantine.of(spec, quarantine_path, max_bad_records), bad=bad)
-    aside = None if quarantine is None else quarantine.spec.path
-    identity = LoadIdentity.of_load_id(load_id)
-    names = KeySettings(spec.bucket, spec.path, spec.file_format, MOMENT.isoformat(), quarantine=aside).names(identity)
-    delivery = delivery_of(spec, client, load_id=load_id, state=state, stop=stop, atomic=atomic, quarantine=aside)
-    progress = Progress()
-    listed = Manifest.of(manifest, spec, identity, MOMENT, table_names) if manifest else None
-    if listed:
-        names.keep_free(listed.key, "manifest_path")
-    definitions = TableDefinitions(spec, names, identity, MOMENT, table_names, listed)
-    names.check(table_names)
-    beside: Any = {"manifest": listed, "definitions": definitions, "schema": schema, "quarantine": quarantine}
-
-    def loaded(store: Any, progress: Progress) -> LoadReport:
-        return run_load(tables, spec, names, delivery, store, progress, **beside)
-
+    plan = plan_of(spec_of(bucket, **how), load_id, **arguments)
+    inputs, sidecars = Inputs(openers), plan.sidecars(openers)
+    delivery = delivery_of(plan, client, state=state, stop=stop, atomic=atomic)
     if dry_run:
-        return loaded(DryRun(spec, progress), progress)
+        objects = ObjectWriter(plan.keys, delivery, DryRun(plan.spec))
+        return run_load(plan, inputs, sidecars, objects, Progress())
     with delivery:
-        delivery.claim([] if names.fields else table_names, [*definitions.keys, *([listed.key] if listed else [])])
-        with Uploader(client, spec, delivery, progress, stop) as uploader:
-            return loaded(uploader, progress)
+        tables = [] if plan.keys.fields else openers
+        delivery.claim(tables, [key for sidecar in sidecars for key in sidecar.keys])
+        with Uploader(client, plan.spec, delivery, stop) as uploader:
+            return run_load(plan, inputs, sidecars, ObjectWriter(plan.keys, delivery, uploader), Progress())
+
+
+_ARGUMENTS = ("manifest", "schema", "on_bad_record", "quarantine_path", "max_bad_records")
 
 
 @contextmanager
 def uploading(client: Any, spec: DestinationSpec, stop: StopFlag | None = None, **how: Any) -> Iterator[Uploader]:
-    """Send objects by hand, within one try of a load."""
+    """Send objects by hand, within one attempt of a load."""
     stop = stop or StopFlag()
     stop.guard(client)
-    with delivery_of(spec, client, stop=stop, **how) as delivery:
+    with delivery_of(plan_of(spec), client, stop=stop, **how) as delivery:
         delivery.claim()
-        with Uploader(client, spec, delivery, Progress(), stop) as uploader:
+        with Uploader(client, spec, delivery, stop) as uploader:
             yield uploader
 
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from airflow_provider_s3dest.delivery.state_store import Attempt
+from airflow_provider_s3dest.delivery.attempt import Attempt
 from airflow_provider_s3dest.errors import SupersededError
 from tests.integration.loading import Watched, load, records_in, s3_state
 from tests.servers import Bucket
@@ -19,7 +19,7 @@ RECORDS = [{"n": n} for n in range(20)]
 @pytest.fixture(autouse=True)
 def sign_is_old(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let the last sign that a try owns its load be too old before every request."""
-    monkeypatch.setattr("airflow_provider_s3dest.delivery.attempt.FENCE_SECONDS", 0.0)
+    monkeypatch.setattr("airflow_provider_s3dest.delivery.fence.FENCE_SECONDS", 0.0)
 
 
 @pytest.mark.parametrize("atomic", [False, True], ids=["plain", "atomic"])

@@ -100,7 +100,7 @@ class TestIsRefused:
             load(moto_bucket, {"a": RECORDS, "b": RECORDS}, None, manifest="redshift")
 
     def test_with_one_table_in_the_key_of_two(self, moto_bucket: Bucket) -> None:
-        with pytest.raises(SpecError, match=r"one manifest is that of all 2 tables"):
+        with pytest.raises(SpecError, match=r"one manifest lists all 2 tables"):
             load(moto_bucket, {"a": [], "b": []}, None, manifest="s3dest", manifest_path="{{TABLE}}.json")
 
     @pytest.mark.parametrize("name", ["{{BATCH}}", "{{FIELD.n}}"])

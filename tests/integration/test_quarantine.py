@@ -10,7 +10,6 @@ from typing import Any
 import pytest
 
 from airflow_provider_s3dest.errors import BadRecordsError, LoadStoppedError, RecordError
-from airflow_provider_s3dest.records.bad_records import BadRecords
 from airflow_provider_s3dest.s3.stop import StopFlag
 from tests.integration.loading import load, load_staged, s3_state
 from tests.servers import Bucket
@@ -37,7 +36,9 @@ def test_bad_records_lie_in_quarantine_and_the_data_as_without_them(bucket: Buck
     load(bucket, good, batch_size=10, atomic=atomic)
     alone = data_in(bucket)
 
-    report = load(bucket, rows(100, [3, 50, 51]), batch_size=10, atomic=atomic, bad=BadRecords(), manifest="s3dest")
+    report = load(
+        bucket, rows(100, [3, 50, 51]), batch_size=10, atomic=atomic, on_bad_record="quarantine", manifest="s3dest"
+    )
 
     assert {key: body for key, body in data_in(bucket).items() if "/_manifest/" not in key} == alone
     assert sorted(line["index"] for line in quarantined_in(bucket)) == [3, 50, 51]
@@ -58,7 +59,7 @@ def test_their_objects_are_json_with_the_tags_and_metadata_of_the_others(moto_bu
         batch_size=10,
         tags={"team": "a"},
         metadata={"by": "me"},
-        bad=BadRecords(),
+        on_bad_record="quarantine",
         quarantine_path="bad/{{YEAR}}/{{TABLE}}/{{BATCH}}-{{UUID}}.{{FORMAT}}",
     )
     keys = moto_bucket.keys("bad/2026/t/")
@@ -70,7 +71,9 @@ def test_their_objects_are_json_with_the_tags_and_metadata_of_the_others(moto_bu
 
 
 def test_of_several_tables_each_has_its_own(moto_bucket: Bucket) -> None:
-    report = load(moto_bucket, {"a": rows(3, [1]), "b": rows(3), "c": rows(3, [0, 2])}, None, bad=BadRecords())
+    report = load(
+        moto_bucket, {"a": rows(3, [1]), "b": rows(3), "c": rows(3, [0, 2])}, None, on_bad_record="quarantine"
+    )
     assert {name: table.bad_records for name, table in report.tables.items()} == {"a": 1, "b": 0, "c": 2}
     assert [line["table"] for line in quarantined_in(moto_bucket)] == ["a", "c", "c"]
 
@@ -78,7 +81,7 @@ def test_of_several_tables_each_has_its_own(moto_bucket: Bucket) -> None:
 def test_of_partitions_and_of_values_that_name_none(moto_bucket: Bucket) -> None:
     records = [{"p": "a", "n": 1}, {"p": [1], "n": 2}, {"p": "\ud83d", "n": 3}, {"n": NO_RULE}, {"p": "b", "n": 5}]
     path = "out/p={{FIELD.p}}/{{UUID}}.json"
-    report = load(moto_bucket, records, path=path, bad=BadRecords())
+    report = load(moto_bucket, records, path=path, on_bad_record="quarantine")
     assert sorted(data_in(moto_bucket).values()) == [b'{"p":"a","n":1}\n', b'{"p":"b","n":5}\n']
     assert [line["index"] for line in quarantined_in(moto_bucket)] == [1, 2, 3]
     assert (report.records, report.bad_records) == (2, 3)
@@ -96,7 +99,7 @@ def test_of_staged_files_of_s3_in_every_format(moto_bucket: Bucket, atomic: bool
             atomic=atomic,
             state=s3_state(moto_bucket),
             schema={"n": "int64", "s": "string"},
-            bad=BadRecords(),
+            on_bad_record="quarantine",
         )
         assert (report.records, report.bad_records) == (20_002, 4)
         lines = quarantined_in(moto_bucket)
@@ -110,19 +113,21 @@ def test_of_staged_files_of_s3_in_every_format(moto_bucket: Bucket, atomic: bool
 
 
 def test_without_any_nothing_is_written_for_them(moto_bucket: Bucket) -> None:
-    assert load(moto_bucket, rows(10), bad=BadRecords()).bad_records == 0
+    assert load(moto_bucket, rows(10), on_bad_record="quarantine").bad_records == 0
     assert quarantined_in(moto_bucket) == []
 
 
 class TestTheLimit:
     @pytest.mark.parametrize("limit", [3, 0.03, 0.5, None])
     def test_lets_as_many_pass(self, moto_bucket: Bucket, limit: float | None) -> None:
-        assert load(moto_bucket, rows(100, [1, 2, 3]), bad=BadRecords(), max_bad_records=limit).bad_records == 3
+        assert (
+            load(moto_bucket, rows(100, [1, 2, 3]), on_bad_record="quarantine", max_bad_records=limit).bad_records == 3
+        )
 
     @pytest.mark.parametrize(("limit", "said"), [(2, "2"), (0, "0"), (0.029, "a share of 0.029")])
     def test_fails_the_load_for_good(self, moto_bucket: Bucket, limit: float, said: str) -> None:
         with pytest.raises(BadRecordsError) as failed:
-            load(moto_bucket, rows(100, [1, 2, 3]), bad=BadRecords(), max_bad_records=limit)
+            load(moto_bucket, rows(100, [1, 2, 3]), on_bad_record="quarantine", max_bad_records=limit)
         assert failed.value.final
         text = str(failed.value)
         assert text.startswith(f"3 of 100 records are bad, and `max_bad_records` allows {said}. ")
@@ -131,19 +136,27 @@ class TestTheLimit:
 
     def test_names_the_first_few(self, moto_bucket: Bucket) -> None:
         with pytest.raises(BadRecordsError, match=r"record 4, column [^\n]*\n  - and 15 more$"):
-            load(moto_bucket, rows(100, range(20)), bad=BadRecords(), max_bad_records=0)
+            load(moto_bucket, rows(100, range(20)), on_bad_record="quarantine", max_bad_records=0)
 
     def test_leaves_nothing_visible_with_atomic(self, bucket: Bucket) -> None:
         state = s3_state(bucket)
         with pytest.raises(BadRecordsError):
-            load(bucket, rows(100, [7]), bad=BadRecords(), max_bad_records=0, atomic=True, batch_size=10, state=state)
+            load(
+                bucket,
+                rows(100, [7]),
+                on_bad_record="quarantine",
+                max_bad_records=0,
+                atomic=True,
+                batch_size=10,
+                state=state,
+            )
         assert bucket.keys("out/") == []
         assert bucket.open_uploads() == []
 
     def test_holds_for_a_dry_run_too(self, moto_bucket: Bucket) -> None:
         with pytest.raises(BadRecordsError):
-            load(moto_bucket, rows(2, [0]), bad=BadRecords(), max_bad_records=0, dry_run=True)
-        assert load(moto_bucket, rows(2, [0]), bad=BadRecords(), dry_run=True).bad_records == 1
+            load(moto_bucket, rows(2, [0]), on_bad_record="quarantine", max_bad_records=0, dry_run=True)
+        assert load(moto_bucket, rows(2, [0]), on_bad_record="quarantine", dry_run=True).bad_records == 1
         assert moto_bucket.keys() == []
 
 
@@ -151,7 +164,9 @@ class TestAnotherTry:
     @BOTH
     def test_replaces_them_and_removes_what_is_surplus(self, bucket: Bucket, atomic: bool) -> None:
         for bad in (range(40), range(12), range(0)):
-            load(bucket, rows(50, bad), bad=BadRecords(), batch_size=10, atomic=atomic, state=s3_state(bucket))
+            load(
+                bucket, rows(50, bad), on_bad_record="quarantine", batch_size=10, atomic=atomic, state=s3_state(bucket)
+            )
             assert sorted(line["index"] for line in quarantined_in(bucket)) == list(bad)
             assert len(bucket.keys("out/_quarantine/")) == -(-len(bad) // 10)
             numbers = [json.loads(line)["n"] for body in data_in(bucket).values() for line in body.splitlines()]
@@ -159,7 +174,14 @@ class TestAnotherTry:
 
     @BOTH
     def test_that_sets_none_aside_removes_those_of_the_one_before(self, bucket: Bucket, atomic: bool) -> None:
-        load(bucket, rows(50, range(20)), bad=BadRecords(), batch_size=10, atomic=atomic, state=s3_state(bucket))
+        load(
+            bucket,
+            rows(50, range(20)),
+            on_bad_record="quarantine",
+            batch_size=10,
+            atomic=atomic,
+            state=s3_state(bucket),
+        )
         load(bucket, rows(50), batch_size=10, atomic=atomic, state=s3_state(bucket))
         assert quarantined_in(bucket) == []
         assert len(data_in(bucket)) == 5
@@ -168,7 +190,7 @@ class TestAnotherTry:
     def test_follows_one_that_failed(self, bucket: Bucket, atomic: bool) -> None:
         broken = self.then_broken(iter(rows(50, range(0, 50, 2))))
         with pytest.raises(OSError, match="gone"):
-            load(bucket, broken, bad=BadRecords(), batch_size=5, atomic=atomic, state=s3_state(bucket))
+            load(bucket, broken, on_bad_record="quarantine", batch_size=5, atomic=atomic, state=s3_state(bucket))
         self.load_again(bucket, atomic)
 
     @BOTH
@@ -183,12 +205,14 @@ class TestAnotherTry:
 
         how: Any = {"state": s3_state(bucket), "stop": stop, "columns": ["n", "v"], "batch_size": 50}
         with pytest.raises(LoadStoppedError):
-            load(bucket, killed(), bad=BadRecords(), atomic=atomic, **how)
+            load(bucket, killed(), on_bad_record="quarantine", atomic=atomic, **how)
         self.load_again(bucket, atomic)
 
     @BOTH
     def test_without_quarantine_fails_and_the_next_is_right(self, bucket: Bucket, atomic: bool) -> None:
-        load(bucket, rows(50, range(20)), bad=BadRecords(), batch_size=5, atomic=atomic, state=s3_state(bucket))
+        load(
+            bucket, rows(50, range(20)), on_bad_record="quarantine", batch_size=5, atomic=atomic, state=s3_state(bucket)
+        )
         with pytest.raises(RecordError):
             load(bucket, rows(50, [30]), batch_size=5, atomic=atomic, state=s3_state(bucket))
         self.load_again(bucket, atomic)
@@ -200,7 +224,13 @@ class TestAnotherTry:
             count, ends = random.randrange(60), random.random() < 0.6
             bad = [number for number in range(count) if random.random() < random.choice([0, 0.1, 0.9])]
             state, given = s3_state(moto_bucket), iter(rows(count, bad))
-            how: Any = {"bad": BadRecords(), "batch_size": 4, "atomic": atomic, "state": state, "columns": ["n", "v"]}
+            how: Any = {
+                "on_bad_record": "quarantine",
+                "batch_size": 4,
+                "atomic": atomic,
+                "state": state,
+                "columns": ["n", "v"],
+            }
             if not ends:
                 with pytest.raises(OSError, match="gone"):
                     load(moto_bucket, self.then_broken(given), **how)
@@ -217,7 +247,9 @@ class TestAnotherTry:
 
     @staticmethod
     def load_again(bucket: Bucket, atomic: bool) -> None:
-        report = load(bucket, rows(30, [1, 4]), bad=BadRecords(), batch_size=5, atomic=atomic, state=s3_state(bucket))
+        report = load(
+            bucket, rows(30, [1, 4]), on_bad_record="quarantine", batch_size=5, atomic=atomic, state=s3_state(bucket)
+        )
         assert [line["index"] for line in quarantined_in(bucket)] == [1, 4]
         numbers = [json.loads(line)["n"] for body in data_in(bucket).values() for line in body.splitlines()]
         assert sorted(numbers) == [number for number in range(30) if number not in (1, 4)]

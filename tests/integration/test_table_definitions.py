@@ -9,7 +9,6 @@ import pyarrow
 import pytest
 
 from airflow_provider_s3dest.errors import RecordError, SpecError
-from airflow_provider_s3dest.records.bad_records import BadRecords
 from tests.integration.loading import load, s3_state
 from tests.servers import Bucket
 
@@ -96,11 +95,11 @@ def test_copy_takes_the_manifest_where_there_is_one(moto_bucket: Bucket) -> None
 def test_copy_from_a_prefix_refuses_bad_records_below_it(moto_bucket: Bucket) -> None:
     how: dict[str, Any] = {"ddl": ["redshift"], "ddl_path": "d/{{TABLE}}.sql", "path": "out/{{UUID}}.json"}
     with pytest.raises(SpecError, match="`quarantine_path`: makes COPY load what lies in 'out/_quarantine/t/'"):
-        load(moto_bucket, RECORDS, bad=BadRecords(), **how)
+        load(moto_bucket, RECORDS, on_bad_record="quarantine", **how)
     assert not moto_bucket.keys()
 
-    load(moto_bucket, RECORDS, bad=BadRecords(), quarantine_path="bad/{{UUID}}.json", **how)
-    load(moto_bucket, RECORDS, bad=BadRecords(), manifest="redshift", **how)
+    load(moto_bucket, RECORDS, on_bad_record="quarantine", quarantine_path="bad/{{UUID}}.json", **how)
+    load(moto_bucket, RECORDS, on_bad_record="quarantine", manifest="redshift", **how)
 
 
 class TestTheKey:

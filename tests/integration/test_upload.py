@@ -15,7 +15,7 @@ import pytest
 
 from airflow_provider_s3dest.delivery.object_upload import PUT_BYTES
 from airflow_provider_s3dest.delivery.objects import BatchId, StoredObject
-from airflow_provider_s3dest.delivery.uploader import IN_FLIGHT_BYTES, WORKERS
+from airflow_provider_s3dest.delivery.worker_pool import IN_FLIGHT_BYTES, WORKERS
 from airflow_provider_s3dest.errors import LoadStoppedError, StoreError
 from airflow_provider_s3dest.s3.stop import StopFlag
 from airflow_provider_s3dest.spec.limits import CHECKSUM
@@ -312,7 +312,7 @@ def test_encoding_goes_on_beside_the_uploads_until_64_mib_wait_for_an_answer(sea
 
 @pytest.mark.usefixtures("small_puts")
 def test_parts_of_one_object_count_as_bytes_under_way_too(moto_bucket: Bucket, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("airflow_provider_s3dest.delivery.uploader.IN_FLIGHT_BYTES", 20 * MIB)
+    monkeypatch.setattr("airflow_provider_s3dest.delivery.worker_pool.IN_FLIGHT_BYTES", 20 * MIB)
     watched = Watched(moto_bucket.server.client())
     stream = Stream(10_000)
     watched.hold(after=1)  # the thread that encodes creates the multipart upload itself
@@ -343,7 +343,7 @@ def test_parts_of_one_object_count_as_bytes_under_way_too(moto_bucket: Bucket, m
 def test_a_record_larger_than_what_may_be_under_way_goes_alone(
     moto_bucket: Bucket, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("airflow_provider_s3dest.delivery.uploader.IN_FLIGHT_BYTES", MIB)
+    monkeypatch.setattr("airflow_provider_s3dest.delivery.worker_pool.IN_FLIGHT_BYTES", MIB)
     records = [{"text": "a"}, {"text": "b" * 3 * MIB}, {"text": "c"}]
 
     report = load(moto_bucket, records, batch_size_bytes=MIB)

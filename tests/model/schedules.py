@@ -11,8 +11,9 @@ from random import Random
 from unittest.mock import patch
 from zlib import crc32
 
-from airflow_provider_s3dest.delivery import attempt
-from airflow_provider_s3dest.delivery import sweeper
+from airflow_provider_s3dest.delivery import delivery as steps
+from airflow_provider_s3dest.delivery import fence as fencing
+from airflow_provider_s3dest.delivery import open_uploads, sweeper
 from airflow_provider_s3dest.delivery.load_state import LoadState
 from airflow_provider_s3dest.operators import task_state_store
 from airflow_provider_s3dest.s3.checksum import crc32_text
@@ -60,12 +61,12 @@ def small_steps(random: Random, *, fence: bool) -> Iterator[None]:
     with (
         patch.object(sweeper, "WORKERS", 1),
         patch.object(sweeper, "KEYS_PER_REQUEST", random.choice([1, 1000])),
-        patch.object(attempt, "FIRST_RESERVED", random.choice([1, 2, 8])),
-        patch.object(attempt, "RESERVED", random.choice([1, 2, 100])),
-        patch.object(attempt, "RESERVED_SECONDS", inf),
-        patch.object(attempt, "LOGGED_SECONDS", random.choice([0.0, inf])),
-        patch.object(attempt, "FENCE_SECONDS", 0.0 if fence else inf),
-        patch.object(attempt, "QUIET_SECONDS", 0.0),
+        patch.object(steps, "FIRST_RESERVED", random.choice([1, 2, 8])),
+        patch.object(steps, "RESERVED", random.choice([1, 2, 100])),
+        patch.object(steps, "RESERVED_SECONDS", inf),
+        patch.object(open_uploads, "LOGGED_SECONDS", random.choice([0.0, inf])),
+        patch.object(fencing, "FENCE_SECONDS", 0.0 if fence else inf),
+        patch.object(fencing, "QUIET_SECONDS", 0.0),
         patch.object(task_state_store, "CHUNK", random.choice([300, 30_000])),
     ):
         yield
@@ -226,9 +227,9 @@ def one_step_at_a_time() -> Iterator[None]:
     """Let one request be out at a time, and the owner be looked for at claim and when the record is written only."""
     with (
         patch.object(sweeper, "WORKERS", 1),
-        patch.object(attempt, "RESERVED_SECONDS", inf),
-        patch.object(attempt, "LOGGED_SECONDS", inf),
-        patch.object(attempt, "FENCE_SECONDS", inf),
-        patch.object(attempt, "QUIET_SECONDS", 0.0),
+        patch.object(steps, "RESERVED_SECONDS", inf),
+        patch.object(open_uploads, "LOGGED_SECONDS", inf),
+        patch.object(fencing, "FENCE_SECONDS", inf),
+        patch.object(fencing, "QUIET_SECONDS", 0.0),
     ):
         yield

@@ -8,7 +8,8 @@ from unittest.mock import patch
 
 import pytest
 
-from airflow_provider_s3dest.delivery import attempt
+from airflow_provider_s3dest.delivery import delivery as steps
+from airflow_provider_s3dest.delivery import open_uploads
 from tests.model import CHAOS
 from tests.model.schedules import INPUTS, check_listed, check_manifests, describe, one_step_at_a_time
 from tests.model.world import MANIFESTS, Actor, Befalls, Plan, World
@@ -44,7 +45,11 @@ def test_a_third_try_repairs_what_two_crashes_left(
         Plan(INPUTS[name], atomic=mode, manifest=key)
         for name, mode, (_, key) in zip(inputs, atomic, [*MANIFESTS, MANIFESTS[0]], strict=True)
     ]
-    with one_step_at_a_time(), patch.object(attempt, "FIRST_RESERVED", 2), patch.object(attempt, "LOGGED_SECONDS", 0.0):
+    with (
+        one_step_at_a_time(),
+        patch.object(steps, "FIRST_RESERVED", 2),
+        patch.object(open_uploads, "LOGGED_SECONDS", 0.0),
+    ):
         for first in count():
             reached = False
             for event in CRASHES:

@@ -21,28 +21,33 @@ from unittest.mock import patch
 from hypothesis import HealthCheck, given, note, settings
 from hypothesis import strategies as st
 
-from airflow_provider_s3dest.delivery import attempt
-from airflow_provider_s3dest.delivery import object_upload
-from airflow_provider_s3dest.delivery import sweeper
-from airflow_provider_s3dest.delivery.attempt import Delivery
-from airflow_provider_s3dest.delivery.load_state import KeySettings, LoadState
+from airflow_provider_s3dest.delivery import delivery as steps
+from airflow_provider_s3dest.delivery import fence as fencing
+from airflow_provider_s3dest.delivery import object_upload, sweeper
+from airflow_provider_s3dest.delivery.attempt import Attempt
+from airflow_provider_s3dest.delivery.delivery import Delivery
+from airflow_provider_s3dest.delivery.load_state import LoadState
+from airflow_provider_s3dest.delivery.object_writer import ObjectWriter
 from airflow_provider_s3dest.delivery.s3_state_store import S3StateStore
-from airflow_provider_s3dest.delivery.state_store import Attempt, StateStore
+from airflow_provider_s3dest.delivery.state_store import StateStore
 from airflow_provider_s3dest.delivery.sweeper import Sweeper
 from airflow_provider_s3dest.delivery.uploader import Uploader
 from airflow_provider_s3dest.errors import LoadStoppedError, S3DestinationError
+from airflow_provider_s3dest.load.arguments import LoadArguments
+from airflow_provider_s3dest.load.inputs import FileStores, inputs_of
+from airflow_provider_s3dest.load.plan import LoadPlan
 from airflow_provider_s3dest.load.progress import Progress
-from airflow_provider_s3dest.load.run import run_load
+from airflow_provider_s3dest.load.run import run
 from airflow_provider_s3dest.operators import task_state_store
 from airflow_provider_s3dest.operators.task_state_store import TaskStateStore
 from airflow_provider_s3dest.s3.stop import StopFlag
-from airflow_provider_s3dest.sources.python_records import open_records, tables_of
+from airflow_provider_s3dest.sources.file_stores import LocalFiles
 from airflow_provider_s3dest.spec import DestinationSpec
 from tests.model import CHAOS
 from tests.model.memory_client import Fault, MemoryClient, Requests, TaskStateClient
 from tests.model.memory_s3 import MemoryS3
 from tests.model.memory_task_state import MemoryTaskState
-from tests.model.world import BUCKET, IDENTITY, MOMENT, STATE, Befalls, CrashedError
+from tests.model.world import BUCKET, IDENTITY, RUN_DATE, STATE, Befalls, CrashedError
 
 EXAMPLES = 3_000 if CHAOS else 120
 BYSTANDER = (BUCKET, "out/a/of-another-load.json")
@@ -132,15 +137,12 @@ class Lake:
         else:
             state = S3StateStore(client, *STATE, Attempt("", self.begun))
         spec = DestinationSpec(**{"bucket": BUCKET, **one.spec})
-        naming = KeySettings(BUCKET, spec.path, spec.file_format, MOMENT)
-        names = naming.names(IDENTITY)
-        handed_over = tables_of(one.tables, None)
-        tables = (open_records(name, own, COLUMNS) for name, own in handed_over.items())
-        progress = Progress()
-        with Delivery(naming, IDENTITY, state, Sweeper(client, stop), atomic=one.atomic) as delivery:
-            delivery.claim(list(handed_over))
-            with Uploader(client, spec, delivery, progress, stop) as uploader:
-                run_load(tables, spec, names, delivery, uploader, progress)
+        plan = LoadPlan.of(LoadArguments(spec.given(), one.tables, columns=COLUMNS), IDENTITY, RUN_DATE)
+        inputs = inputs_of(plan, FileStores(client, LocalFiles))
+        with Delivery(plan.settings, IDENTITY, state, Sweeper(client, stop), atomic=one.atomic) as delivery:
+            delivery.claim(inputs.openers)
+            with Uploader(client, spec, delivery, stop) as uploader:
+                run(plan, inputs, [], ObjectWriter(plan.keys, delivery, uploader), Progress())
 
     def record(self) -> LoadState:
         """Read the record as it is kept now."""
@@ -194,8 +196,8 @@ def test_each_record_is_there_once_after_a_success(
     with ExitStack() as stack:
         for module, name, value in [
             (object_upload, "PUT_BYTES", put_bytes),
-            (attempt, "RESERVED_SECONDS", reserved_seconds),
-            (attempt, "QUIET_SECONDS", 0.0),
+            (steps, "RESERVED_SECONDS", reserved_seconds),
+            (fencing, "QUIET_SECONDS", 0.0),
             (sweeper, "KEYS_PER_REQUEST", keys_per_request),
             (task_state_store, "CHUNK", chunk),
         ]:

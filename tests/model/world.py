@@ -15,12 +15,13 @@ from zlib import crc32
 
 from botocore.exceptions import ConnectionClosedError
 
-from airflow_provider_s3dest.delivery.attempt import Delivery
+from airflow_provider_s3dest.delivery.attempt import Attempt
+from airflow_provider_s3dest.delivery.delivery import Delivery
 from airflow_provider_s3dest.delivery.keys import KeyBuilder, LoadIdentity
 from airflow_provider_s3dest.delivery.load_state import KeySettings, LoadState, StagedToDelete
 from airflow_provider_s3dest.delivery.objects import BatchId, StoredObject
 from airflow_provider_s3dest.delivery.s3_state_store import S3StateStore
-from airflow_provider_s3dest.delivery.state_store import Attempt, StateStore
+from airflow_provider_s3dest.delivery.state_store import StateStore
 from airflow_provider_s3dest.delivery.sweeper import Sweeper
 from airflow_provider_s3dest.errors import LoadStoppedError, StoreError
 from airflow_provider_s3dest.load.sidecars.manifest import Manifest
@@ -35,7 +36,7 @@ from tests.model.memory_task_state import MemoryTaskState, out_of_order
 BUCKET = "lake"
 STATE = (BUCKET, "state/load-1.json")
 IDENTITY = LoadIdentity.of_load_id("load-1")
-MOMENT = datetime(2026, 2, 3, tzinfo=timezone.utc).isoformat()
+RUN_DATE = datetime(2026, 2, 3, tzinfo=timezone.utc)
 PATH = "out/{{TABLE}}/{{UUID}}.{{FORMAT}}"
 SPEC = DestinationSpec(bucket=BUCKET, path=PATH, format="json")
 MANIFESTS = [(BUCKET, "manifest/1.json"), (BUCKET, "manifest/2.json")]
@@ -218,29 +219,29 @@ class Actor:
         else:
             state = S3StateStore(client, *STATE, Attempt("", self.number))
         sweeper = Sweeper(client, self._stop)
-        naming = KeySettings(BUCKET, plan.path, "json", MOMENT)
-        delivery = Delivery(naming, IDENTITY, state, sweeper, atomic=plan.atomic, staged=plan.consumes)
-        names = naming.names(IDENTITY)
-        if plan.consumes and delivery.was_consumed():
+        settings = KeySettings(BUCKET, plan.path, "json", RUN_DATE.isoformat())
+        delivery = Delivery(settings, IDENTITY, state, sweeper, atomic=plan.atomic, staged=plan.consumes)
+        keys = settings.builder(IDENTITY)
+        if plan.consumes and delivery.has_loaded_staged():
             with delivery:
                 delivery.claim()
-                delivery.remove_consumed(self._remove)
+                delivery.delete_staged(self._remove)
             self.committed = True
             return
         with delivery:
             delivery.claim(list(plan.tables), [plan.manifest] if plan.manifest else [])
             self.filling, self.generation = plan.atomic, delivery.generation
-            load = _Load(self, delivery, names, client)
+            load = _Load(self, delivery, keys, client)
             objects = load.fill()
             self.expected = load.contents
             sidecars = [(plan.manifest, load.prepare_manifest(plan.manifest, objects))] if plan.manifest else []
             delivery.publish(objects, load.complete)
-            consumed = StagedToDelete([("staged", "1")], {}) if plan.consumes else None
-            delivery.commit(objects, consumed, sidecars)
+            staged = StagedToDelete([("staged", "1")], {}) if plan.consumes else None
+            delivery.commit(objects, staged, sidecars)
             self.committed = True
             self.world.succeeded(self)
             if plan.consumes:
-                delivery.remove_consumed(self._remove)
+                delivery.delete_staged(self._remove)
 
     def _remove(self, files: Sequence[tuple[str, str]]) -> None:
         for path, _ in files:
@@ -254,8 +255,8 @@ class Actor:
 class _Load:
     """The objects of one try, sent one after the other."""
 
-    def __init__(self, actor: Actor, delivery: Delivery, names: KeyBuilder, client: Client) -> None:
-        self._actor, self._plan, self._delivery, self._names, self._client = actor, actor.plan, delivery, names, client
+    def __init__(self, actor: Actor, delivery: Delivery, keys: KeyBuilder, client: Client) -> None:
+        self._actor, self._plan, self._delivery, self._keys, self._client = actor, actor.plan, delivery, keys, client
         self._held: list[Effect] = []
         self.contents: dict[tuple[str, str], bytes] = {}
 
@@ -268,7 +269,7 @@ class _Load:
                     raise ValueError("A record is wrong.")
                 batch = BatchId(table, "", number)
                 self._delivery.reserve(batch)
-                key = self._names.key(table, number, generation=self._delivery.generation)
+                key = self._keys.key(batch, generation=self._delivery.generation)
                 self._send(batch, key, content)
                 self.contents[BUCKET, key] = content
                 objects.append(StoredObject(key, batch, 1, len(content), crc32_text(crc32(content))))
@@ -277,7 +278,8 @@ class _Load:
 
     def prepare_manifest(self, key: str, objects: Sequence[StoredObject]) -> Effect:
         """Do what the uploader does with an object that is no batch."""
-        content = Manifest("s3dest", key).content(SPEC, dict.fromkeys(self._plan.tables, ("n",)), objects)
+        columns = dict.fromkeys(self._plan.tables, ("n",))
+        ((_, content, _),) = Manifest("s3dest", key, SPEC).contents(columns, objects)
         if not self._plan.atomic:
             return partial(self._request, "put_object", key, Body=content)
         upload_id = self._request("create_multipart_upload", key)["UploadId"]

@@ -13,7 +13,7 @@ import psutil  # type: ignore[import-untyped,unused-ignore]  # comes with Airflo
 import pytest
 
 from airflow_provider_s3dest.delivery.load_state import LoadState
-from airflow_provider_s3dest.delivery.uploader import WORKERS
+from airflow_provider_s3dest.delivery.worker_pool import WORKERS
 from tests.integration.loading import records_in
 from tests.servers import Bucket
 from tests.servers.fault_proxy import FaultProxy

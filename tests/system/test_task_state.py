@@ -60,7 +60,7 @@ def test_the_record_of_a_success_names_its_objects_and_lasts_as_long_as_the_run(
     assert list(entries) == [KEY]
     assert entries[KEY]["expires_at"] is None
     record = LoadState.from_text(entries[KEY]["value"]["text"])
-    assert [(dict(names.spans), names.committed) for names in record.live] == [({("t", ""): (0, 3)}, True)]
+    assert [(dict(names.ranges), names.committed) for names in record.live] == [({("t", ""): (0, 3)}, True)]
     assert not record.pending + record.doomed
     assert not record.uploads
 

@@ -1,1 +1,1 @@
-"""What a load writes about its objects: a manifest, table definitions."""
+"""What a load writes about its objects: ``sidecar`` says what a sidecar must do; ``manifest`` and ``ddl`` are two."""

@@ -5,76 +5,84 @@ from __future__ import annotations
 import json
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from airflow_provider_s3dest.delivery.keys import KeyBuilder, LoadIdentity
-from airflow_provider_s3dest.delivery.objects import StoredObject
+from airflow_provider_s3dest.delivery.keys import KeyBuilder
+from airflow_provider_s3dest.delivery.objects import BatchId, StoredObject
 from airflow_provider_s3dest.errors import Fault, SpecError
 from airflow_provider_s3dest.spec import DestinationSpec
-from airflow_provider_s3dest.spec.path_template import PathTemplate, placeholders, prefix_of_text
+from airflow_provider_s3dest.spec.path_template import placeholders, prefix_of_text
+
+if TYPE_CHECKING:
+    from airflow_provider_s3dest.load.transforms import PreparedTable
 
 KINDS = ("redshift", "s3dest")
 
 VERSION = 1
-"""Of the layout of our own kind."""
+"""Version of the layout of our own kind."""
 
 _ANY_TABLE = "tables"
-"""Stands for the table in the UUID of a manifest whose path names none."""
+"""Stands for the table in the UUID of a manifest whose path names no table."""
 
 
 @dataclass(frozen=True, slots=True)
 class Manifest:
-    """What a load writes as its manifest.
+    """The manifest of a load.
 
     :param kind: ``redshift`` or ``s3dest``.
-    :param key: where.
+    :param key: key of the manifest.
+    :param spec: the spec of the load.
     """
 
     kind: str
     key: str
+    spec: DestinationSpec
 
     @classmethod
-    def of(
-        cls,
-        kind: str,
-        spec: DestinationSpec,
-        identity: LoadIdentity,
-        moment: datetime | None,
-        tables: Collection[str],
-    ) -> Manifest:
+    def of(cls, kind: str, spec: DestinationSpec, keys: KeyBuilder, tables: Collection[str]) -> Manifest:
         """Name the manifest of a load.
 
+        :param keys: builds the keys of the load.
         :param tables: names of its tables.
-        :raises SpecError: if one manifest can't be that of so many tables, or the key can't be made.
+        :raises SpecError: if one manifest can't list so many tables, or its key can't be made.
         """
         template = spec.manifest_path or f"{prefix_of_text(spec.path)}_manifest/{{{{UUID}}}}.json"
         faults = list(table_faults(kind, template, tables))
         if faults:
             raise SpecError(faults)
-        named = {"TABLE", "TABLE_HYPHEN"} & placeholders(template) and tables
-        names = KeyBuilder(PathTemplate.parse(template), spec.file_format, identity, moment, field="manifest_path")
-        return cls(kind, names.key(next(iter(tables)) if named else _ANY_TABLE, 0, partition="manifest"))
+        is_named = {"TABLE", "TABLE_HYPHEN"} & placeholders(template) and tables
+        batch = BatchId(next(iter(tables)) if is_named else _ANY_TABLE, "manifest", 0)
+        return cls(kind, keys.beside(template, spec.file_format, argument="manifest_path").key(batch), spec)
 
-    def content(
-        self, spec: DestinationSpec, columns: Mapping[str, Sequence[str]], objects: Sequence[StoredObject]
-    ) -> bytes:
-        """Write the manifest.
+    @property
+    def keys(self) -> Sequence[str]:
+        return [self.key]
 
-        :param columns: of each table.
-        """
+    def add(self, table: PreparedTable) -> None:
+        """Take nothing: the manifest lists objects, whatever their tables."""
+
+    def contents(
+        self, columns: Mapping[str, Sequence[str]], objects: Sequence[StoredObject]
+    ) -> Iterator[tuple[str, bytes, str]]:
+        spec = self.spec
         document = _redshift(spec, objects) if self.kind == "redshift" else _own(spec, columns, objects)
-        return json.dumps(document, ensure_ascii=False, indent=1).encode()
+        yield self.key, json.dumps(document, ensure_ascii=False, indent=1).encode(), "application/json"
+
+    def report_fields(self) -> Mapping[str, Any]:
+        return {"manifest": f"s3://{self.spec.bucket}/{self.key}"}
+
+    def log_written(self) -> None:
+        """Log nothing: the report names the manifest."""
 
 
 def faults(kind: Any) -> Iterator[Fault]:
-    """Find what is wrong with the ``manifest`` argument."""
+    """Yield what is wrong with the ``manifest`` argument."""
     if kind is not None and kind not in KINDS:
         yield Fault("manifest", f"is {kind!r}.", f"Give one of {', '.join(KINDS)}.")
 
 
 def table_faults(kind: str | None, template: str, tables: Collection[str]) -> Iterator[Fault]:
-    """Find whether one manifest can be that of all tables."""
+    """Yield why one manifest can't list all tables."""
     if kind is None or len(tables) < 2:
         return
     if kind == "redshift":
@@ -82,12 +90,15 @@ def table_faults(kind: str | None, template: str, tables: Collection[str]) -> It
             "manifest", f"is for COPY, which loads one table, and there are {len(tables)}.", "Use a task a table."
         )
     elif {"TABLE", "TABLE_HYPHEN"} & placeholders(template):
-        problem = f"has {{{{TABLE}}}}, and one manifest is that of all {len(tables)} tables."
+        problem = f"has {{{{TABLE}}}}, and one manifest lists all {len(tables)} tables."
         yield Fault("manifest_path", problem, "Take it out.")
 
 
 def _redshift(spec: DestinationSpec, objects: Sequence[StoredObject]) -> dict[str, Any]:
-    """Give what COPY takes (Amazon Redshift Database Developer Guide, "Using a manifest to specify data files")."""
+    """Return the document that COPY takes.
+
+    Amazon Redshift Database Developer Guide, "Using a manifest to specify data files".
+    """
     return {
         "entries": [
             {"url": f"s3://{spec.bucket}/{one.key}", "mandatory": True, "meta": {"content_length": one.bytes}}

@@ -7,7 +7,7 @@ from datetime import datetime, timedelta, timezone
 import pytest
 
 from airflow_provider_s3dest.delivery.keys import KeyBuilder, LoadIdentity, stable_prefix
-from airflow_provider_s3dest.delivery.objects import QUARANTINE
+from airflow_provider_s3dest.delivery.objects import QUARANTINE, BatchId
 from airflow_provider_s3dest.delivery.partitions import partition_of
 from airflow_provider_s3dest.errors import SpecError
 from airflow_provider_s3dest.spec.path_template import PathTemplate
@@ -23,7 +23,7 @@ def _names(path: str, identity: LoadIdentity = PLAIN, moment: datetime | None = 
 def _uuid(
     identity: LoadIdentity = PLAIN, table: str = "orders", batch: int = 0, partition: str = "", generation: int = 0
 ) -> str:
-    return _names("{{UUID}}", identity).key(table, batch, partition=partition, generation=generation)
+    return _names("{{UUID}}", identity).key(BatchId(table, partition, batch), generation=generation)
 
 
 class TestUuid:
@@ -90,13 +90,13 @@ class TestUuid:
         assert _uuid(LoadIdentity.of_load_id("shop")) != _uuid(LoadIdentity.of_task_instance("shop", "", "", -1))
 
     def test_the_path_does_not_change_the_uuid(self) -> None:
-        assert _names("raw/{{TABLE}}/{{UUID}}.csv").key("orders", 0) == f"raw/orders/{_uuid()}.csv"
+        assert _names("raw/{{TABLE}}/{{UUID}}.csv").key(BatchId("orders", "", 0)) == f"raw/orders/{_uuid()}.csv"
 
 
 class TestSyncId:
     def test_it_is_one_for_all_mapped_instances_of_a_run(self) -> None:
         instances = [LoadIdentity.of_task_instance("shop", RUN, "load", index) for index in (-1, 0, 1, 2)]
-        assert {_names("{{SYNC_ID}}", one).key("orders", 0) for one in instances} == {PLAIN.sync_id}
+        assert {_names("{{SYNC_ID}}", one).key(BatchId("orders", "", 0)) for one in instances} == {PLAIN.sync_id}
 
     def test_it_differs_by_dag_run_and_task(self) -> None:
         of = LoadIdentity.of_task_instance
@@ -105,7 +105,9 @@ class TestSyncId:
 
     def test_it_is_one_for_all_tables_and_batches(self) -> None:
         names = _names("{{SYNC_ID}}/{{UUID}}")
-        assert {names.key(table, batch).partition("/")[0] for table in "ab" for batch in (0, 1)} == {PLAIN.sync_id}
+        assert {names.key(BatchId(table, "", batch)).partition("/")[0] for table in "ab" for batch in (0, 1)} == {
+            PLAIN.sync_id
+        }
 
 
 class TestDates:
@@ -121,10 +123,12 @@ class TestDates:
         ],
     )
     def test_they_are_in_utc_with_all_their_digits(self, moment: datetime, text: str) -> None:
-        assert _names(self.PATH, moment=moment).key("orders", 0) == text
+        assert _names(self.PATH, moment=moment).key(BatchId("orders", "", 0)) == text
 
     def test_a_moment_without_an_offset_is_taken_as_utc(self) -> None:
-        assert _names(self.PATH, moment=datetime(2026, 1, 31, 23, 59)).key("orders", 0) == "2026-01-31T23:59"
+        assert (
+            _names(self.PATH, moment=datetime(2026, 1, 31, 23, 59)).key(BatchId("orders", "", 0)) == "2026-01-31T23:59"
+        )
 
     @pytest.mark.parametrize("name", ["YEAR", "MONTH", "DAY", "HOUR", "MINUTE"])
     def test_a_date_without_a_moment_is_refused_before_any_key(self, name: str) -> None:
@@ -132,18 +136,18 @@ class TestDates:
             _names(f"raw/{{{{ {name} }}}}/{{{{UUID}}}}")
 
     def test_no_moment_is_needed_without_a_date(self) -> None:
-        assert _names("raw/{{SYNC_ID}}.csv", moment=None).key("orders", 0) == f"raw/{PLAIN.sync_id}.csv"
+        assert _names("raw/{{SYNC_ID}}.csv", moment=None).key(BatchId("orders", "", 0)) == f"raw/{PLAIN.sync_id}.csv"
 
 
 class TestKeys:
     def test_the_placeholders_of_table_format_and_batch(self) -> None:
         names = _names("{{TABLE}}/{{TABLE_HYPHEN}}/{{BATCH}}.{{FORMAT}}")
-        assert names.key("order_items", 0) == "order_items/order-items/000000.csv.gz"
-        assert names.key("order_items", 1_234_567) == "order_items/order-items/1234567.csv.gz"
+        assert names.key(BatchId("order_items", "", 0)) == "order_items/order-items/000000.csv.gz"
+        assert names.key(BatchId("order_items", "", 1_234_567)) == "order_items/order-items/1234567.csv.gz"
 
     def test_keys_of_batches_sort_in_order(self) -> None:
         names = _names("{{BATCH}}-{{UUID}}")
-        keys = [names.key("orders", batch) for batch in (0, 1, 9, 10, 99, 100, 999_999)]
+        keys = [names.key(BatchId("orders", "", batch)) for batch in (0, 1, 9, 10, 99, 100, 999_999)]
         assert keys == sorted(keys)
 
     @pytest.mark.parametrize(
@@ -160,36 +164,36 @@ class TestKeys:
         ],
     )
     def test_a_hostile_table_name_stays_one_part_of_the_key(self, table: str, key: str) -> None:
-        assert _names("raw/{{TABLE}}.csv").key(table, 0) == key
+        assert _names("raw/{{TABLE}}.csv").key(BatchId(table, "", 0)) == key
 
     @pytest.mark.parametrize("table", ["", ".", "..", "\ud800", None, 5, b"a"])
     def test_a_table_name_that_no_key_can_hold_is_refused(self, table: str) -> None:
         for path in ("raw/{{TABLE}}/{{UUID}}", "raw/{{UUID}}"):
             with pytest.raises(SpecError, match="can't be part of a key"):
-                _names(path).key(table, 0)
+                _names(path).key(BatchId(table, "", 0))
             with pytest.raises(SpecError, match="can't be part of a key"):
                 _names(path).prefix(table)
 
     def test_a_table_name_that_makes_the_key_too_long_is_refused(self) -> None:
         with pytest.raises(SpecError, match="gives a key of 2708 bytes, S3 takes 1024"):
-            _names("raw/{{TABLE}}.csv").key("/" * 900, 0)
+            _names("raw/{{TABLE}}.csv").key(BatchId("/" * 900, "", 0))
 
     @pytest.mark.parametrize(
         ("path", "one", "other"), [("all.csv", "a", "b"), ("{{TABLE_HYPHEN}}.csv", "a_b", "a-b"), ("{{DAY}}", "a", "b")]
     )
     def test_two_tables_with_one_key_are_refused(self, path: str, one: str, other: str) -> None:
         names = _names(path, moment=datetime(2026, 1, 31))
-        names.key(one, 0)
+        names.key(BatchId(one, "", 0))
         with pytest.raises(SpecError, match=f"gives the tables '{one}' and '{other}' the same key"):
-            names.key(other, 0)
+            names.key(BatchId(other, "", 0))
 
     def test_two_tables_in_one_folder_keep_apart_by_their_uuid(self) -> None:
         names = _names("raw/{{UUID}}.csv")
-        assert names.key("a", 0) != names.key("b", 0)
+        assert names.key(BatchId("a", "", 0)) != names.key(BatchId("b", "", 0))
 
     def test_one_table_may_ask_for_its_key_again(self) -> None:
         names = _names("raw/{{TABLE}}.csv")
-        assert names.key("a", 0) == names.key("a", 0)
+        assert names.key(BatchId("a", "", 0)) == names.key(BatchId("a", "", 0))
 
     @pytest.mark.parametrize(
         ("path", "prefix"),
@@ -210,30 +214,30 @@ class TestKeys:
     def test_a_partition_s_values_are_part_of_the_key(self) -> None:
         names = _names("raw/{{TABLE}}/region={{FIELD.region}}/{{ FIELD['a b'] }}-{{BATCH}}.csv")
         partition = partition_of(names.fields, ["e/u", None])
-        assert names.key("t", 1, partition=partition) == "raw/t/region=e%2Fu/__HIVE_DEFAULT_PARTITION__-000001.csv"
+        assert names.key(BatchId("t", partition, 1)) == "raw/t/region=e%2Fu/__HIVE_DEFAULT_PARTITION__-000001.csv"
         assert names.prefix("t") == "raw/t/"
 
     def test_partitions_have_uuids_of_their_own(self) -> None:
         names = _names("{{FIELD.a}}{{FIELD.b}}/{{UUID}}")
         one, other = partition_of("ab", ["x", "yz"]), partition_of("ab", ["xy", "z"])
-        assert names.key("t", 0, partition=one) != names.key("t", 0, partition=other)
+        assert names.key(BatchId("t", one, 0)) != names.key(BatchId("t", other, 0))
 
     def test_two_partitions_with_one_key_are_refused(self) -> None:
         names = _names("{{FIELD.a}}{{FIELD.b}}")
-        names.key("t", 0, partition=partition_of("ab", ["x", "yz"]))
+        names.key(BatchId("t", partition_of("ab", ["x", "yz"]), 0))
         with pytest.raises(SpecError, match="gives the partitions 'a=x/b=yz' and 'a=xy/b=z' the same key 'xyz'"):
-            names.key("t", 0, partition=partition_of("ab", ["xy", "z"]))
+            names.key(BatchId("t", partition_of("ab", ["xy", "z"]), 0))
 
     def test_the_prefix_is_that_of_the_keys(self) -> None:
         names = _names("raw/{{YEAR}}/{{TABLE}}/{{BATCH}}-{{UUID}}.csv", moment=datetime(2026, 1, 31))
         assert names.prefix("a/b") == "raw/2026/a%2Fb/"
-        assert names.key("a/b", 0).startswith(names.prefix("a/b"))
+        assert names.key(BatchId("a/b", "", 0)).startswith(names.prefix("a/b"))
 
 
 @pytest.mark.parametrize("field", ["path", "manifest_path", "ddl_path"])
 def test_a_fault_is_that_of_the_field_which_gave_the_template(field: str) -> None:
     with pytest.raises(SpecError, match=rf"`{field}`: has \{{\{{DAY\}}\}}"):
-        KeyBuilder(PathTemplate.parse("{{DAY}}"), "csv", LoadIdentity.of_load_id("load-1"), None, field=field)
+        KeyBuilder(PathTemplate.parse("{{DAY}}"), "csv", LoadIdentity.of_load_id("load-1"), None, argument=field)
 
 
 class TestOfBadRecords:
@@ -242,12 +246,12 @@ class TestOfBadRecords:
         return KeyBuilder(data, "csv.gz", LoadIdentity.of_load_id("load-1"), None, PathTemplate.parse(path))
 
     def test_keys_follow_their_own_path_and_are_json(self) -> None:
-        key = self.names().key("orders", 0, partition=QUARANTINE)
+        key = self.names().key(BatchId("orders", QUARANTINE, 0))
         assert key.startswith("bad/orders/")
         assert key.endswith(".json")
         assert self.names().quarantine_prefix("orders") == "bad/orders/"
 
     def test_keys_are_the_same_in_every_try_and_differ_by_batch_and_generation(self) -> None:
-        keys = [self.names().key("t", n, partition=QUARANTINE, generation=g) for n in (0, 1) for g in (0, 1)]
-        assert keys == [self.names().key("t", n, partition=QUARANTINE, generation=g) for n in (0, 1) for g in (0, 1)]
+        keys = [self.names().key(BatchId("t", QUARANTINE, n), generation=g) for n in (0, 1) for g in (0, 1)]
+        assert keys == [self.names().key(BatchId("t", QUARANTINE, n), generation=g) for n in (0, 1) for g in (0, 1)]
         assert len(set(keys)) == 4

@@ -38,8 +38,8 @@ class Objects:
             fields,
             drops=drops,
             whole=whole,
-            line_of=lambda partition: BatchWriter(limits, HEADER, lambda number: self._open(partition, number)),
-            begin=lambda batches: self.begun.append(list(batches)),
+            batches_of=lambda partition: BatchWriter(limits, HEADER, lambda number: self._open(partition, number)),
+            reserve=lambda batches: self.begun.append(list(batches)),
             held=HELD,
         )
 
@@ -238,6 +238,8 @@ class TestRefuses:
         def refuse(partition: str) -> BatchWriter:
             raise SpecError([Fault("path", "gives a key that is too long.", "Shorten it.")])
 
-        lines = PartitionedWriter("t", ["p"], drops=False, whole=False, line_of=refuse, begin=lambda _: None, held=HELD)
+        lines = PartitionedWriter(
+            "t", ["p"], drops=False, whole=False, batches_of=refuse, reserve=lambda _: None, held=HELD
+        )
         with pytest.raises(RecordError, match=r"record 0: the partition 'p=x' gives a key that is too long"):
             lines.named(RowChunk.of([{"p": "x"}], Origins()))

@@ -29,9 +29,8 @@ class Aside(BadRecords):
     """Keeps what is set aside."""
 
     def __init__(self) -> None:
-        super().__init__()
+        super().__init__(lambda table, line: self.lines.append(json.loads(line)))
         self.lines: list[dict[str, Any]] = []
-        self.put = lambda table, line: self.lines.append(json.loads(line))
 
     @property
     def records(self) -> list[Any]:

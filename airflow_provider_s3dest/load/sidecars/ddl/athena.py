@@ -100,7 +100,7 @@ def _column(column: Column, table: TableData) -> str:
     spelled = _type(column.kind, column.name, table)
     kind = column.kind
     told = "JSON" if kind.is_nested else kind.arrow
-    is_told = kind.family in ("duration", "moment") or (spelled == "string" and kind.family != "text")
+    is_told = kind.family in ("duration", "timestamptz") or (spelled == "string" and kind.family != "text")
     return f"{_quoted(column.name)} {spelled}" + (f" COMMENT {_literal(told)}" if is_told else "")
 
 
@@ -133,7 +133,7 @@ def _type(kind: SqlType, column: str, table: TableData) -> str:
             return "binary"
         case "date":
             return "date"
-        case "timestamp" | "moment":
+        case "timestamp" | "timestamptz":
             return "timestamp"
         case "duration":
             return "bigint"

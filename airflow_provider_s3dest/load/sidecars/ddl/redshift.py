@@ -109,7 +109,7 @@ def _type(kind: SqlType, column: str, table: TableData) -> str:
             return "TIME"
         case "timestamp" if not kind.nanoseconds:
             return "TIMESTAMP"
-        case "moment" if not kind.nanoseconds:
+        case "timestamptz" if not kind.nanoseconds:
             # COPY loads no time zone from Parquet, where a moment is one of UTC.
             return "TIMESTAMPTZ" if text else "TIMESTAMP"
     if text or kind.family == "text":

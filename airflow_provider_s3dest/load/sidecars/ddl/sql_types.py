@@ -14,7 +14,8 @@ class SqlType:
     """A type.
 
     :param family: ``bool``, ``int``, ``uint``, ``float``, ``decimal``, ``text``, ``bytes``, ``date``, ``time``,
-        ``timestamp``, ``moment`` (a timestamp in a time zone), ``duration``, ``list``, ``map``, ``struct``, ``other``.
+        ``timestamp``, ``timestamptz`` (a timestamp in a time zone), ``duration``, ``list``, ``map``, ``struct``,
+        ``other``.
     :param arrow: the name of the Arrow type.
     :param bits: of a number.
     :param digits: precision and scale of a decimal.
@@ -77,7 +78,7 @@ def sql_type_of(arrow: Any) -> SqlType:
     if types.is_decimal(arrow):
         return SqlType("decimal", name, digits=(arrow.precision, arrow.scale))
     if types.is_timestamp(arrow):
-        return SqlType("timestamp" if arrow.tz is None else "moment", name, nanoseconds=arrow.unit == "ns")
+        return SqlType("timestamp" if arrow.tz is None else "timestamptz", name, nanoseconds=arrow.unit == "ns")
     if types.is_time(arrow):
         return SqlType("time", name, nanoseconds=arrow.unit == "ns")
     for family, is_one in (

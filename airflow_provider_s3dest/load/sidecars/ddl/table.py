@@ -40,7 +40,7 @@ class TableData:
             "float": "float32",
             "decimal": "decimal(38,s), or string",
             "timestamp": "timestamp[us]",
-            "moment": "timestamp[us, tz=UTC]",
+            "timestamptz": "timestamp[us, tz=UTC]",
         }
         return self.refusal(problem, f"Give it another with `schema`: {remedies.get(kind.family, 'string')}.")
 

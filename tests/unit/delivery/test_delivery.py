@@ -9,8 +9,9 @@ from dataclasses import replace
 
 import pytest
 
-from airflow_provider_s3dest.delivery import attempt
-from airflow_provider_s3dest.delivery.attempt import Delivery
+from airflow_provider_s3dest.delivery import delivery as delivery_module
+from airflow_provider_s3dest.delivery import fence, open_uploads
+from airflow_provider_s3dest.delivery.delivery import Delivery
 from airflow_provider_s3dest.delivery.keys import LoadIdentity
 from airflow_provider_s3dest.delivery.load_state import BatchRanges, KeySettings, LoadState, Upload
 from airflow_provider_s3dest.delivery.objects import QUARANTINE, BatchId, StoredObject
@@ -65,7 +66,7 @@ class State:
     @property
     def reserved(self) -> int:
         """How many batches of the table may exist by the record, and are no part of a success."""
-        return max((names.spans[PLACE][1] for names in self.record.pending), default=0)
+        return max((names.ranges[PLACE][1] for names in self.record.pending), default=0)
 
 
 class NothingToSweep(Sweeper):
@@ -88,7 +89,8 @@ class NothingToSweep(Sweeper):
 def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
     """A clock that stands still."""
     clock = Clock()
-    monkeypatch.setattr(attempt, "time", clock)
+    for module in (delivery_module, fence, open_uploads):
+        monkeypatch.setattr(module, "time", clock)
     return clock
 
 
@@ -150,12 +152,12 @@ class TestReserves:
         assert state.reserved == 60
 
 
-def test_a_retry_without_a_record_says_what_it_can_not_do(caplog: pytest.LogCaptureFixture) -> None:
+def test_a_retry_without_state_says_what_it_can_not_do(caplog: pytest.LogCaptureFixture) -> None:
     for retried in (False, True):
         caplog.clear()
         delivery = Delivery(NAMING, LoadIdentity.of_load_id("load"), NoState(), NothingToSweep(), retried=retried)
         delivery.claim(["t"])
-        assert ("surplus objects of theirs remain. Give `state_path`" in caplog.text) == retried
+        assert ("their surplus objects remain. Set `state_path`" in caplog.text) == retried
 
 
 class TestNotesOpenUploads:
@@ -197,7 +199,7 @@ class TestIsQuietAtFirst:
         delivery.fence()
         delivery.fence()
 
-        assert clock.slept == [attempt.QUIET_SECONDS]
+        assert clock.slept == [fence.QUIET_SECONDS]
 
     def test_but_not_after_a_success_nor_where_uploads_can_be_aborted(self, clock: Clock) -> None:
         state = State()
@@ -211,7 +213,7 @@ class TestIsQuietAtFirst:
         class Slow(State):
             def update(self, change: Callable[[str | None], str]) -> None:
                 super().update(change)
-                clock.now += attempt.FENCE_SECONDS  # in which a newer try may have claimed the load
+                clock.now += fence.FENCE_SECONDS  # in which a newer try may have claimed the load
 
         state = Slow()
         claimed(state).fence()

@@ -1,0 +1,365 @@
+"""Takes one attempt of a load through its steps, so that the objects are right after any number of attempts.
+
+The steps are, in this order: claim; reserve before each batch; publish; commit. With ``atomic`` every object is a
+multipart upload, and publish completes all of them.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
+from types import TracebackType
+
+from airflow_provider_s3dest.delivery.fence import Fence
+from airflow_provider_s3dest.delivery.keys import LoadIdentity
+from airflow_provider_s3dest.delivery.load_state import BatchRanges, KeySettings, LoadState, StagedToDelete, Upload
+from airflow_provider_s3dest.delivery.objects import BatchId, StoredObject
+from airflow_provider_s3dest.delivery.open_uploads import OpenUploads
+from airflow_provider_s3dest.delivery.state_store import StateStore
+from airflow_provider_s3dest.delivery.sweeper import Sweeper
+from airflow_provider_s3dest.errors import LoadStoppedError, SupersededError
+
+log = logging.getLogger(__name__)
+
+FIRST_RESERVED = 1
+"""Batches of a table that the claim itself reserves, so that a small load writes the state no further time."""
+
+RESERVED = 100
+"""Batches of a table that are reserved at a time, at most, as long as the table has not more."""
+
+RESERVED_SECONDS = 1.0
+"""Batches are reserved for this time ahead, at the pace of the batches before."""
+
+
+class Delivery:
+    """Delivers the objects of one attempt of a load; used as a context, whose end cleans up after a failure.
+
+    :param settings: what the keys follow from; the claim takes their generation from the state.
+    :param identity: names the load.
+    :param state_store: keeps the state of the load.
+    :param sweeper: removes what is no longer needed.
+    :param atomic: whether no object is visible before all are complete.
+    :param staged: whether the records come from staged files.
+    :param retried: whether earlier attempts may have stored the same objects, where no state can tell.
+    """
+
+    def __init__(
+        self,
+        settings: KeySettings,
+        identity: LoadIdentity,
+        state_store: StateStore,
+        sweeper: Sweeper,
+        *,
+        atomic: bool = False,
+        staged: bool = False,
+        retried: bool = False,
+    ) -> None:
+        self.atomic, self._is_staged, self._retried = atomic, staged, retried
+        self._settings, self._identity = settings, identity
+        self._state_store, self._sweeper = state_store, sweeper
+        self._state = LoadState()
+        self._fence = Fence(state_store.verify)
+        self._uploads = OpenUploads()
+        self._sidecars: list[tuple[str, str]] = []
+        self._earlier: list[BatchRanges] = []
+        self._begun: dict[tuple[str, str], int] = {}
+        self._reserved_at, self._batches_since = time.monotonic(), 0
+        self._claimed = self._committed = self._committing = False
+
+    @property
+    def generation(self) -> int:
+        """The generation of the names that this attempt uses; known once the load is claimed."""
+        return self._settings.generation
+
+    @property
+    def staged(self) -> StagedToDelete | None:
+        """The staged files that the last success was to delete; known once the load is claimed."""
+        return self._state.staged
+
+    def __enter__(self) -> Delivery:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        killed = isinstance(error, LoadStoppedError) or not isinstance(error, (Exception, type(None)))
+        if killed:
+            self._sweeper.stop()
+        if error is None or not self._claimed or self._committed:
+            return
+        try:
+            if killed:
+                # A killed task has seconds to live. The next attempt finds in the state what is still open.
+                self._note_begun()
+                self._write()
+            elif isinstance(error, SupersededError):
+                self._sweeper.abort(self._uploads.all())
+            elif self._committing and self.atomic and not self._state_store.in_order:
+                # The state may yet be written. Then the objects that it names must be there, and a later attempt may
+                # delete staged files because of it.
+                log.warning("It is not known whether the commit was written. The next attempt finds out.")
+            else:
+                self._give_up()
+        except SupersededError:
+            log.warning("A newer attempt owns this load by now: it cleans up what this one left.")
+        except Exception as second:
+            if isinstance(error, SupersededError):
+                log.warning("Not all multipart uploads that this attempt had open could be aborted: %s", second)
+            else:
+                log.warning(
+                    "Not everything could be cleaned up after the failure; the next attempt does it: %s", second
+                )
+
+    def has_loaded_staged(self) -> bool:
+        """Return whether an earlier attempt loaded the staged files and was to delete them."""
+        return LoadState.from_text(self._state_store.peek()).staged is not None
+
+    def claim(self, tables: Iterable[str] = (), sidecars: Iterable[str] = ()) -> None:
+        """Take the load over from earlier attempts.
+
+        :param tables: names of the tables, as far as they are known.
+        :param sidecars: keys that this attempt may write a manifest or table definitions under.
+        :raises SupersededError: if a newer attempt owns the load.
+        """
+        if self._retried and not self._state_store.durable:
+            log.warning(
+                "This is a retry, and nothing keeps the state of the load. Objects of earlier attempts are overwritten "
+                "if the input is the same. If the input gave more batches then, their surplus objects remain. "
+                "Set `state_path` to have them removed."
+            )
+        self._sidecars = [(self._settings.bucket, key) for key in sidecars]
+        reserved = [BatchId(table, "", FIRST_RESERVED - 1) for table in ([] if self.atomic else tables)]
+
+        def take_over(text: str | None) -> str:
+            self._state = self._taken_over(LoadState.from_text(text), reserved)
+            return self._state.to_text()
+
+        with self._fence.proving():
+            self._state_store.update(take_over)
+        self._uploads.take_over(self._state.uploads)
+        self._claimed = True
+        self._reserved_at = time.monotonic()
+        unsure = self._state.old_sidecars or any(not ranges.committed for ranges in self._earlier)
+        if not self.atomic and unsure:
+            self._fence.keep_quiet()
+        if self.staged is None:
+            self._fence_off()
+            if not self.atomic:
+                self._remove_sidecars()
+        else:
+            self._committed = True
+            self._clean()
+
+    def reserve(self, *batches: BatchId) -> None:
+        """Note in the state that the objects of batches may exist; called before anything of them is sent.
+
+        The state names few more batches than are used, because the next attempt takes unused ones for surplus.
+
+        :raises SupersededError: if a newer attempt owns the load.
+        """
+        self._begun.update((batch[:2], batch.number + 1) for batch in batches)
+        self._batches_since += len(batches)
+        if self.atomic:
+            return
+        known = [ranges for ranges in self._state.pending + self._state.live if ranges.settings == self._settings]
+        unknown = [batch for batch in batches if not any(batch in ranges for ranges in known)]
+        if not unknown:
+            return
+        pace = self._batches_since / max(time.monotonic() - self._reserved_at, 0.001)
+        last = [batch._replace(number=batch.number + _ahead(batch, pace)) for batch in unknown]
+        self._state.pending = _with(self._state.pending, self._settings, last)
+        self._write()
+        self._reserved_at, self._batches_since = time.monotonic(), 0
+
+    def may_be_stored(self, batch: BatchId) -> bool:
+        """Return whether an earlier attempt may have stored the object of this batch under its present key."""
+        if self.atomic:
+            return False
+        if not self._state_store.durable:
+            return self._retried
+        return any(batch in ranges for ranges in self._earlier if ranges.settings == self._settings)
+
+    def opened(self, key: str, upload_id: str) -> None:
+        """Note a multipart upload; called from any thread."""
+        self._uploads.add(Upload(self._settings.bucket, key, upload_id))
+
+    def completed(self, upload_id: str) -> None:
+        """Forget a multipart upload that is complete; called from any thread."""
+        self._uploads.discard(upload_id)
+
+    def tick(self) -> None:
+        """Write open multipart uploads into the state now and then; called often, from any thread.
+
+        :raises SupersededError: if a newer attempt owns the load.
+        """
+        if self._uploads.must_be_written:
+            self._write()
+
+    def fence(self, *, at_once: bool = False) -> None:
+        """Check that this attempt alone sends requests; called before each request is sent.
+
+        :param at_once: check even if the last proof of ownership is recent.
+        :raises SupersededError: if a newer attempt owns the load.
+        """
+        self._fence.check(at_once=at_once)
+
+    def publish(self, objects: Sequence[StoredObject], complete: Callable[[], None]) -> None:
+        """Make all objects visible that are not yet; called once every byte of the load is sent.
+
+        :param complete: completes the uploads that were held back.
+        :raises SupersededError: if a newer attempt owns the load.
+        """
+        if not self.atomic:
+            return
+        self._state.pending = [BatchRanges.of(self._settings, (one.batch for one in objects))] if objects else []
+        self._write()
+        complete()
+
+    def commit(
+        self,
+        objects: Sequence[StoredObject],
+        staged: StagedToDelete | None = None,
+        sidecars: Sequence[tuple[str, Callable[[], None]]] = (),
+    ) -> None:
+        """Note that the load is whole, and remove what earlier attempts left.
+
+        :param staged: staged files to delete once the commit is written.
+        :param sidecars: key of each manifest and table definition, and what writes it. They are written after the
+            commit and before old objects are deleted. A sidecar of an earlier attempt that is not listed is removed.
+        :raises SupersededError: if a newer attempt owns the load.
+        :raises StoreError: if what earlier attempts left can't be removed.
+        """
+        state = self._state
+        mine = BatchRanges.of(self._settings, (one.batch for one in objects), committed=True)
+        surplus = [left for left in (ranges.minus(mine) for ranges in self._earlier) if left]
+        live = [mine] if mine else []
+        committed = replace(state, live=live, pending=[], doomed=state.doomed + surplus)
+        self._committing = True
+        if sidecars:
+            # An attempt that dies before its sidecars are written is loaded again: so its staged files stay for now.
+            self._write(replace(committed, sidecars=[(self._settings.bucket, key) for key, _ in sidecars]))
+        else:
+            self._write(replace(committed, staged=staged))
+        self._committed = True
+        for _, write in sidecars:
+            write()
+        self._state.staged = staged
+        self._clean(changed=bool(sidecars))
+
+    def delete_staged(self, delete: Callable[[Sequence[tuple[str, str]]], None]) -> None:
+        """Delete the staged files that the last success was to delete, and note that they are gone.
+
+        :param delete: deletes files, given by path and version.
+        """
+        staged = self._state.staged
+        if staged is not None and staged.files:
+            delete(staged.files)
+            staged.files = []
+            self._write()
+
+    def _taken_over(self, earlier: LoadState, reserved: Sequence[BatchId]) -> LoadState:
+        """Return the state that follows when this attempt takes over from ``earlier``."""
+        if self._is_staged and earlier.staged is not None:
+            return earlier  # the load was whole, and some of its files are deleted: nothing is loaded again
+        state = replace(earlier, atomic=self.atomic, staged=None, doomed=list(earlier.doomed))
+        if self.atomic or (earlier.atomic and earlier.pending):
+            # A late CompleteMultipartUpload may still make these objects visible: their names can't be used again.
+            state.doomed, state.pending = earlier.doomed + earlier.pending, []
+        if state.doomed or (self.atomic and state.live):
+            state.generation = earlier.generation + 1
+        self._settings = replace(self._settings, generation=state.generation)
+        self._earlier = state.live + state.pending
+        state.old_sidecars, state.sidecars = [*earlier.old_sidecars, *earlier.sidecars], []
+        if reserved:
+            state.pending = _with(state.pending, self._settings, reserved)
+        return state
+
+    def _fence_off(self) -> None:
+        """Abort the uploads of earlier attempts, then delete objects that never were part of a success.
+
+        The order matters: an object can't appear any more once its upload is aborted.
+        """
+        state = self._state
+        self._sweeper.abort(state.uploads)
+        self._uploads.discard(*(upload.upload_id for upload in state.uploads))
+        failed = [ranges for ranges in state.doomed if not ranges.committed]
+        if failed:
+            self._sweeper.delete(self._keys(failed) - self._keys(state.live))
+            state.doomed = [ranges for ranges in state.doomed if ranges.committed]
+
+    def _remove_sidecars(self) -> None:
+        """Remove the sidecars that may exist, before anything is written under a name that they list."""
+        unknown = [] if self._state_store.durable else self._sidecars
+        self._delete_sidecars({*self._state.old_sidecars, *unknown})
+        self._state.old_sidecars = []
+
+    def _delete_sidecars(self, sidecars: set[tuple[str, str]]) -> None:
+        if sidecars:
+            # Unlike keys of objects, keys of sidecars are used again: a newer attempt may have written them by now.
+            self.fence()
+            self._sweeper.delete(sidecars)
+
+    def _clean(self, *, changed: bool = False) -> None:
+        """Delete what is surplus beside the last success.
+
+        :param changed: whether to write the state even if nothing is deleted.
+        """
+        state = self._state
+        needed = {*state.sidecars} | self._keys(state.live)
+        self._delete_sidecars({*state.old_sidecars} - needed)
+        self._sweeper.delete(self._keys(state.doomed) - needed)
+        if changed or state.old_sidecars or state.doomed:
+            state.old_sidecars, state.doomed = [], []
+            self._write()
+
+    def _give_up(self) -> None:
+        """Clean up after a failure of this attempt."""
+        state = self._state
+        if self.atomic:
+            state.doomed, state.pending = state.doomed + state.pending, []
+            state.generation += 1
+        self._note_begun()
+        self._write()
+        self._fence_off()
+        if self._state_store.durable:
+            self._write()
+
+    def _note_begun(self) -> None:
+        """Note exactly what may exist, so that the next attempt finds no surplus where there is none."""
+        if self.atomic:
+            return
+        begun = [BatchId(*place, count - 1) for place, count in self._begun.items()]
+        earlier = [ranges for ranges in self._earlier if not ranges.committed]
+        self._state.pending = _with(earlier, self._settings, begun)
+
+    def _write(self, state: LoadState | None = None) -> None:
+        """Write the present state, or another one, which then takes its place."""
+        with self._fence.proving():
+            state = state or self._state
+            state.uploads = self._uploads.for_state()
+            self._state_store.write(state.to_text())
+            self._state = state
+            self._uploads.note_written()
+
+    def _keys(self, several: Iterable[BatchRanges]) -> set[tuple[str, str]]:
+        return {key for ranges in several for key in ranges.keys(self._identity)}
+
+
+def _ahead(batch: BatchId, pace: float) -> int:
+    """Return how many more batches to reserve after this one.
+
+    Partitions are many and mostly small, so they reserve no more than they have used.
+
+    :param pace: batches of the last second.
+    """
+    most = batch.number if batch.partition else max(RESERVED, batch.number)
+    return max(1, int(min(pace * RESERVED_SECONDS, most))) - 1
+
+
+def _with(several: Sequence[BatchRanges], settings: KeySettings, batches: Iterable[BatchId]) -> list[BatchRanges]:
+    """Add batches to the ranges with these settings; return all ranges."""
+    same = [ranges for ranges in several if ranges.settings == settings]
+    others = [ranges for ranges in several if ranges.settings != settings]
+    return [*others, BatchRanges.of(settings, [*(last for ranges in same for last in ranges.last_batches()), *batches])]

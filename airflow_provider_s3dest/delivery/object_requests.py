@@ -1,0 +1,190 @@
+"""Sends the requests about the objects of a load, each of them fenced, retried and explained."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any
+
+from airflow_provider_s3dest.delivery.delivery import Delivery
+from airflow_provider_s3dest.delivery.objects import BatchId
+from airflow_provider_s3dest.errors import StoreError
+from airflow_provider_s3dest.s3.body import Body
+from airflow_provider_s3dest.s3.checksum import crc32_text, multipart_etag
+from airflow_provider_s3dest.s3.errors import explained
+from airflow_provider_s3dest.s3.retries import Retrier
+from airflow_provider_s3dest.s3.stop import StopFlag
+from airflow_provider_s3dest.spec.limits import CHECKSUM
+
+if TYPE_CHECKING:
+    from botocore.client import BaseClient
+
+_DENIED_LOOKS = 16
+"""Refused HeadObject requests after which no stored object is looked at any more.
+
+S3 refuses to tell of a missing object without s3:ListBucket, and of any object without s3:GetObject.
+"""
+
+_NOT_THERE = ("404", "NoSuchKey", "NotFound")
+
+_METHODS = {
+    "HeadObject": "head_object",
+    "PutObject": "put_object",
+    "CreateMultipartUpload": "create_multipart_upload",
+    "UploadPart": "upload_part",
+    "CompleteMultipartUpload": "complete_multipart_upload",
+}
+
+
+class ObjectRequests:
+    """Sends requests about the objects of one bucket; used from many threads, and as a context.
+
+    :param client: the S3Hook's boto3 client, which threads may share.
+    :param bucket: name of the bucket.
+    :param delivery: checks before each request that this attempt owns the load, and notes every multipart upload.
+    :param stop: set from outside to end the load.
+    :param check: raises if the load has failed or was stopped; called before each request.
+    """
+
+    def __init__(
+        self, client: BaseClient, bucket: str, delivery: Delivery, stop: StopFlag, check: Callable[[], None]
+    ) -> None:
+        self._client: Any = client
+        self._bucket, self._delivery, self._check = bucket, delivery, check
+        self._retrier = Retrier(client, stop.wait)
+        self._sends_checksums = client.meta.config.request_checksum_calculation == "when_supported"
+        self._denied_looks = 0
+        self._thread = threading.local()
+        self.kept = 0
+        """Objects that an earlier attempt had stored, and that were not sent again."""
+
+    def __enter__(self) -> ObjectRequests:
+        self._client.meta.events.register("before-send.s3", self._before_send)
+        self._client.meta.events.register("before-sign.s3", _before_sign)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._client.meta.events.unregister("before-send.s3", self._before_send)
+        self._client.meta.events.unregister("before-sign.s3", _before_sign)
+
+    def put(self, key: str, content: bytes, crc32: int, arguments: Mapping[str, Any]) -> None:
+        """Store an object.
+
+        :param crc32: CRC32 of the content.
+        :param arguments: headers, metadata and tags, by boto3's names.
+        """
+        self._send("PutObject", key, **self._body(content, crc32), **arguments)
+
+    def begin_multipart(self, key: str, arguments: Mapping[str, Any]) -> str:
+        """Create a multipart upload and return its id.
+
+        :param arguments: headers, metadata and tags, by boto3's names.
+        """
+        # S3 refuses parts with a checksum unless the upload announced its kind.
+        announced = {"ChecksumAlgorithm": "CRC32"} if self._sends_checksums else {}
+        upload_id: str = self._send("CreateMultipartUpload", key, **arguments, **announced)["UploadId"]
+        self._delivery.opened(key, upload_id)
+        return upload_id
+
+    def upload_part(self, key: str, upload_id: str, number: int, content: bytes, crc32: int) -> dict[str, Any]:
+        """Send a part, and return what CompleteMultipartUpload needs to know of it.
+
+        :param number: number of the part, from 1.
+        :param crc32: CRC32 of the content.
+        """
+        body = self._body(content, crc32)
+        answer = self._send("UploadPart", key, UploadId=upload_id, PartNumber=number, **body)
+        # S3 wants the checksum of each part again, if it was given one.
+        checksums = {
+            name: value for name, value in answer.items() if name.startswith("Checksum") and name != "ChecksumType"
+        }
+        return {"PartNumber": number, "ETag": answer["ETag"], **checksums}
+
+    def complete_multipart(self, key: str, upload_id: str, parts: list[dict[str, Any]]) -> None:
+        """Let an object appear whose parts are sent.
+
+        :param parts: what :meth:`upload_part` returned for each part, in order.
+        """
+        try:
+            self._send("CompleteMultipartUpload", key, UploadId=upload_id, MultipartUpload={"Parts": parts})
+        except StoreError as error:
+            # Some stores forget an upload once it is complete: perhaps only the answer was lost.
+            if error.code != "NoSuchUpload" or not self._is_complete(key, parts):
+                raise
+        self._delivery.completed(upload_id)
+
+    def holds_already(self, key: str, batch: BatchId, size: int, checksum: str) -> bool:
+        """Return whether an earlier attempt has stored the same content under this key.
+
+        :param size: bytes of the content.
+        :param checksum: what the metadata of the object must hold.
+        """
+        if self._denied_looks >= _DENIED_LOOKS or not self._delivery.may_be_stored(batch):
+            return False
+        try:
+            head = self._send("HeadObject", key)
+        except StoreError as error:
+            if error.denied:
+                self._denied_looks += 1
+            elif error.code not in _NOT_THERE:
+                raise
+            return False
+        same: bool = head["ContentLength"] == size and head["Metadata"].get(CHECKSUM) == checksum
+        self.kept += same
+        return same
+
+    def _send(self, operation: str, key: str, **arguments: Any) -> Any:
+        """Call an operation of the client on one key, unless the load has failed or was stopped.
+
+        :param operation: name of the S3 operation, such as ``PutObject``.
+        :raises StoreError: if S3 refuses or can't be reached.
+        """
+        self._thread.is_fenced = True
+        try:
+            return self._retrier(lambda: self._send_once(operation, key, arguments))
+        except StoreError as error:
+            self._thread.is_fenced = False
+            if error.code == "NoSuchUpload":
+                self._delivery.fence(at_once=True)  # a newer attempt aborts the uploads that it finds open
+            raise
+        finally:
+            self._thread.is_fenced = False
+
+    def _send_once(self, operation: str, key: str, arguments: Mapping[str, Any]) -> Any:
+        self._check()
+        body = {"Body": Body(arguments["Body"])} if "Body" in arguments else {}
+        with explained(operation, self._bucket, key):
+            method = getattr(self._client, _METHODS[operation])
+            return method(Bucket=self._bucket, Key=key, **{**arguments, **body})
+
+    def _before_send(self, **_: Any) -> None:
+        """Let nothing pass that must not be sent any more, botocore's own retries included."""
+        if not getattr(self._thread, "is_fenced", False):
+            return
+        # The fence may use the same client, and its requests need no fence.
+        self._thread.is_fenced = False
+        try:
+            self._delivery.fence()
+            self._check()
+        finally:
+            self._thread.is_fenced = True
+
+    def _is_complete(self, key: str, parts: list[dict[str, Any]]) -> bool:
+        try:
+            head = self._send("HeadObject", key)
+        except StoreError:
+            return False
+        return bool(head["ETag"] == multipart_etag(parts))
+
+    def _body(self, content: bytes, crc32: int) -> dict[str, Any]:
+        """Return the arguments that send a content with its checksum, which botocore then need not compute."""
+        return {"Body": content, **({"ChecksumCRC32": crc32_text(crc32)} if self._sends_checksums else {})}
+
+
+def _before_sign(request: Any, **_: Any) -> None:
+    """Tell botocore of a checksum that it did not compute itself.
+
+    Over TLS it then does not hash the body a second time for the signature; over plain http it still does.
+    """
+    if "x-amz-checksum-crc32" in request.headers:
+        request.context["checksum"] = {"request_algorithm": {"in": "header", "name": "x-amz-checksum-crc32"}}

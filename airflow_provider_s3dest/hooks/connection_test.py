@@ -1,0 +1,32 @@
+"""Tests a connection: writes an object where a load would write, and removes it."""
+
+from __future__ import annotations
+
+from typing import Any
+from uuid import uuid4
+
+from airflow_provider_s3dest.errors import StoreError
+from airflow_provider_s3dest.s3.errors import explained
+from airflow_provider_s3dest.spec import DestinationSpec
+from airflow_provider_s3dest.spec.path_template import prefix_of_text
+
+
+def write_and_remove(client: Any, spec: DestinationSpec, path: str) -> tuple[bool, str]:
+    """Write an empty object and remove it.
+
+    :param client: the boto3 client.
+    :param spec: the bucket, and what is sent with every object.
+    :param path: template of the keys; the object lies below its fixed part.
+    :return: whether both went well, and what the user should know.
+    :raises StoreError: if the object can't be written.
+    """
+    key = f"{prefix_of_text(path)}_s3dest-connection-test-{uuid4()}"
+    target = {"Bucket": spec.bucket, "Key": key}
+    with explained("PutObject", spec.bucket, key):
+        client.put_object(**target, Body=b"", **spec.put_arguments)
+    try:
+        with explained("DeleteObject", spec.bucket, key):
+            client.delete_object(**target)
+    except StoreError as error:
+        return False, f"{error} The empty object s3://{spec.bucket}/{key} remains."
+    return True, f"Wrote and removed s3://{spec.bucket}/{key}."

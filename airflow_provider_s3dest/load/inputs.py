@@ -1,0 +1,81 @@
+"""The inputs of a load: its tables, each of which is opened when its turn comes, and the staged files to delete."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+from airflow_provider_s3dest.load.plan import LoadPlan
+from airflow_provider_s3dest.load.transforms import passing_for
+from airflow_provider_s3dest.records.bad_records import BadRecords
+from airflow_provider_s3dest.records.table import Table
+from airflow_provider_s3dest.sources.file_stores import FileStore, LocalFiles
+from airflow_provider_s3dest.sources.python_records import open_records, tables_of
+from airflow_provider_s3dest.sources.s3_files import S3Files
+from airflow_provider_s3dest.sources.staged_files import open_staged
+from airflow_provider_s3dest.sources.staging import remove_staged, staged_tables, versions_of
+
+
+@dataclass(frozen=True, slots=True)
+class Inputs:
+    """What a load reads.
+
+    :param openers: opens each table, by its name. An opener is given what takes bad records; None: the first bad record
+        fails the load.
+    :param to_delete: path and version of the staged files to delete after the load; None: no file is deleted.
+    """
+
+    openers: Mapping[str, Callable[[BadRecords | None], Table]]
+    to_delete: Sequence[tuple[str, str]] | None = None
+
+
+class FileStores:
+    """The stores of staged files, by the scheme of their paths.
+
+    :param client: the boto3 client that reads ``s3://``.
+    :param other: makes the store of all other schemes, when one is needed.
+    """
+
+    def __init__(self, client: Any, other: Callable[[], FileStore]) -> None:
+        self._known: dict[str, FileStore] = {"": LocalFiles(), "s3": S3Files(client)}
+        self._other = other
+
+    def of(self, scheme: str) -> FileStore:
+        """Return the store of a scheme, such as ``s3``; empty for the local disk."""
+        if scheme not in self._known:
+            self._known[scheme] = self._other()
+        return self._known[scheme]
+
+    def remove(self, files: Sequence[tuple[str, str]]) -> None:
+        """Delete staged files that are still those that were read, by path and version."""
+        remove_staged(files, self.of)
+
+
+def inputs_of(plan: LoadPlan, stores: FileStores, counted: Callable[[Iterable[Any]], Iterator[Any]] = iter) -> Inputs:
+    """List the tables of a load, without reading them.
+
+    :param stores: where staged files are looked for.
+    :param counted: passes on records that come one by one, and counts them.
+    :raises StagingError: if a staging path matches nothing.
+    """
+    arguments = plan.arguments
+    if not plan.is_staged:
+        tables = tables_of(arguments.records, arguments.table)
+        return Inputs({name: _records_opener(plan, name, records, counted) for name, records in tables.items()})
+    staged = staged_tables(arguments.staging_path, arguments.table, stores.of)
+    to_delete = None
+    if arguments.delete_staging and not arguments.dry_run:
+        to_delete = [version for files in staged.values() for version in versions_of(files)]
+    dialect = None if arguments.schema else passing_for(plan.spec)
+    openers = {
+        name: partial(open_staged, name, files, arguments.columns_of(name), dialect) for name, files in staged.items()
+    }
+    return Inputs(openers, to_delete)
+
+
+def _records_opener(
+    plan: LoadPlan, name: str, records: Any, counted: Callable[[Iterable[Any]], Iterator[Any]]
+) -> Callable[[BadRecords | None], Table]:
+    return partial(open_records, name, records, plan.arguments.columns_of(name), counted)
