@@ -9,9 +9,10 @@ VENV_2_11 := .venv-airflow-2.11
 VENV_DOCS := .venv-docs
 VENV_BENCH := .venv-bench
 VENV_FIDELITY := .venv-fidelity
+VENV_RELEASE := .venv-release
 UV := $(VENV)/bin/uv
 CHAOS = $(wildcard tests/model tests/chaos tests/system)
-CHECKED := airflow_provider_s3dest tests example_dags demo bench fidelity
+CHECKED := airflow_provider_s3dest tests example_dags demo bench fidelity hatch_build.py release_check.py
 
 # Airflow 2.11 stops at Python 3.12; where $(PYTHON) is later, an earlier one from the PATH serves.
 # A name on the PATH may be a shim that doesn't start, so each candidate is asked to run.
@@ -24,12 +25,23 @@ MATRIX := 2.11-3.10 2.11-3.11 2.11-3.12 3.1-3.10 3.1-3.11 3.1-3.12 3.1-3.13 3.3-
 airflow_of = $(word 1,$(subst -, ,$(1)))
 python_of = $(word 2,$(subst -, ,$(1)))
 
+# What `make release` runs with the installed wheel; -I keeps the checkout out of the path.
+define SMOKE_TEST
+import importlib, importlib.metadata
+installed = importlib.metadata.distribution("airflow-provider-s3dest")
+for name in ("operators.s3_destination", "hooks.s3_destination", "decorators.s3_destination", "spec", "errors", "report"):
+    importlib.import_module(f"airflow_provider_s3dest.{name}")
+[info] = installed.entry_points.select(group="apache_airflow_provider")
+print("airflow-provider-s3dest", installed.version, "gives Airflow", info.load()()["name"])
+endef
+export SMOKE_TEST
+
 # Tests and benchmarks start many processes, each of which would compile all of Airflow anew.
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help test test-system test-matrix chaos lint demo demo-ui bench fidelity docs schema pins clean
+.PHONY: help test test-system test-matrix chaos lint demo demo-ui bench fidelity docs schema pins release clean
 
 help: ## Say what can be made
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -90,13 +102,26 @@ pins: $(UV) ## Pin the requirements anew (UPGRADE=1: to the newest versions)
 			--output-file requirements/$$environment.txt \
 			pyproject.toml requirements/$$environment.in || exit 1; \
 	done
-	@echo "==> requirements/docs.txt"
-	@$(UV) pip compile --quiet --universal --python-version 3.10 $(if $(UPGRADE),--upgrade) \
-		--no-emit-index-url --custom-compile-command "make pins" \
-		--output-file requirements/docs.txt requirements/docs.in
+	@for environment in docs release; do \
+		echo "==> requirements/$$environment.txt"; \
+		$(UV) pip compile --quiet --universal --python-version 3.10 $(if $(UPGRADE),--upgrade) \
+			--no-emit-index-url --custom-compile-command "make pins" \
+			--output-file requirements/$$environment.txt requirements/$$environment.in || exit 1; \
+	done
+
+release: $(VENV_RELEASE)/.installed ## Build the package into dist and check it; refuses while owner.toml has an empty value
+	@$(VENV_RELEASE)/bin/python release_check.py
+	@echo "==> Build the sdist, and the wheel from the sdist"
+	@rm -rf dist build/release
+	@$(UV) build --quiet --build-constraints requirements/release.txt --out-dir dist
+	@$(VENV_RELEASE)/bin/twine check --strict dist/*
+	@echo "==> Install the wheel into a new environment and import it"
+	@$(PYTHON) -m venv build/release
+	@$(UV) pip install --quiet --python build/release/bin/python --constraint requirements/airflow-3.3.txt dist/*.whl
+	@AIRFLOW_HOME=$(CURDIR)/build/release/airflow build/release/bin/python -I -c "$$SMOKE_TEST"
 
 clean: ## Remove the environments, builds and caches
-	@rm -rf $(VENV) $(VENV_2_11) $(VENV_DOCS) $(VENV_BENCH) $(VENV_FIDELITY) .venv-matrix .demo .bench build dist .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	@rm -rf $(VENV) $(VENV_2_11) $(VENV_DOCS) $(VENV_BENCH) $(VENV_FIDELITY) $(VENV_RELEASE) .venv-matrix .demo .bench build dist .mypy_cache .pytest_cache .ruff_cache .hypothesis
 	@find $(CHECKED) -name __pycache__ -type d -prune -exec rm -rf {} + 2>/dev/null || true
 
 $(UV):
@@ -136,6 +161,12 @@ $(VENV_DOCS)/.installed: $(UV) requirements/docs.txt
 	@echo "==> $(VENV_DOCS): Sphinx"
 	@test -x $(VENV_DOCS)/bin/python || $(PYTHON) -m venv $(VENV_DOCS)
 	@$(UV) pip sync --quiet --python $(VENV_DOCS)/bin/python requirements/docs.txt
+	@touch $@
+
+$(VENV_RELEASE)/.installed: $(UV) requirements/release.txt
+	@echo "==> $(VENV_RELEASE): what builds and checks the package"
+	@test -x $(VENV_RELEASE)/bin/python || $(PYTHON) -m venv $(VENV_RELEASE)
+	@$(UV) pip sync --quiet --python $(VENV_RELEASE)/bin/python requirements/release.txt
 	@touch $@
 
 .SECONDEXPANSION:
