@@ -11,7 +11,7 @@ import orjson
 from airflow_provider_s3dest.formats.csv_lines import BulkCsvEncoder
 from airflow_provider_s3dest.formats.encoding import NOTHING, Encoded, refusal, refuse_no_columns
 from airflow_provider_s3dest.records.chunks import Chunk, RowChunk
-from airflow_provider_s3dest.records.values import NESTED_KINDS, csv_text, csv_texts, json_lines
+from airflow_provider_s3dest.records.values import NESTED_TYPES, csv_text, csv_texts, json_lines
 
 
 class CsvEncoder:
@@ -95,7 +95,7 @@ class CsvEncoder:
 _BOM = "\ufeff"
 _QUOTE, _TWO_QUOTES = '"', '""'
 _TEXT_OR_NULL = frozenset({str, type(None)})
-_NESTED_OR_NULL = NESTED_KINDS | {type(None)}
+_NESTED_OR_NULL = NESTED_TYPES | {type(None)}
 _NUMBER_LIKE = frozenset({int, float, bool, type(None)})
 _NUMBER_CHARACTERS = frozenset("0123456789+-.eEtrufalsn")
 

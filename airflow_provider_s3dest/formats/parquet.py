@@ -80,7 +80,7 @@ class ParquetEncoder:
         assert isinstance(chunk, ArrowChunk)
         if not self._columns and len(chunk):
             refuse_no_columns("Parquet", self._table, chunk)
-        return EncodedBatch(chunk.values.batch.select(self._columns))
+        return EncodedBatch(chunk.batch.select(self._columns))
 
 
 class ParquetObject:

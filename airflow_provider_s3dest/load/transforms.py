@@ -59,7 +59,7 @@ def with_types_for(spec: DestinationSpec, table: Table, schema: Mapping[str, str
     return with_types(
         table,
         arrow_types(schema or {}),
-        stored=spec.format == "parquet",
+        for_parquet=spec.format == "parquet",
         nanoseconds=spec.format != "parquet" or spec.parquet.has_nanoseconds,
     )
 

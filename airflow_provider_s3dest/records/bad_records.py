@@ -1,4 +1,4 @@
-"""Sets records aside that can't be delivered, each as it came and with the reason, and lets the others go on."""
+"""Isolates the records that can't be delivered, and quarantines each as it came, with the reason."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ from airflow_provider_s3dest.errors import RecordError
 from airflow_provider_s3dest.records.values import json_bytes
 
 FIRST = 5
-"""Bad records whose places and reasons are kept, for the error that names them."""
+"""Number of bad records whose errors are kept, for the error that ends the load and names them."""
 
-_LEVELS = 100
-"""Levels of a record that are told as JSON; what lies deeper is told as Python spells it."""
+_MAX_LEVELS = 100
+"""Levels of a record that are written as JSON; what lies deeper is written as its ``repr``."""
 
 
 class _Origins(Protocol):
@@ -33,7 +33,7 @@ class Divisible(Protocol):
     def __len__(self) -> int: ...
 
     def slice(self, start: int, stop: int) -> Any:
-        """Give the records from ``start`` up to ``stop``."""
+        """Return the records from ``start`` up to ``stop``."""
         ...
 
 
@@ -70,9 +70,10 @@ def discarding() -> BadRecords:
 
 
 def isolate_bad_records(work: Callable[[C], T], records: C, bad: BadRecords | None) -> Iterator[T]:
-    """Do something with records, and set those aside that it refuses; gives what comes of the others, in their order.
+    """Apply a function to records, quarantine those that it refuses, and yield its results for the others, in order.
 
-    Of records that are refused as a whole each half is tried, so that many good ones cost little more for a bad one.
+    If the function refuses several records at once, each half is tried by itself. So one bad record among ``n`` costs
+    about ``2 * log2(n)`` more calls, and the good ones are still processed many at a time.
 
     :param work: raises a RecordError at one of the records.
     :param bad: None: the first error ends the load.
@@ -90,6 +91,7 @@ def isolate_bad_records(work: Callable[[C], T], records: C, bad: BadRecords | No
         originals = records.origins.originals
         bad.add(refused, None if originals is None else originals[0])
         return
+    # Outside of the except block, so that the errors of the halves don't get this one as their context.
     half = len(records) // 2
     yield from isolate_bad_records(work, records.slice(0, half), bad)
     yield from isolate_bad_records(work, records.slice(half, len(records)), bad)
@@ -100,24 +102,27 @@ def _line(error: RecordError, original: Any) -> bytes:
     where = {"index": place.index} if place.file is None else {"file": _unicode(place.file), place.unit: place.line}
     column = {} if error.column is None else {"column": error.column}
     is_text = place.file is not None and isinstance(original, (str, bytes))
-    record = _text(original) if is_text else {"record": _told(original)}
+    record = _text_members(original) if is_text else {"record": _json_value(original)}
     document = {"table": error.table, **where, **column, "error": _unicode(str(error)), **record}
     return json.dumps(document, ensure_ascii=False).encode() + b"\n"
 
 
-def _text(line: str | bytes) -> dict[str, str]:
-    """Tell a piece of a staged file; where it is no UTF-8, in base64."""
-    data = line.encode(errors="surrogateescape") if isinstance(line, str) else bytes(line)
+def _text_members(text: str | bytes) -> dict[str, str]:
+    """Return the members of a line that hold a record of a staged file: its text, in base64 if it is not UTF-8."""
+    data = text.encode(errors="surrogateescape") if isinstance(text, str) else bytes(text)
     try:
         return {"record": data.decode()}
     except UnicodeDecodeError:
         return {"record": b64encode(data).decode(), "encoding": "base64"}
 
 
-def _told(value: Any, above: tuple[int, ...] = ()) -> Any:
-    """Turn a value into what JSON can say, and what it can't into the text by which Python spells it.
+def _json_value(value: Any, above: tuple[int, ...] = ()) -> Any:
+    """Return a value as JSON types; what JSON can't express becomes the text of its ``repr``.
 
-    :param above: the identities of what holds it; what holds itself twice would be told without end.
+    A bad record may be anything, so this must neither fail nor lose what made the record a bad one.
+
+    :param above: the identities of the values around this one; without them, a value that holds itself would recurse
+        without end.
     """
     if value is None or isinstance(value, bool):
         return value
@@ -125,26 +130,28 @@ def _told(value: Any, above: tuple[int, ...] = ()) -> Any:
         return _unicode(value)
     if isinstance(value, float):
         return float(value) if math.isfinite(value) else repr(float(value))
-    if len(above) == _LEVELS or id(value) in above:
-        return _spelled(value)
+    if len(above) == _MAX_LEVELS or id(value) in above:
+        return _repr(value)
     above = (*above, id(value))
     try:
         if isinstance(value, Mapping):
-            named = {_key(key): _told(member, above) for key, member in value.items()}
-            return named if len(named) == len(value) else _spelled(value)
+            members = {_json_key(key): _json_value(member, above) for key, member in value.items()}
+            # Two keys may have one text, such as 1 and "1": the repr shows both.
+            return members if len(members) == len(value) else _repr(value)
         if isinstance(value, (list, tuple)):
-            return [_told(member, above) for member in value]
-        told = json.loads(json_bytes(value))
-    except Exception:  # whatever it is, it is to be told
-        return _spelled(value)
-    return _spelled(value) if told is None else told  # such as a Decimal that is NaN
+            return [_json_value(member, above) for member in value]
+        converted = json.loads(json_bytes(value))
+    except Exception:  # a value's own methods may raise anything
+        return _repr(value)
+    return _repr(value) if converted is None else converted  # a Decimal that is NaN, for instance, is null in JSON
 
 
-def _key(key: Any) -> str:
-    return _unicode(key) if isinstance(key, str) else _spelled(key)
+def _json_key(key: Any) -> str:
+    return _unicode(key) if isinstance(key, str) else _repr(key)
 
 
 def _unicode(text: str) -> str:
+    """Return a text as it is, or with escapes if it holds half of a surrogate pair, which UTF-8 can't encode."""
     try:
         text.encode()
     except UnicodeEncodeError:
@@ -152,8 +159,8 @@ def _unicode(text: str) -> str:
     return text
 
 
-def _spelled(value: Any) -> str:
+def _repr(value: Any) -> str:
     try:
         return _unicode(repr(value))
-    except Exception:
+    except Exception:  # a value whose __repr__ fails
         return f"<{type(value).__name__}>"

@@ -1,4 +1,4 @@
-"""Chunks: some consecutive records of a table, in one of the forms that sources give."""
+"""Chunks: a few consecutive records of a table, in one of the forms in which sources yield them."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from airflow_provider_s3dest.errors import Place
 
 @dataclass(frozen=True, slots=True)
 class Origins:
-    """Where the records of a chunk came from: an index to count from, or a file and a line for each.
+    """Where the records of a chunk came from: an index to count from, or a file and the line of each record.
 
     :param originals: the records as they came: objects, or the text of staged ones.
     """
@@ -30,7 +30,7 @@ class Origins:
         return Place(file=self.file, line=line, unit=self.unit)
 
     def slice(self, start: int, stop: int) -> Origins:
-        """Give the places of the records from ``start`` up to ``stop``."""
+        """Return the origins of the records from ``start`` up to ``stop``."""
         lines = None if self.lines is None else self.lines[start:stop]
         originals = None if self.originals is None else self.originals[start:stop]
         return Origins(self.start + start, self.file, lines, self.unit, originals)
@@ -45,15 +45,15 @@ class Chunk(Protocol):
     def __len__(self) -> int: ...
 
     def column(self, name: str) -> Sequence[Any]:
-        """Give the values of one column, None where a record lacks it."""
+        """Return the values of one column, None for each record that lacks it."""
         ...
 
     def columns(self, names: Sequence[str]) -> Iterable[Sequence[Any]]:
-        """Give the values of several columns."""
+        """Return the values of several columns."""
         ...
 
     def slice(self, start: int, stop: int) -> Any:
-        """Give the records from ``start`` up to ``stop``."""
+        """Return the records from ``start`` up to ``stop``."""
         ...
 
 
@@ -61,7 +61,8 @@ class Chunk(Protocol):
 class RowChunk:
     """A chunk of records as mappings.
 
-    :param shape: the columns of all records, if each is a dict that has the same in the same order; else None.
+    :param shape: the columns of every record, if all records are dicts with the same keys in the same order; else
+        None.
     """
 
     rows: Sequence[Mapping[str, Any]]
@@ -70,7 +71,7 @@ class RowChunk:
 
     @classmethod
     def of(cls, rows: Sequence[Any], origins: Origins) -> RowChunk:
-        """Make a chunk of what should be mappings."""
+        """Make a chunk of rows, which should be mappings but are not checked here."""
         return cls(rows, origins, _shape(rows))
 
     def __len__(self) -> int:
@@ -83,7 +84,7 @@ class RowChunk:
     def columns(self, names: Sequence[str]) -> Iterable[Sequence[Any]]:
         if self.shape is None or not {*names}.issubset(self.shape):
             return map(self.column, names)
-        # Quicker than to take the values of each column out of the records.
+        # One flat list, of which each column is every n-th value: quicker than a look-up per record and column.
         values = list(chain.from_iterable(row.values() for row in self.rows))
         positions = {name: position for position, name in enumerate(self.shape)}
         return (values[positions[name] :: len(self.shape)] for name in names)
@@ -92,9 +93,22 @@ class RowChunk:
         return RowChunk.of(self.rows[start:stop], self.origins.slice(start, stop))
 
 
+def _shape(rows: Sequence[Any]) -> tuple[str, ...] | None:
+    if set(map(type, rows)) != {dict}:
+        return None
+    names: tuple[str, ...] = tuple(rows[0])
+    if set(map(type, names)) - {str}:
+        return None
+    keys: list[str] = []
+    for row in rows:
+        keys += row
+    # One comparison of all keys in one list is quicker than one comparison per record.
+    return names if keys == [*names] * len(rows) else None
+
+
 @dataclass(frozen=True, slots=True)
 class ColumnChunk:
-    """A chunk of records by columns; a column that is not there is null throughout."""
+    """A chunk of records by columns; a column that is not there is null in every record."""
 
     values: Mapping[str, Sequence[Any]]
     origins: Origins
@@ -116,10 +130,13 @@ class ColumnChunk:
 
 @dataclass(frozen=True, slots=True)
 class TextColumns(Mapping[str, Sequence[str | None]]):
-    """The fields of records of text, by column; they stand record after record, as in a file of CSV.
+    """The fields of text records, by column.
+
+    The fields stand in one flat list, record after record as in a CSV file, and a column is every n-th of them. So the
+    JSON encoder can take all fields at once in their order, without a list for each column.
 
     :param positions: the columns, each with its position in a record.
-    :param fields: of all records; None is null.
+    :param fields: the fields of all records; None is null.
     """
 
     positions: Mapping[str, int]
@@ -136,17 +153,17 @@ class TextColumns(Mapping[str, Sequence[str | None]]):
 
 
 class LazyChunk(Protocol):
-    """A chunk of staged text, read when it is asked for."""
+    """A chunk of staged text that is parsed only if it can't pass through as it stands."""
 
     @property
     def origins(self) -> Origins: ...
 
     def __len__(self) -> int:
-        """Give the number of lines, blank ones included."""
+        """Return the number of lines, blank ones included."""
         ...
 
     def slice(self, start: int, stop: int) -> Any:
-        """Give the lines from ``start`` up to ``stop``."""
+        """Return the lines from ``start`` up to ``stop``."""
         ...
 
     @property
@@ -155,26 +172,13 @@ class LazyChunk(Protocol):
         ...
 
     def passed(self, columns: tuple[str, ...]) -> PassthroughChunk | None:
-        """Give the text as it stands, if the target would write the records no other way."""
+        """Return the text to pass through, if the encoder would write exactly this for records of these columns."""
         ...
-
-
-def _shape(rows: Sequence[Any]) -> tuple[str, ...] | None:
-    if set(map(type, rows)) != {dict}:
-        return None
-    names: tuple[str, ...] = tuple(rows[0])
-    if set(map(type, names)) - {str}:
-        return None
-    keys: list[str] = []
-    for row in rows:
-        keys += row
-    # All keys in one list: quicker to compare than those of each record.
-    return names if keys == [*names] * len(rows) else None
 
 
 @dataclass(frozen=True, slots=True)
 class TextDialect:
-    """The form that a target wants its text in: lines that end with ``\\n``, in UTF-8.
+    """The form in which an encoder writes text: lines that end with ``\\n``, in UTF-8.
 
     :param format: ``csv`` or ``json``.
     :param delimiter: of csv.
@@ -186,10 +190,11 @@ class TextDialect:
 
 @dataclass(frozen=True, slots=True)
 class PassthroughChunk:
-    """A chunk of records that are encoded already.
+    """A chunk of records that are encoded already: staged text that is what the encoder would write.
 
     :param data: whole records, each of which ends with a line end.
-    :param spans_lines: whether line ends in quotes are part of a record.
+    :param records: number of the records.
+    :param spans_lines: whether quoted fields hold line ends, which then end no record.
     """
 
     data: bytes
@@ -200,9 +205,11 @@ class PassthroughChunk:
         return self.records
 
     def sizes(self) -> Iterator[int]:
-        """Give the bytes of each record."""
+        """Yield the size of each record in bytes."""
         data = self.data
         if self.spans_lines:
+            # Every other piece is inside of quotes; a doubled quote only adds an empty piece outside of them. Blanks in
+            # place of line ends keep the sizes as they are.
             pieces = data.split(b'"')
             pieces[1::2] = [piece.replace(b"\n", b" ") for piece in pieces[1::2]]
             data = b'"'.join(pieces)

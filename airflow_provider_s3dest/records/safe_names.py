@@ -1,4 +1,4 @@
-"""Makes the keys of records safe for Athena, those of nested objects included."""
+"""Renames the columns of records, and the keys of nested objects in them, to names that Athena accepts."""
 
 from __future__ import annotations
 
@@ -17,13 +17,14 @@ from airflow_provider_s3dest.records.table import Table
 from airflow_provider_s3dest.records.values import NoRuleError, plain
 
 _UNSAFE = re.compile(r"[^0-9A-Za-z_]")
-"""What CloudQuery's S3 destination replaces, character by character."""
+"""Each character that is replaced by ``_``: the same ones as in CloudQuery's S3 destination."""
 
-_FLAT = frozenset({str, int, float, bool, type(None)})
+_FLAT_TYPES = frozenset({str, int, float, bool, type(None)})
+"""Types of values that hold no keys."""
 
 
 class _ClashError(ValueError):
-    """Two keys of one object would have one name."""
+    """Two keys of one object would get the same name."""
 
 
 def with_safe_keys(table: Table) -> Table:
@@ -36,7 +37,7 @@ def with_safe_keys(table: Table) -> Table:
 
 
 def safe_columns(table: Table) -> dict[str, str]:
-    """Give the names of the columns of a table, and those that they get.
+    """Map the columns of a table to the names that they get.
 
     :raises SpecError: if two columns would have the same name, or names that differ only in case.
     """
@@ -47,7 +48,7 @@ def safe_columns(table: Table) -> dict[str, str]:
 
 
 def safe_key(key: str) -> str:
-    """Replace what Athena takes in no name by ``_``.
+    """Replace by ``_`` each character that Athena accepts in no name.
 
     Example::
 
@@ -66,14 +67,14 @@ def _renamed(table: Table, names: Mapping[str, str]) -> Iterator[Chunk | Passthr
         return ColumnChunk(values, chunk.origins, len(chunk))
 
     for chunk in table.chunks:
-        if isinstance(chunk, PassthroughChunk):  # lines of CSV, which hold no keys
+        if isinstance(chunk, PassthroughChunk):  # CSV text, which holds no keys
             yield chunk
         else:
             yield from isolate_bad_records(renamed, chunk, table.bad)
 
 
 def _with_safe_values(values: Sequence[Any], table: str, column: str, chunk: Chunk) -> Sequence[Any]:
-    if set(map(type, values)) <= _FLAT:
+    if set(map(type, values)) <= _FLAT_TYPES:
         return values
     safe = []
     for position, value in enumerate(values):
@@ -93,14 +94,14 @@ def _with_safe_values(values: Sequence[Any], table: str, column: str, chunk: Chu
 
 
 def _safe(value: Any) -> Any:
-    """Rename the keys in a value; one without any is given back as it is."""
-    if type(value) in _FLAT:
+    """Rename the keys in a value; a value without keys is returned as it is."""
+    if type(value) in _FLAT_TYPES:
         return value
     if isinstance(value, msgspec.Raw):
         return _safe_json(bytes(value)) or value
     try:
         converted = plain(value)
-    except NoRuleError:  # the encoder names it
+    except NoRuleError:  # the encoder raises the error for it
         return value
     return _safe_plain(converted) if isinstance(converted, (dict, list)) else value
 
@@ -116,14 +117,14 @@ def _safe_plain(value: Any) -> Any:
 
 
 def _safe_json(text: bytes) -> Any:
-    """Rename the keys in the text of a JSON object or array; None for the text of any other value."""
+    """Rename the keys in the text of a JSON object or array; return None for the text of any other value."""
     if text[:1] not in (b"{", b"["):
         return None
-    # Numbers keep their spelling, and a key that stands twice clashes with itself.
-    return json.loads(text, object_pairs_hook=_with_safe_keys, parse_int=_as_spelt, parse_float=_as_spelt)
+    # Numbers stay as they are written (1.10 stays 1.10). A key that occurs twice clashes with itself.
+    return json.loads(text, object_pairs_hook=_with_safe_keys, parse_int=_verbatim, parse_float=_verbatim)
 
 
-def _as_spelt(number: str) -> orjson.Fragment:
+def _verbatim(number: str) -> orjson.Fragment:
     return orjson.Fragment(number.encode())
 
 
@@ -134,7 +135,7 @@ def _with_safe_keys(pairs: Sequence[tuple[str, Any]]) -> dict[str, Any]:
 
 
 def clash_of(keys: Iterable[str]) -> str:
-    """Name two keys that are one to Athena, which takes capitals for small letters; empty if there are none."""
+    """Return the text that names two keys that Athena can't tell apart, as it ignores case; empty if there are none."""
     seen: dict[str, str] = {}
     for key in keys:
         folded = safe_key(key).lower()

@@ -10,17 +10,17 @@ from airflow_provider_s3dest.records.bad_records import BadRecords
 from airflow_provider_s3dest.records.chunks import Chunk, PassthroughChunk
 
 STREAM_WINDOW = 10_000
-"""Records of a stream that are looked at for its columns."""
+"""Number of a stream's first records that decide its columns and, if needed, their types."""
 
 
 @dataclass(frozen=True, slots=True)
 class Table:
     """The records of one table, ready to be encoded: ``columns`` holds for every chunk.
 
-    :param is_held: whether all records are in memory, so that they can be looked through first.
-    :param types: gives the ``pyarrow.DataType`` of those of some columns that the source tells the types of.
-    :param schema: the ``pyarrow.Schema`` that every chunk, then an ``ArrowChunk``, has.
-    :param bad: takes the records that can't be delivered; None: the first of them ends the load.
+    :param is_held: whether all records are in memory, so that all of them can be read once before they are written.
+    :param types: maps column names to ``pyarrow.DataType``; columns whose type the source does not know are left out.
+    :param schema: the ``pyarrow.Schema`` of every chunk, each of which is then an ``ArrowChunk``; None: none yet.
+    :param bad: quarantines the records that can't be delivered; None: the first of them ends the load.
     """
 
     name: str

@@ -1,4 +1,4 @@
-"""Reads Parquet and Arrow IPC files, a bounded piece at a time."""
+"""Reads Parquet and Arrow IPC files, a piece of bounded size at a time."""
 
 from __future__ import annotations
 
@@ -12,17 +12,19 @@ from airflow_provider_s3dest.errors import StagingError
 from airflow_provider_s3dest.records.arrow.chunk import ArrowChunk, chunk_rows
 from airflow_provider_s3dest.records.arrow.pyarrow_import import import_pyarrow
 from airflow_provider_s3dest.sources.arrow_stream import arrow_chunks, unique_names
-from airflow_provider_s3dest.sources.decompression import unpacking_error
+from airflow_provider_s3dest.sources.decompression import decompression_error
+from airflow_provider_s3dest.sources.source_file import SourceFile
 
 _HELD_BYTES = 32 * 1024 * 1024
-"""Bytes of a row group, as stored, that are read at once; of a larger one, each column is read piece by piece."""
+"""Stored bytes of a row group up to which its columns are read at once; those of a larger one are read in pieces."""
 
 _REPEATING_BYTES = 2
-"""Stored bytes of a text, at most, by which a column of texts shows that it repeats a few of them."""
+"""Stored bytes per value up to which a column of texts must repeat a few of them, and is read as a dictionary."""
 
 _LEAST_PIECE = 16 * 1024
+"""Bytes of a piece of a column, at least: smaller ones would only be more requests."""
 
-_CONTINUED = b"\xff\xff\xff\xff"  # how a stream begins since Arrow 0.15; older ones end in another way
+_CONTINUED = b"\xff\xff\xff\xff"  # the begin of every message since Arrow 0.15; older streams end in another way
 _STREAM_END = _CONTINUED + bytes(4)
 
 
@@ -30,17 +32,17 @@ class ArrowFile:
     """A Parquet or Arrow IPC file.
 
     :param stream: the content of the file; it must be able to seek.
-    :param parquet: whether it is Parquet, else Arrow IPC (file or stream).
+    :param is_parquet: whether it is Parquet, else Arrow IPC (file or stream).
     """
 
-    def __init__(self, stream: IO[bytes], parquet: bool, table: str, path: str) -> None:
+    def __init__(self, stream: IO[bytes], file: SourceFile, *, is_parquet: bool) -> None:
         pyarrow = import_pyarrow()
-        self._stream, self._table, self._path = stream, table, path
+        self._stream, self._file = stream, file
         self._parquet: Any = None
-        self._faults = (pyarrow.ArrowException, OSError, ValueError)
+        self._read_errors = (pyarrow.ArrowException, OSError, ValueError)
         self._batches: Callable[[], Iterator[Any]]
         with self._naming_the_file():
-            if parquet:
+            if is_parquet:
                 self._parquet = _open_parquet(stream)
                 self._schema = self._parquet.schema_arrow
             elif (head := stream.read(6)) == b"ARROW1":
@@ -54,11 +56,14 @@ class ArrowFile:
                 self._batches = lambda: _to_the_end(reader, stream) if head.startswith(_CONTINUED) else iter(reader)
 
     def header(self) -> tuple[str, ...]:
-        """Give the names of the columns."""
-        return tuple(unique_names(self._schema.names, self._table, self._path))
+        """Return the names of the columns.
+
+        :raises SpecError: if two are the same.
+        """
+        return tuple(unique_names(self._schema.names, f"table {self._file.table!r}, {self._file.path}"))
 
     def types(self) -> dict[str, Any]:
-        """Give the columns with their types."""
+        """Return the ``pyarrow.DataType`` of each column."""
         return dict(zip(self.header(), self._schema.types, strict=True))
 
     def chunks(self, columns: Sequence[str] | None = None) -> Iterator[ArrowChunk]:
@@ -67,47 +72,55 @@ class ArrowFile:
         :param columns: the columns that are needed; the others of a Parquet file are not read. None: all.
         :raises StagingError: where the file is damaged.
         """
-        self.header()
-        yield from arrow_chunks(self._read(columns), self._table, self._path)
+        self.header()  # raises the error for columns of the same name
+        yield from arrow_chunks(self._read(columns), self._file.table, self._file.path)
 
     def _read(self, columns: Sequence[str] | None) -> Iterator[Any]:
         with self._naming_the_file():
             for batch in self._parquet_batches(columns) if self._parquet else self._batches():
-                # Arrow reads beyond its memory where an offset is damaged; Parquet's reader checks by itself.
+                # Arrow trusts the offsets of an IPC file, and would read foreign memory by a damaged one. Parquet's
+                # reader checks by itself.
                 if not self._parquet:
                     batch.validate(full=True)
                 yield batch
 
     def _parquet_batches(self, columns: Sequence[str] | None) -> Iterator[Any]:
+        """Read the row groups with settings that bound the memory, and that follow from the file's metadata alone.
+
+        A column of texts that repeat is read as a dictionary. If a row group is large, its columns are read through
+        buffers that together are as large as a small one.
+        """
         names = set(self._schema.names).intersection(self._schema.names if columns is None else columns)
         metadata = self._parquet.metadata
         paths = [metadata.schema.column(number).path for number in range(metadata.num_columns)]
+        # A nested column has a leaf for each of its members, whose path begins with the column's name. Names may hold
+        # dots too, so that each beginning of the path is compared.
         leaves = [
             number
             for number, path in enumerate(paths)
             if not names.isdisjoint(accumulate(path.split("."), "{}.{}".format))
         ]
-        repeating = {paths[leaf] for leaf in leaves if paths[leaf] in names and self._is_variable(paths[leaf])}
-        stored, row_bytes = 0, 0.0
+        repeating = {paths[leaf] for leaf in leaves if paths[leaf] in names and self._is_text_or_bytes(paths[leaf])}
+        stored_bytes, row_bytes = 0, 0.0
         for number in range(metadata.num_row_groups):
             group = metadata.row_group(number)
             parts = [group.column(leaf) for leaf in leaves]
-            stored = max(stored, sum(part.total_compressed_size for part in parts))
+            stored_bytes = max(stored_bytes, sum(part.total_compressed_size for part in parts))
             row_bytes = max(row_bytes, sum(part.total_uncompressed_size for part in parts) / max(1, group.num_rows))
             repeating.difference_update(
                 part.path_in_schema
                 for part in parts
                 if part.total_uncompressed_size > _REPEATING_BYTES * part.num_values
             )
-        buffer_size = max(_LEAST_PIECE, _HELD_BYTES // len(leaves)) if stored > _HELD_BYTES else 0
+        buffer_size = max(_LEAST_PIECE, _HELD_BYTES // len(leaves)) if stored_bytes > _HELD_BYTES else 0
         file = _open_parquet(self._stream, metadata, buffer_size, sorted(repeating))
         yield from file.iter_batches(chunk_rows(len(names), row_bytes), columns=sorted(names), use_threads=False)
 
-    def _is_variable(self, name: str) -> bool:
-        types, kind = import_pyarrow().types, self._schema.field(name).type
+    def _is_text_or_bytes(self, name: str) -> bool:
+        types, arrow_type = import_pyarrow().types, self._schema.field(name).type
         return any(
-            is_one(kind)
-            for is_one in (
+            is_member(arrow_type)
+            for is_member in (
                 types.is_string,
                 types.is_large_string,
                 types.is_string_view,
@@ -121,12 +134,12 @@ class ArrowFile:
     def _naming_the_file(self) -> Iterator[None]:
         try:
             yield
-        except self._faults as error:
-            if isinstance(error, OSError) and error.errno is not None:  # of the disk; Arrow's own have no number
+        except self._read_errors as error:
+            if isinstance(error, OSError) and error.errno is not None:  # from the disk; Arrow's own have no number
                 raise
-            remedy = "Stage it again, whole, or under the right ending."
-            raise unpacking_error(error, self._path) or StagingError(
-                f"{self._path} can't be read: {error}. {remedy}"
+            path, remedy = self._file.path, "Stage it again, whole, or under the right ending."
+            raise decompression_error(error, path) or StagingError(
+                f"{path} can't be read: {error}. {remedy}"
             ) from error
 
 
@@ -147,7 +160,7 @@ def _open_parquet(
 
 
 def _to_the_end(reader: Any, stream: IO[bytes]) -> Iterator[Any]:
-    """Read an Arrow stream, and see that its end is there, since it may be cut off between two batches."""
+    """Read an Arrow stream, and check that its end is there: cut off between two batches, it would look complete."""
     yield from reader
     stream.seek(-len(_STREAM_END), os.SEEK_CUR)
     if stream.read(len(_STREAM_END)) != _STREAM_END:

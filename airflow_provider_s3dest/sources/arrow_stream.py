@@ -1,4 +1,4 @@
-"""Opens what hands its data over as an Arrow stream: pandas, polars, pyarrow, duckdb."""
+"""Opens objects that export their data as an Arrow stream: frames of polars, tables of pyarrow, results of duckdb."""
 
 from __future__ import annotations
 
@@ -7,14 +7,15 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 from airflow_provider_s3dest.errors import Fault, SpecError
-from airflow_provider_s3dest.records.arrow.chunk import ArrowChunk, ArrowValues, BatchRows, cut
+from airflow_provider_s3dest.records.arrow.chunk import ArrowChunk, BatchRows, cut
 from airflow_provider_s3dest.records.arrow.pyarrow_import import import_pyarrow
 from airflow_provider_s3dest.records.chunks import Origins
 
 
 def open_stream(frame: Any, table: str) -> tuple[dict[str, Any], Iterator[ArrowChunk]]:
-    """Open whatever gives an Arrow stream: its columns with their types, and its chunks.
+    """Open an object that exports an Arrow stream.
 
+    :return: the ``pyarrow.DataType`` of each column, and the chunks.
     :raises SpecError: if it has no form in Arrow, or two columns have the same name.
     """
     pyarrow = import_pyarrow()
@@ -25,24 +26,25 @@ def open_stream(frame: Any, table: str) -> tuple[dict[str, Any], Iterator[ArrowC
     except (pyarrow.ArrowException, ValueError, TypeError, OverflowError) as error:
         problem = f"table {table!r} has no form in Arrow: {error}."
         raise SpecError([Fault("records", problem, "Hand over a frame whose columns each have one type.")]) from error
-    names = unique_names(reader.schema.names, table)
+    names = unique_names(reader.schema.names, f"table {table!r}")
     return dict(zip(names, reader.schema.types, strict=True)), arrow_chunks(reader, table)
 
 
 def _refuse_polars_objects(frame: Any) -> None:
-    lost = [name for name, kind in getattr(frame, "schema", {}).items() if str(kind).startswith("Object")]
-    if lost:
-        raise TypeError(f"the columns {lost} hold Python objects, of which polars hands over only the addresses")
+    # By its name, since polars need not be installed.
+    objects = [name for name, dtype in getattr(frame, "schema", {}).items() if str(dtype).startswith("Object")]
+    if objects:
+        raise TypeError(f"the columns {objects} hold Python objects, of which polars hands over only the addresses")
 
 
-def unique_names(names: Sequence[str], table: str, path: str | None = None) -> list[str]:
-    """Give the names of columns, having seen that no two are the same.
+def unique_names(names: Sequence[str], where: str) -> list[str]:
+    """Return the names of columns, after a check that no two are the same.
 
-    :raises SpecError: if two are.
+    :param where: names the table, and the file if there is one, for the error.
+    :raises SpecError: if two are the same.
     """
     twice = sorted(name for name, count in Counter(names).items() if count > 1)
     if twice:
-        where = f"table {table!r}" + (f", {path}" if path else "")
         raise SpecError([Fault("records", f"{where} has the columns {twice} twice.", "Give each a name of its own.")])
     return list(names)
 
@@ -50,11 +52,12 @@ def unique_names(names: Sequence[str], table: str, path: str | None = None) -> l
 def arrow_chunks(batches: Iterable[Any], table: str, path: str | None = None) -> Iterator[ArrowChunk]:
     """Make chunks of record batches.
 
-    :param path: the file that they come from; None: they have none.
+    :param path: the file that they come from, whose rows are counted from 1; None: there is none, and records are
+        counted from 0.
     """
     start = 0
     for batch in batches:
         for part in cut(batch):
             origins = Origins(start if path is None else start + 1, path, unit="row", originals=BatchRows(part, {}))
-            yield ArrowChunk(ArrowValues(part, {}, origins, table), origins, part.num_rows)
+            yield ArrowChunk(part, origins, part.num_rows, table)
             start += part.num_rows

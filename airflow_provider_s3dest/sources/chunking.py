@@ -11,23 +11,28 @@ import orjson
 from airflow_provider_s3dest.records.chunks import Origins, RowChunk
 
 CHUNK_RECORDS = 1000
-"""Records in a chunk of Python records, at most: enough to encode fast."""
+"""Records of a chunk of Python records, at most. More would not be encoded faster."""
 
 CHUNK_BYTES = 4 * 2**20
-"""Bytes up to which a chunk of more than one record is to grow, as JSON: few enough to hold."""
+"""Bytes of a chunk of more than one record, as JSON, about: few enough to be held in memory several times over."""
 
 
 def chunks_of(records: Iterable[Any]) -> Iterator[RowChunk]:
     """Cut a stream of mappings into chunks."""
     stream, start, size = iter(records), 0, 1
-    # Copied, for a generator may change one dict over and over and yield it each time.
+    # Copied, as a generator may change one dict over and over and yield it each time.
     while rows := [row.copy() if type(row) is dict else row for row in islice(stream, size)]:
         yield RowChunk.of(rows, Origins(start, originals=rows))
-        start, size = start + len(rows), _next_size(rows)
+        start, size = start + len(rows), next_size(rows)
 
 
-def _next_size(rows: Sequence[Any]) -> int:
-    """Tell how many records the chunk after these should have: more and more of them, unless they are large."""
+def next_size(rows: Sequence[Any]) -> int:
+    """Return how many records the next chunk should have, given the rows of this one.
+
+    The first chunk has one record, and each further one up to ten times as many, unless the records are large: the
+    weight of the last record caps the next chunk. A cap by the bytes of a chunk itself would come too late, with all of
+    its records in memory. The sizes depend on the records alone, so that every attempt cuts the same chunks.
+    """
     try:
         weight = len(orjson.dumps(rows[-1], str))
     except orjson.JSONEncodeError:

@@ -1,4 +1,8 @@
-"""What every source gives: tables, each a stream of chunks with the same columns in the same order."""
+"""Finds the columns of a table, and checks that every record fits them.
+
+All objects of a table have the same columns in the same order. So the columns must be known before the first record is
+written: from a header or schema, from a look at all records of a list, or from the first 10,000 records of a stream.
+"""
 
 from __future__ import annotations
 
@@ -13,104 +17,115 @@ from airflow_provider_s3dest.records.bad_records import BadRecords, isolate_bad_
 from airflow_provider_s3dest.records.chunks import Chunk, ColumnChunk, LazyChunk, Origins, PassthroughChunk, RowChunk
 from airflow_provider_s3dest.records.table import STREAM_WINDOW, Table
 from airflow_provider_s3dest.records.values import json_bytes
-from airflow_provider_s3dest.sources.chunking import _next_size
+from airflow_provider_s3dest.sources.chunking import next_size
 
 log = logging.getLogger(__name__)
+
+_StreamChunk = RowChunk | ColumnChunk | LazyChunk
 
 
 def table_of_known(
     name: str,
     known: Iterable[str],
     chunks: Iterable[Chunk],
-    wanted: tuple[str, ...] | None,
+    columns: tuple[str, ...] | None,
     *,
     is_held: bool = False,
     types: Callable[[Sequence[str]], Mapping[str, Any]] | None = None,
     bad: BadRecords | None = None,
 ) -> Table:
-    """Make a table of chunks whose columns are known beforehand (typed files, headers, data frames)."""
-    return Table(name, _chosen(name, tuple(known), wanted), iter(chunks), is_held, types, bad=bad)
+    """Make a table whose columns are known beforehand, as those of typed files, CSV headers and data frames are.
+
+    :param known: the columns of the source.
+    :param columns: the columns to write, in order; None: those of the source.
+    """
+    return Table(name, _chosen(name, tuple(known), columns), iter(chunks), is_held, types, bad=bad)
 
 
 def table_of_list(
-    name: str, records: Sequence[Any], wanted: tuple[str, ...] | None, bad: BadRecords | None = None
+    name: str, records: Sequence[Any], columns: tuple[str, ...] | None, bad: BadRecords | None = None
 ) -> Table:
-    """Make a table of a list of mappings, all of which are looked through for their columns first."""
+    """Make a table of a list of mappings. All of them are looked at for their columns first.
+
+    :param columns: the columns to write, in order; None: all columns of the records.
+    """
     chunks: list[RowChunk] = []
-    columns: dict[str, None] = {}
+    seen: dict[str, None] = {}
     start, size = 0, 1
 
     def collected(chunk: RowChunk) -> RowChunk:
-        _collect(name, chunk, columns, proves=bad is not None and not wanted)
+        _collect(name, chunk, seen, must_be_writable=bad is not None and not columns)
         return chunk
 
     while rows := records[start : start + size]:
         chunks += isolate_bad_records(collected, RowChunk.of(rows, Origins(start, originals=rows)), bad)
-        start, size = start + len(rows), _next_size(rows)
-    return Table(name, _chosen(name, tuple(columns), wanted), iter(chunks), is_held=True, bad=bad)
+        start, size = start + len(rows), next_size(rows)
+    return Table(name, _chosen(name, tuple(seen), columns), iter(chunks), is_held=True, bad=bad)
 
 
 def table_of_stream(
     name: str,
-    chunks: Iterable[RowChunk | ColumnChunk | LazyChunk],
-    wanted: tuple[str, ...] | None,
+    chunks: Iterable[_StreamChunk],
+    columns: tuple[str, ...] | None,
     *,
     passes: bool = False,
     bad: BadRecords | None = None,
 ) -> Table:
-    """Make a table of a stream: its columns are ``wanted``, or those of its first 10,000 records.
+    """Make a table of a stream.
 
-    A column that turns up later is a RecordError, since objects already written lack it.
+    A column that first occurs after the 10,000th record is a RecordError, since objects without it may be written.
 
-    :param passes: whether text that is not yet read may be let through as it stands.
+    :param columns: the columns to write, in order; None: those of the first 10,000 records.
+    :param passes: whether text that is not parsed yet may be passed through as it stands.
     """
     stream = iter(chunks)
-    if wanted:
-        named = chain.from_iterable(isolate_bad_records(partial(_checked_keys, name), chunk, bad) for chunk in stream)
-        return Table(name, wanted, named, bad=bad)
-    head: list[RowChunk | ColumnChunk | LazyChunk] = []
-    columns: dict[str, None] = {}
-    seen = 0
+    if columns:
+        read = chain.from_iterable(isolate_bad_records(partial(_checked, name), chunk, bad) for chunk in stream)
+        return Table(name, columns, read, bad=bad)
+    head: list[_StreamChunk] = []
+    seen: dict[str, None] = {}
+    records = 0
 
-    def looked_at(chunk: RowChunk | ColumnChunk | LazyChunk) -> tuple[RowChunk | ColumnChunk | LazyChunk, int]:
-        # Text that may pass has just the columns that are known already.
-        passed = _passed(chunk, columns) if passes and columns else None
+    def collected(chunk: _StreamChunk) -> tuple[_StreamChunk, int]:
+        # Text that may pass has exactly the columns seen so far.
+        passed = _passed(chunk, seen) if passes and seen else None
         if passed is None:
-            _collect(name, _read(chunk), columns, limit=max(0, STREAM_WINDOW - seen), proves=bad is not None)
+            limit = max(0, STREAM_WINDOW - records)
+            _collect(name, _read(chunk), seen, limit=limit, must_be_writable=bad is not None)
         return chunk, len(_read(chunk) if passed is None else passed)
 
     for chunk in stream:
-        for part, records in isolate_bad_records(looked_at, chunk, bad):
+        for part, count in isolate_bad_records(collected, chunk, bad):
             head.append(part)
-            seen += records
-        if seen >= STREAM_WINDOW:
+            records += count
+        if records >= STREAM_WINDOW:
             break
-    checked = _without_late_columns(name, _emptied(head, stream), columns, passes, bad)
-    return Table(name, tuple(columns), checked, bad=bad)
+    checked = _without_late_columns(name, _emptied(head, stream), seen, passes, bad)
+    return Table(name, tuple(seen), checked, bad=bad)
 
 
 def _emptied(head: list[Any], stream: Iterator[Any]) -> Iterator[Any]:
-    """Give the head and then the stream, without holding what was given."""
+    """Yield the items of a list and then of a stream, and hold none that was yielded."""
     head.reverse()
     while head:
         yield head.pop()
     yield from stream
 
 
-def _passed(chunk: RowChunk | ColumnChunk | LazyChunk, columns: Iterable[str]) -> PassthroughChunk | None:
+def _passed(chunk: _StreamChunk, columns: Iterable[str]) -> PassthroughChunk | None:
     return None if isinstance(chunk, (RowChunk, ColumnChunk)) else chunk.passed(tuple(columns))
 
 
-def _read(chunk: RowChunk | ColumnChunk | LazyChunk) -> RowChunk | ColumnChunk:
+def _read(chunk: _StreamChunk) -> RowChunk | ColumnChunk:
     return chunk if isinstance(chunk, (RowChunk, ColumnChunk)) else chunk.rows
 
 
-def _chosen(table: str, known: tuple[str, ...], wanted: tuple[str, ...] | None) -> tuple[str, ...]:
-    found = {*known}
-    missing = [name for name in wanted or () if name not in found]
+def _chosen(table: str, known: tuple[str, ...], columns: tuple[str, ...] | None) -> tuple[str, ...]:
+    of_source = {*known}
+    missing = [name for name in columns or () if name not in of_source]
     if missing and known:
         log.warning("Table %s: no record has the columns %s that `columns` names; they are null.", table, missing)
-    return wanted or known
+    return columns or known
 
 
 def _collect(
@@ -119,12 +134,13 @@ def _collect(
     columns: dict[str, None],
     limit: int | None = None,
     *,
-    proves: bool = False,
+    must_be_writable: bool = False,
 ) -> None:
-    """Add the columns of a chunk's records, of its first ``limit`` if given, in the order in which they turn up.
+    """Add the columns of a chunk's records in the order in which they occur.
 
-    :param proves: whether a record whose columns are added must hold nothing but what can be written, as columns that
-        only bad records have are none.
+    :param limit: number of the records to look at; None: all.
+    :param must_be_writable: whether to refuse a record with new columns if it holds a value that can't be written: a
+        column that only bad records have is to be no column.
     """
     if isinstance(chunk, ColumnChunk):
         columns.update(dict.fromkeys(chunk.values))
@@ -132,26 +148,27 @@ def _collect(
     if chunk.shape is not None and limit != 0:
         if columns.keys() != set(chunk.shape):
             _check_names(table, chunk.shape, chunk.origins, 0)
-            if proves:
-                _prove(table, chunk, 0)
+            if must_be_writable:
+                _check_writable(table, chunk, 0)
             columns.update(dict.fromkeys(chunk.shape))
         return
+    # Keys that equal those of the record before need no second check.
     last: Any = None
     for position, row in enumerate(chunk.rows[:limit] if limit is not None else chunk.rows):
         keys = _keys(table, row, chunk.origins, position)
         if keys != last:
             _check_names(table, keys, chunk.origins, position)
-            if proves and not keys <= columns.keys():
-                _prove(table, chunk, position)
+            if must_be_writable and not keys <= columns.keys():
+                _check_writable(table, chunk, position)
             columns.update(dict.fromkeys(keys))
             last = keys
 
 
-def _prove(table: str, chunk: RowChunk, position: int) -> None:
-    """See that a record holds nothing that can't be written."""
+def _check_writable(table: str, chunk: RowChunk, position: int) -> None:
+    """Check that a record holds no value that can't be written."""
     for name, value in chunk.rows[position].items():
         try:
-            json_bytes(value)  # what JSON has a form for, other formats have one for
+            json_bytes(value)  # a value that can be written as JSON can be written in every format
         except Exception as error:
             remedy = "Convert it upstream, to text if need be."
             raise RecordError(
@@ -164,7 +181,8 @@ def _prove(table: str, chunk: RowChunk, position: int) -> None:
             ) from error
 
 
-def _checked_keys(table: str, unread: RowChunk | ColumnChunk | LazyChunk) -> RowChunk | ColumnChunk:
+def _checked(table: str, unread: _StreamChunk) -> RowChunk | ColumnChunk:
+    """Parse a chunk, and check that each record is a mapping whose keys can be names of columns."""
     chunk = _read(unread)
     if isinstance(chunk, RowChunk):
         if chunk.shape is not None:
@@ -181,18 +199,18 @@ def _checked_keys(table: str, unread: RowChunk | ColumnChunk | LazyChunk) -> Row
 
 def _without_late_columns(
     table: str,
-    chunks: Iterable[RowChunk | ColumnChunk | LazyChunk],
+    chunks: Iterable[_StreamChunk],
     columns: Mapping[str, None],
     passes: bool,
     bad: BadRecords | None,
 ) -> Iterator[Chunk | PassthroughChunk]:
-    known = columns.keys()
+    """Yield parsed and passed chunks; refuse each record that has a column beside these."""
 
-    def checked(unread: RowChunk | ColumnChunk | LazyChunk) -> Chunk | PassthroughChunk:
+    def checked(unread: _StreamChunk) -> Chunk | PassthroughChunk:
         if passes and (passed := _passed(unread, columns)):
             return passed
         chunk = _read(unread)
-        if late := _late_column(table, chunk, known):
+        if late := _late_column(table, chunk, columns.keys()):
             position, name = late
             raise RecordError(
                 f"a new column after the first {STREAM_WINDOW:,} records of a stream.",

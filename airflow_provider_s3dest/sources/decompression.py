@@ -1,4 +1,4 @@
-"""Unpacks staged files as they are read."""
+"""Decompresses staged files as they are read."""
 
 from __future__ import annotations
 
@@ -10,17 +10,18 @@ from typing import IO, Any
 from airflow_provider_s3dest.errors import MissingExtraError, StagingError
 
 SUFFIXES = (".gz", ".zst")
+"""The endings of compressed files."""
 
 
-def unpacked(stored: IO[bytes], suffix: str) -> IO[bytes]:
-    """Give a reader of the content of a file.
+def decompressed(stored: IO[bytes], suffix: str) -> IO[bytes]:
+    """Return a reader of the content of a file.
 
-    The reader can seek, at the price of unpacking again from the start for a step back. Parquet, whose index is at
-    its end, is so unpacked about three times; that costs time, but neither memory nor disk.
+    The reader can seek, but for each step back it decompresses again from the start. Parquet, whose index is at its
+    end, is so decompressed about three times; that costs time, but neither memory nor disk.
 
     :param stored: the file as it is stored, able to seek.
     :param suffix: ``""``, ``.gz`` or ``.zst``.
-    :raises EOFError: if a compressed file is empty, which unpackers take for nothing packed.
+    :raises EOFError: if a compressed file is empty, which decompressors take for empty content.
     """
     if suffix and not stored.read(1):
         raise EOFError
@@ -32,8 +33,8 @@ def unpacked(stored: IO[bytes], suffix: str) -> IO[bytes]:
     return stored
 
 
-def unpacking_error(error: Exception, path: str) -> StagingError | None:
-    """Turn what a decompressor raises into an error that names the file; None for any other error."""
+def decompression_error(error: Exception, path: str) -> StagingError | None:
+    """Return the error that names the file for an error of a decompressor; None for any other error."""
     if isinstance(error, EOFError):
         return StagingError(f"{path} is cut off: its compressed stream has no end. Stage it again, whole.")
     if isinstance(error, (gzip.BadGzipFile, zlib.error)) or type(error).__name__ == "ZstdError":

@@ -1,27 +1,24 @@
-"""Where staged files lie: the local disk and S3, listed and opened alike."""
+"""What a place of staged files has to offer (``FileStore``), and the one that is the worker's own disk."""
 
 from __future__ import annotations
 
 import os
 import stat
 from collections.abc import Iterator
-from typing import IO, TYPE_CHECKING, Protocol
+from typing import IO, Protocol
 
 from airflow_provider_s3dest.errors import StagingError
-
-if TYPE_CHECKING:
-    pass
 
 
 class FileStore(Protocol):
     """A place that holds staged files."""
 
     def is_file(self, path: str) -> bool:
-        """Say whether exactly this path is a file."""
+        """Return whether exactly this path is a file."""
         ...
 
     def below(self, folder: str) -> Iterator[str]:
-        """Give the paths of all files below a folder (which ends with ``/``), at any depth, in any order."""
+        """Yield the paths of all files below a folder (which ends with ``/``), at any depth, in any order."""
         ...
 
     def open(self, path: str) -> IO[bytes]:
@@ -29,15 +26,15 @@ class FileStore(Protocol):
         ...
 
     def size(self, path: str) -> int | None:
-        """Give the size in bytes of a file that was found here; None if the store doesn't tell."""
+        """Return the size in bytes of a file that was found here; None if the store doesn't know it."""
         ...
 
     def version(self, path: str) -> str:
-        """Tell the content of a file, before it is read: what replaces the file later has another version."""
+        """Return a text that changes when the file is replaced; ask for it before the file is read."""
         ...
 
     def remove(self, path: str, version: str) -> bool:
-        """Delete a file if it is still of this version, and say whether it is gone."""
+        """Delete a file if it still has this version, and return whether it is gone."""
         ...
 
 
@@ -52,15 +49,18 @@ class LocalFiles:
             yield from self._walk(folder, frozenset())
 
     def _walk(self, folder: str, above: frozenset[tuple[int, int]]) -> Iterator[str]:
-        """Give the files of a folder and, links followed, of those below; a link back to one above is a loop."""
+        """Yield the files of a folder and of those below it, links followed.
+
+        :param above: device and inode of the folders above; a link back to one of them would be a loop.
+        """
         try:
-            own = os.stat(folder or ".")
+            status = os.stat(folder or ".")
             names = os.listdir(folder or ".")
         except OSError as error:
             raise StagingError(
                 f"{folder} can't be listed: {error.strerror}. Check that the worker may read it."
             ) from error
-        above |= {(own.st_dev, own.st_ino)}
+        above |= {(status.st_dev, status.st_ino)}
         for path in (os.path.join(folder, name) for name in names):
             if not os.path.isdir(path):
                 yield path
@@ -71,8 +71,8 @@ class LocalFiles:
         return _status(path).st_size
 
     def version(self, path: str) -> str:
-        found = _status(path)
-        return f"{found.st_ino}-{found.st_size}-{found.st_mtime_ns}"
+        status = _status(path)
+        return f"{status.st_ino}-{status.st_size}-{status.st_mtime_ns}"
 
     def remove(self, path: str, version: str) -> bool:
         try:
@@ -89,6 +89,7 @@ class LocalFiles:
 
     def open(self, path: str) -> IO[bytes]:
         try:
+            # To open a named pipe would wait for a writer.
             if not stat.S_ISREG(os.stat(path).st_mode):
                 raise StagingError(f"{path} is no regular file. Stage plain files.")
             return open(path, "rb")

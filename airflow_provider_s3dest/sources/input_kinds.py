@@ -1,4 +1,4 @@
-"""Tells what a task handed over, without reading any of it or importing what it is of."""
+"""Tells the kinds of the ``records`` argument apart, without reading any record or importing a library of frames."""
 
 from __future__ import annotations
 
@@ -7,17 +7,17 @@ from typing import Any
 
 
 def is_arrow(value: Any) -> bool:
-    """Say whether a value hands its data over as an Arrow stream (pandas, polars, pyarrow, duckdb)."""
+    """Return whether a value exports its data as an Arrow stream (pandas, polars, pyarrow, duckdb)."""
     return hasattr(value, "__arrow_c_stream__")
 
 
 def is_pandas(value: Any) -> bool:
-    """Say whether a value is a pandas frame."""
+    """Return whether a value is a pandas frame."""
     return type(value).__module__.partition(".")[0] == "pandas" and hasattr(value, "columns")
 
 
 def is_records(value: Any) -> bool:
-    """Say whether a value can be the records of one table."""
+    """Return whether a value can be the records of one table."""
     if is_arrow(value):
         return True
     return isinstance(value, Iterable) and not isinstance(value, (str, bytes, bytearray, Mapping))

@@ -1,4 +1,4 @@
-"""Reads staged NDJSON and JSON arrays; every value keeps its own spelling, so 1.10 stays 1.10."""
+"""Reads staged NDJSON and JSON arrays; every value keeps the text that stands in the file, so 1.10 stays 1.10."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from typing import IO
 
 import msgspec
 
-from airflow_provider_s3dest.errors import Place, RecordError, short
-from airflow_provider_s3dest.records.bad_records import BadRecords
+from airflow_provider_s3dest.errors import RecordError, short
 from airflow_provider_s3dest.records.chunks import Origins, PassthroughChunk, RowChunk
 from airflow_provider_s3dest.sources.chunking import CHUNK_RECORDS
 from airflow_provider_s3dest.sources.passthrough import json_lines
-from airflow_provider_s3dest.sources.text_lines import Block, LineTexts, blocks, check_text
+from airflow_provider_s3dest.sources.source_file import SourceFile
+from airflow_provider_s3dest.sources.text_lines import BOM, Block, LineTexts, blocks, check_text
 
 Record = dict[str, msgspec.Raw]
 
@@ -23,16 +23,16 @@ _DECODER = msgspec.json.Decoder(Record)
 _ENCODER = msgspec.json.Encoder()
 _UNREADABLE = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError)
 _TOKEN = re.compile(rb'"[^"\\]*(?:\\.[^"\\]*)*(?P<closing>"?)|[\[\]{}]', re.DOTALL)
-"""A string, whose closing quote may be yet to come, or a bracket."""
+"""A string, whose closing quote may not be read yet, or a bracket."""
 _BLANK = b" \t\r\n"
 _BLANKS = (b" ", b"\t", b"\r", b"\n")
 
 
 class JsonLines:
-    """A chunk of NDJSON, read when it is asked for."""
+    """A chunk of NDJSON that is parsed only if it can't pass through as it stands."""
 
-    def __init__(self, block: Block, table: str, path: str) -> None:
-        self._block, self._table, self._path = block, table, path
+    def __init__(self, block: Block, file: SourceFile) -> None:
+        self._block, self._file = block, file
 
     def __len__(self) -> int:
         data = self._block.data
@@ -42,26 +42,26 @@ class JsonLines:
     def origins(self) -> Origins:
         block = self._block
         numbers = range(block.first_line, block.first_line + len(self))
-        return Origins(block.first_line, self._path, originals=LineTexts(block.data, block.first_line, numbers))
+        return Origins(block.first_line, self._file.path, originals=LineTexts(block.data, block.first_line, numbers))
 
     def slice(self, start: int, stop: int) -> JsonLines:
-        """Give some of the lines."""
+        """Return the lines from ``start`` up to ``stop``."""
         lines = self._block.data.split(b"\n", stop)[start:stop]
-        return JsonLines(Block(b"\n".join(lines) + b"\n", self._block.first_line + start), self._table, self._path)
+        return JsonLines(Block(b"\n".join(lines) + b"\n", self._block.first_line + start), self._file)
 
     def passed(self, columns: tuple[str, ...]) -> PassthroughChunk | None:
-        """Give the lines as a target that wants JSON would write them, if that can be told without reading each.
+        """Return the lines as a JSON encoder would write them, if that can be told without a look at each.
 
         :raises RecordError: at a line that is not UTF-8.
         """
-        if b"\r" in self._text:  # to some readers of what is written it would end a line
+        if b"\r" in self._text:  # some readers of the written file would take it for the end of a line
             return None
         try:
             passed = json_lines(self._text, columns)
-        except RecursionError:  # the line is named by whoever reads the records
+        except RecursionError:  # when the records are parsed, the error names the line
             return None
         if passed:
-            self._block.lines = len(passed)
+            self._block.lines = len(passed)  # spares the count of the line ends
         return passed
 
     @cached_property
@@ -71,87 +71,88 @@ class JsonLines:
         :raises RecordError: at a line that is no JSON object.
         """
         block, data = self._block, self._text
+        # The first line shows, at little cost, whether it is worth to try the quick way with all of them.
         if records := _as_written(data[: data.find(b"\n") + 1]) and _as_written(data):
             numbers: Sequence[int] = range(block.first_line, block.first_line + len(records))
         else:
-            records, numbers = self._read_each()
+            records, numbers = self._parse_each()
         if b"\r" in data and data.count(b"\r") != data.count(b"\r\n"):
-            records = list(map(_compact, records))
-        return RowChunk.of(
-            records, Origins(file=self._path, lines=numbers, originals=LineTexts(data, block.first_line, numbers))
-        )
+            records = list(map(_on_one_line, records))
+        originals = LineTexts(data, block.first_line, numbers)
+        return RowChunk.of(records, Origins(file=self._file.path, lines=numbers, originals=originals))
 
     @cached_property
     def _text(self) -> bytes:
-        check_text(self._block.data, self._block.first_line, self._table, self._path)
+        check_text(self._block.data, self._block.first_line, self._file)
         return self._block.data
 
-    def _read_each(self) -> tuple[list[Record], Sequence[int]]:
-        """Read line by line: the records, and the line on which each stands."""
-        block, table, path = self._block, self._table, self._path
+    def _parse_each(self) -> tuple[list[Record], Sequence[int]]:
+        """Parse line by line, and return the records and the line on which each stands."""
+        block, file = self._block, self._file
         lines = block.data.split(b"\n")
         numbers: Sequence[int] = range(block.first_line, block.first_line + len(lines))
         try:
             records = list(map(_DECODER.decode, lines[:-1] if not lines[-1] else lines))
-        except _UNREADABLE:
+        except _UNREADABLE:  # a blank line, or a line that is malformed
             filled = [(number, line) for number, line in zip(numbers, lines, strict=True) if line.strip(_BLANK)]
-            records = [_decode(line, table, path, number) for number, line in filled]
+            records = [_decode(line, file, number) for number, line in filled]
             numbers = [number for number, _ in filled]
             lines = [line for _, line in filled]
         if _may_repeat_key(block.data, sum(map(len, records))):
             for record, line, number in zip(records, lines, numbers, strict=False):
-                _refuse_repeated_key(record, line, table, path, number)
+                _check_keys(record, line, file, number)
         return records, numbers
 
 
-def read_lines(stream: IO[bytes], table: str, path: str) -> Iterator[JsonLines]:
-    """Read one JSON object a line; blank lines are passed over."""
-    for block in blocks(stream, table, path, checked=False):
-        yield JsonLines(block, table, path)
+def read_lines(stream: IO[bytes], file: SourceFile) -> Iterator[JsonLines]:
+    """Read one JSON object a line; blank lines are skipped."""
+    for block in blocks(stream, file, checked=False):
+        yield JsonLines(block, file)
 
 
-def read_array(stream: IO[bytes], table: str, path: str, bad: BadRecords | None = None) -> Iterator[RowChunk]:
+def read_array(stream: IO[bytes], file: SourceFile) -> Iterator[RowChunk]:
     """Read one JSON array of objects, an object at a time.
 
-    :param bad: takes the elements that are wrong by themselves; None: the first of them is an error.
-    :raises RecordError: at an element that is no JSON object, and where the array is cut off.
+    :raises RecordError: where the array is malformed or cut off; also at an element that is no JSON object, unless it
+        is quarantined.
     """
     records: list[Record] = []
     lines: list[int] = []
     texts: list[bytes] = []
-    for element, line in _elements(stream, table, path):
+    for element, line in _elements(stream, file):
         try:
-            record = _element(element, table, path, line)
+            record = _element(element, file, line)
         except RecordError as error:
-            if bad is None:
-                raise
-            bad.add(error, element)
+            file.refuse(error, element)
             continue
         records.append(record)
         lines.append(line)
         texts.append(element)
         if len(records) == CHUNK_RECORDS:
-            yield RowChunk(records, Origins(file=path, lines=lines, originals=texts))
+            yield RowChunk(records, Origins(file=file.path, lines=lines, originals=texts))
             records, lines, texts = [], [], []
     if records:
-        yield RowChunk(records, Origins(file=path, lines=lines, originals=texts))
+        yield RowChunk(records, Origins(file=file.path, lines=lines, originals=texts))
 
 
-def _element(text: bytes, table: str, path: str, line: int) -> Record:
-    check_text(text, line, table, path)
-    record = _decode(text, table, path, line)
-    _refuse_repeated_key(record, text, table, path, line)
-    return _compact(record)
+def _element(text: bytes, file: SourceFile, line: int) -> Record:
+    check_text(text, line, file)
+    record = _decode(text, file, line)
+    _check_keys(record, text, file, line)
+    return _on_one_line(record)
 
 
 def begins_array(stream: IO[bytes]) -> bool:
-    """Say whether the first character of a stream, which is used up, opens an array."""
-    head = stream.read(2**16).removeprefix(b"\xef\xbb\xbf").lstrip(_BLANK)
+    """Return whether the first character of a stream opens an array; a part of the stream is then read."""
+    head = stream.read(2**16).removeprefix(BOM).lstrip(_BLANK)
     return head.startswith(b"[")
 
 
 def _as_written(lines: bytes) -> list[Record] | None:
-    """Decode lines that are just what would be written of their records, so that none holds a key twice; else None."""
+    """Decode lines that are exactly what would be written for their records; None if they are not.
+
+    In such lines no key occurs twice: decoding would have kept only one of the two.
+    """
     try:
         records = _DECODER.decode_lines(lines)
     except _UNREADABLE:
@@ -159,73 +160,81 @@ def _as_written(lines: bytes) -> list[Record] | None:
     return records if _ENCODER.encode_lines(records) == lines else None
 
 
-def _decode(text: bytes, table: str, path: str, line: int) -> Record:
+def _decode(text: bytes, file: SourceFile, line: int) -> Record:
     try:
         return _DECODER.decode(text)
     except RecursionError as error:
-        raise _too_deep(table, path, line) from error
+        raise _too_deep(file, line) from error
     except _UNREADABLE as error:
         problem = f"is no JSON object: {error}: {short(text.decode(errors='replace').strip())}."
         remedy = "Stage one JSON object a line, or one array of objects."
         if re.search(rb"[:\[,]\s*(NaN|-?Infinity)\b", text):
             remedy = "JSON has no NaN or Infinity: write null."
-        raise RecordError(problem, remedy, table=table, place=Place(file=path, line=line)) from error
+        raise file.error(line, problem, remedy) from error
 
 
-def _too_deep(table: str, path: str, line: int) -> RecordError:
+def _too_deep(file: SourceFile, line: int) -> RecordError:
     problem = "is nested too deeply: Python reads about 1,000 levels, from 3.12 on more."
-    return RecordError(problem, "Stage it flatter.", table=table, place=Place(file=path, line=line))
+    return file.error(line, problem, "Stage it flatter.")
 
 
 def _may_repeat_key(text: bytes, keys: int) -> bool:
-    """Say whether an object in a text may hold a key twice, of which decoding keeps the last: quick, but not exact."""
-    if text.count(b":") == keys:  # each key has one, so that none is left for another
+    """Return whether an object in a text may hold a key twice; True may be wrong, False never is.
+
+    :param keys: number of the keys that were decoded, of which there are fewer if one occurs twice.
+    """
+    if text.count(b":") == keys:  # each key has a colon, so that no colon is left for another key
         return False
+    # Colons may also stand in strings; '":' may there too, but seldom. It misses keys with a blank before their colon.
     return text.count(b'":') != keys or any(blank in text and blank + b":" in text for blank in _BLANKS)
 
 
-def _refuse_repeated_key(record: Record, text: bytes, table: str, path: str, line: int) -> None:
+def _check_keys(record: Record, text: bytes, file: SourceFile, line: int) -> None:
+    """Check that no key of a record occurs twice in its text, since decoding keeps the last one only.
+
+    :raises RecordError: if one does.
+    """
     nested = b"".join(record.values()).count(b'":')
     if not _may_repeat_key(text, len(record) + nested):
         return
     try:
         names = [name for name, _ in json.loads(text, object_pairs_hook=list, parse_int=str)]
-    except RecursionError as error:  # of which this reader allows some levels less
-        raise _too_deep(table, path, line) from error
+    except RecursionError as error:  # json takes fewer levels than msgspec
+        raise _too_deep(file, line) from error
     for name in record:
         if names.count(name) > 1:
             problem, remedy = f"the object has the key {name!r} twice.", "Give each value a key of its own."
-            raise RecordError(problem, remedy, table=table, place=Place(file=path, line=line), column=name)
+            raise file.error(line, problem, remedy, column=name)
 
 
-def _compact(record: Record) -> Record:
-    """Spell nested values on one line, as they must stand in a file of one object a line."""
+def _on_one_line(record: Record) -> Record:
+    """Write nested values on one line, as an encoder writes one object a line and copies them as they are."""
     for name, raw in record.items():
         text = bytes(raw)
         if b"\n" in text or b"\r" in text:
-            record[name] = msgspec.Raw(_one_line(text))
+            # A line end can only stand between tokens: inside of a JSON string it has to be escaped.
+            pieces = (piece.strip(_BLANK) for piece in text.splitlines())
+            record[name] = msgspec.Raw(b" ".join(piece for piece in pieces if piece))
     return record
 
 
-def _one_line(text: bytes) -> bytes:
-    """Take line ends between tokens out; inside a JSON string there are none."""
-    return b" ".join(part for part in (piece.strip(_BLANK) for piece in text.splitlines()) if part)
+def _elements(stream: IO[bytes], file: SourceFile) -> Iterator[tuple[bytes, int]]:
+    """Cut an array into the bytes of its elements, each with the line on which it begins.
 
+    The array is never in memory as a whole: only strings and brackets are looked at here, and each element is parsed by
+    itself afterwards.
+    """
 
-def _elements(stream: IO[bytes], table: str, path: str) -> Iterator[tuple[bytes, int]]:
-    """Cut an array into the bytes of its elements, each with the line on which it begins."""
+    def malformed(problem: str) -> RecordError:
+        return file.error(line, problem, "Stage one array of JSON objects, whole.")
 
-    def fault(problem: str) -> RecordError:
-        remedy = "Stage one array of JSON objects, whole."
-        return RecordError(problem, remedy, table=table, place=Place(file=path, line=line))
-
-    # An array may be one long line.
-    source = blocks(stream, table, path, end=b"}", checked=False)
+    # An array may be one long line, so that blocks end at the end of an object.
+    source = blocks(stream, file, end=b"}", checked=False)
     data, position, depth, begin, line = b"", 0, 0, 0, 1
     opened = closed = expects_comma = False
     while True:
-        found = _TOKEN.search(data, position)
-        if found is None or found["closing"] == b"":
+        token = _TOKEN.search(data, position)
+        if token is None or token["closing"] == b"":  # nothing more, or a string that goes on in the next block
             block = next(source, None)
             if block is None:
                 break
@@ -233,26 +242,27 @@ def _elements(stream: IO[bytes], table: str, path: str) -> Iterator[tuple[bytes,
             data, begin, position = data[keep:] + block.data, 0, position - keep
             continue
         if depth <= 1:
-            gap = data[position : found.start()]
+            gap = data[position : token.start()]
             between = gap.strip(_BLANK)
             line += gap.count(b"\n")
             if closed:
-                raise fault(f"text stands after the end of the array: {short(found[0])}.")
-            if opened and found[0] not in b"{]":
-                raise fault(f"an element of the array is no object: {short(found[0].decode(errors='replace'))}.")
-            wanted = b"," if expects_comma and found[0] != b"]" else b""
-            if between != wanted:
-                raise fault(f"the array is malformed: {short(between.decode(errors='replace'))} between its elements.")
-        position = found.end()
-        if found[0] in (b"{", b"["):
-            if depth == 0 and found[0] == b"[":
+                raise malformed(f"text stands after the end of the array: {short(token[0])}.")
+            if opened and token[0] not in b"{]":
+                raise malformed(f"an element of the array is no object: {short(token[0].decode(errors='replace'))}.")
+            comma = b"," if expects_comma and token[0] != b"]" else b""
+            if between != comma:
+                text = short(between.decode(errors="replace"))
+                raise malformed(f"the array is malformed: {text} between its elements.")
+        position = token.end()
+        if token[0] in (b"{", b"["):
+            if depth == 0 and token[0] == b"[":
                 opened = True
             elif depth == 0:
-                raise fault("is no array.")
+                raise malformed("is no array.")
             elif depth == 1:
-                begin = found.start()
+                begin = token.start()
             depth += 1
-        elif found[0] in (b"}", b"]"):
+        elif token[0] in (b"}", b"]"):
             depth -= 1
             if depth == 1:
                 element = data[begin:position]
@@ -263,6 +273,6 @@ def _elements(stream: IO[bytes], table: str, path: str) -> Iterator[tuple[bytes,
                 closed = True
                 depth = 0
     if not closed:
-        raise fault("the array is cut off: it has no end.")
+        raise malformed("the array is cut off: it has no end.")
     if data[position:].strip(_BLANK):
-        raise fault(f"text stands after the end of the array: {short(data[position:].decode(errors='replace'))}.")
+        raise malformed(f"text stands after the end of the array: {short(data[position:].decode(errors='replace'))}.")

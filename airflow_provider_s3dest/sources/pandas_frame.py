@@ -1,4 +1,4 @@
-"""Reads a pandas frame: typed columns through Arrow, columns of Python objects as the objects they hold."""
+"""Reads a pandas frame: typed columns through Arrow, columns of Python objects as these objects."""
 
 from __future__ import annotations
 
@@ -6,25 +6,26 @@ from collections.abc import Iterator
 from typing import Any
 
 from airflow_provider_s3dest.errors import Fault, SpecError
-from airflow_provider_s3dest.records.arrow.chunk import ArrowChunk, ArrowValues, BatchRows, chunk_rows
+from airflow_provider_s3dest.records.arrow.chunk import ArrowChunk, BatchRows, chunk_rows
 from airflow_provider_s3dest.records.arrow.pyarrow_import import import_pyarrow
 from airflow_provider_s3dest.records.chunks import Origins
 from airflow_provider_s3dest.sources.arrow_stream import unique_names
 
 
 def open_pandas(frame: Any, table: str) -> tuple[dict[str, Any], Iterator[ArrowChunk]]:
-    """Open a pandas frame: its columns with their types, None for a column of Python objects, and its chunks.
+    """Open a pandas frame.
 
-    An index that has a name is a column, behind the others; one that has none is no data and is left out.
+    An index that has a name becomes a column, behind the others. One without a name is no data and is left out.
 
+    :return: the ``pyarrow.DataType`` of each column, None for a column of Python objects, and the chunks.
     :raises SpecError: if two columns have the same name, or a column has no form in Arrow.
     """
     pyarrow = import_pyarrow()
     indexes = [name for name in frame.index.names if name is not None]
-    names = unique_names([str(name) for name in (*frame.columns, *indexes)], table)
+    names = unique_names([str(name) for name in (*frame.columns, *indexes)], f"table {table!r}")
     plain = frame.reset_index(level=indexes) if indexes else frame
     plain = plain[[*frame.columns, *indexes]].reset_index(drop=True).set_axis(names, axis=1)
-    # Arrow would give all objects of a column one type, and change some on the way.
+    # Arrow would convert all objects of a column to one type, and change some on the way.
     objects = [name for name in names if plain[name].dtype == object]
     try:
         typed = pyarrow.RecordBatch.from_pandas(plain.drop(columns=objects), preserve_index=False)
@@ -38,12 +39,12 @@ def open_pandas(frame: Any, table: str) -> tuple[dict[str, Any], Iterator[ArrowC
             part = plain.iloc[start : start + rows]
             batch, values = typed.slice(start, rows), {name: _objects(part[name]) for name in objects}
             origins = Origins(start, originals=BatchRows(batch, values))
-            yield ArrowChunk(ArrowValues(batch, values, origins, table), origins, len(part))
+            yield ArrowChunk(batch, origins, len(part), table, values)
 
-    kinds = dict(zip(typed.schema.names, typed.schema.types, strict=True))
-    return {name: kinds.get(name) for name in names}, chunks()
+    types = dict(zip(typed.schema.names, typed.schema.types, strict=True))
+    return {name: types.get(name) for name in names}, chunks()
 
 
 def _objects(series: Any) -> list[Any]:
-    """Give the objects of a column, None where pandas counts one as missing."""
+    """Return the objects of a column, None for each that pandas counts as missing."""
     return [None if missing else value for value, missing in zip(series.tolist(), series.isna().tolist(), strict=True)]

@@ -1,4 +1,4 @@
-"""Turns what a task hands over (lists, streams, mapped results, data frames, mappings of tables) into tables."""
+"""Opens the ``records`` argument (lists, streams, mapped results, data frames, mappings of tables) as tables."""
 
 from __future__ import annotations
 
@@ -16,15 +16,18 @@ from airflow_provider_s3dest.sources.input_kinds import is_arrow, is_pandas, is_
 from airflow_provider_s3dest.sources.pandas_frame import open_pandas
 
 _LAZY = ("LazyXComSequence", "LazySelectSequence")
-"""Airflow's sequences of a mapped task's results, of 3.x and 2.11: of all that arrive, the only ones with slices."""
+"""Airflow's sequences of a mapped task's results, in Airflow 3 and 2.11: the only lazy ones that can be sliced."""
+
+_SKIPPED = "ArgNotSet"
+"""The type of what Airflow 3.1 passes for an instance of a mapped task group that was skipped or failed."""
 
 
 class NoRecordsError(S3DestinationError):
-    """What was handed over is no records at all, such as None."""
+    """The argument is no records at all, such as None."""
 
 
 def tables_of(records: Any, table: str | None) -> dict[str, Any]:
-    """Sort records into tables, without reading any.
+    """Return the records of each table, without reading any.
 
     :param records: the records of ``table``, or a mapping of table name to records.
     :raises SpecError: if ``table`` is missing, or given beside a mapping.
@@ -42,7 +45,7 @@ def tables_of(records: Any, table: str | None) -> dict[str, Any]:
 def open_records(
     name: str,
     records: Any,
-    wanted: tuple[str, ...] | None,
+    columns: tuple[str, ...] | None,
     counted: Callable[[Iterable[Any]], Iterator[Any]] = iter,
     bad: BadRecords | None = None,
 ) -> Table:
@@ -50,18 +53,20 @@ def open_records(
 
     :param records: a list, tuple, iterator or generator of mappings; a lazy sequence of mappings or of lists of
         them; or anything with ``__arrow_c_stream__``.
-    :param counted: passes records on as they come one by one, and counts them.
-    :param bad: takes the records that can't be delivered; None: the first of them is an error.
+    :param columns: the columns to write, in order; None: those of the records.
+    :param counted: yields the records of an iterable one by one, and counts them.
+    :param bad: quarantines the records that can't be delivered; None: the first of them ends the load.
     :raises NoRecordsError: for anything else.
     """
     if records is None:
         raise NoRecordsError(f"The records of table {name!r} are None. Return a list, an empty one for no records.")
     if is_arrow(records):
-        pandas = is_pandas(records)
-        kinds, chunks = open_pandas(records, name) if pandas else open_stream(records, name)
-        return table_of_known(name, kinds, chunks, wanted, is_held=pandas, types=partial(_told, kinds), bad=bad)
+        # pandas exports a stream as well, but would convert the Python objects in it on the way.
+        is_held = is_pandas(records)
+        types, chunks = open_pandas(records, name) if is_held else open_stream(records, name)
+        return table_of_known(name, types, chunks, columns, is_held=is_held, types=partial(_known, types), bad=bad)
     if isinstance(records, (list, tuple)):
-        return table_of_list(name, records, wanted, bad)
+        return table_of_list(name, records, columns, bad)
     if not is_records(records):
         raise NoRecordsError(
             f"The records of table {name!r} are no list of mappings but {type(records).__name__}: {short(records)}. "
@@ -69,26 +74,22 @@ def open_records(
             "render_template_as_native_obj=True."
         )
     if isinstance(records, Sequence):
-        return table_of_stream(name, chunks_of(counted(flattened(_items(records)))), wanted, bad=bad)
-    return table_of_stream(name, chunks_of(counted(records)), wanted, bad=bad)
+        return table_of_stream(name, chunks_of(counted(flattened(_items(records)))), columns, bad=bad)
+    return table_of_stream(name, chunks_of(counted(records)), columns, bad=bad)
 
 
-def _told(kinds: Mapping[str, Any], columns: Iterable[str]) -> dict[str, Any]:
-    return {column: kinds[column] for column in columns if kinds.get(column) is not None}
-
-
-_NOTHING = "ArgNotSet"
-"""What Airflow 3.1 puts in the place of an instance of a mapped task group that was skipped or failed."""
+def _known(types: Mapping[str, Any], columns: Iterable[str]) -> dict[str, Any]:
+    return {column: types[column] for column in columns if types.get(column) is not None}
 
 
 def flattened(items: Iterable[Any]) -> Iterator[Any]:
-    """Give the records of results that are each a record or a list of records."""
+    """Yield the records of results, each of which is a record or a list of records."""
     for item in items:
         if isinstance(item, (list, tuple)):
             yield from item
         elif isinstance(item, Sequence) and not isinstance(item, (str, bytes, bytearray)):
             yield from flattened(_items(item))  # a mapped task's results among those of other tasks
-        elif type(item).__name__ != _NOTHING:
+        elif type(item).__name__ != _SKIPPED:
             yield item
 
 
@@ -96,16 +97,18 @@ def _items(sequence: Sequence[Any]) -> Iterable[Any]:
     if any(base.__name__ in _LAZY and base.__module__.startswith("airflow.") for base in type(sequence).__mro__):
         return _by_slices(sequence)
     if type(sequence).__iter__ is Sequence.__iter__:
-        # That would take an IndexError of the function that .map() was given for the end of the records.
+        # The inherited iterator takes any IndexError for the end of the sequence, even one that the function of .map()
+        # raises, and so would lose the records behind it.
         return (sequence[position] for position in range(len(sequence)))
     return sequence
 
 
 def _by_slices(sequence: Sequence[Any]) -> Iterator[Any]:
-    """Read a mapped task's results in few requests: one by one would be a request each."""
+    """Yield a mapped task's results, read in few requests to Airflow; one by one would need a request for each."""
     start, size = 0, 1
     while items := sequence[start : start + size]:
         yield from items
         start += len(items)
+        # As many results as hold a window of records, if they all were as long as the longest of these.
         longest = max(len(item) if isinstance(item, (list, tuple)) else 1 for item in items)
         size = max(1, min(CHUNK_RECORDS, STREAM_WINDOW // max(1, longest)))

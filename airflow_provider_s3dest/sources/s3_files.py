@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from botocore.client import BaseClient
 
 
-class _Found(NamedTuple):
+class _Version(NamedTuple):
     etag: str
     size: int
 
@@ -25,7 +25,7 @@ class S3Files:
 
     def __init__(self, client: BaseClient) -> None:
         self._client: Any = client
-        self._found: dict[str, _Found] = {}
+        self._versions: dict[str, _Version] = {}
 
     def is_file(self, path: str) -> bool:
         from botocore.exceptions import ClientError
@@ -40,7 +40,7 @@ class S3Files:
                 if error.response["ResponseMetadata"].get("HTTPStatusCode") == 404:
                     return False
                 raise
-            self._found[path] = _Found(answer["ETag"], answer["ContentLength"])
+            self._versions[path] = _Version(answer["ETag"], answer["ContentLength"])
         return True
 
     def below(self, folder: str) -> Iterator[str]:
@@ -48,21 +48,22 @@ class S3Files:
         with explained("ListObjectsV2", bucket, prefix):
             for page in self._client.get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=prefix):
                 for item in page.get("Contents", ()):
-                    if not item["Key"].endswith("/"):  # the marker of a folder, made by consoles
+                    if not item["Key"].endswith("/"):  # a folder that somebody made in the console of S3
                         path = f"s3://{bucket}/{item['Key']}"
-                        self._found[path] = _Found(item["ETag"], item["Size"])
+                        self._versions[path] = _Version(item["ETag"], item["Size"])
                         yield path
 
     def size(self, path: str) -> int:
-        return self._found[path].size
+        return self._versions[path].size
 
     def version(self, path: str) -> str:
-        return self._found[path].etag
+        return self._versions[path].etag
 
     def remove(self, path: str, version: str) -> bool:
         bucket, key = split(path)
         try:
             with explained("DeleteObject", bucket, key):
+                # S3 itself compares the ETag, so that nothing can come between a check and the deletion.
                 self._client.delete_object(Bucket=bucket, Key=key, IfMatch=version)
         except StoreError as error:
             if error.code in ("PreconditionFailed", "412"):
@@ -73,8 +74,8 @@ class S3Files:
 
     def open(self, path: str) -> IO[bytes]:
         bucket, key = split(path)
-        found = self._found.get(path)
-        return io.BufferedReader(S3Reader(self._client, bucket, key, found and found.etag), 2**20)
+        version = self._versions.get(path)
+        return io.BufferedReader(S3Reader(self._client, bucket, key, version and version.etag), 2**20)
 
 
 def split(path: str) -> tuple[str, str]:
@@ -99,13 +100,13 @@ class _Body:
 
 
 class S3Reader(io.RawIOBase):
-    """Reads one object, forward over one request, and again from anywhere after a seek.
+    """Reads one object: forward in one request, and after a seek in another one from the new position.
 
-    A connection that breaks within the body is opened again where it broke, and every request asks for the same
-    ETag: an object that is replaced while it is read is an error, never a mixture of two.
+    If a connection breaks within the body, the reader sends another request from where it broke. Every request asks for
+    the same ETag, so that an object that is replaced while it is read is an error, never a mixture of two.
     """
 
-    TRIES = 5
+    ATTEMPTS = 5
 
     def __init__(self, client: Any, bucket: str, key: str, etag: str | None = None) -> None:
         self._client, self._bucket, self._key, self._etag = client, bucket, key, etag
@@ -135,7 +136,8 @@ class S3Reader(io.RawIOBase):
         from botocore.exceptions import BotoCoreError, ClientError, FlexibleChecksumError, HTTPClientError
 
         view = memoryview(buffer)
-        for attempt in range(1, self.TRIES + 1):
+        # botocore retries a request only until its answer begins; a body that breaks off is left to its reader.
+        for attempt in range(1, self.ATTEMPTS + 1):
             try:
                 if self._body is None or self._body.position != self._position:
                     self._start()
@@ -146,11 +148,12 @@ class S3Reader(io.RawIOBase):
                 self._body.position += len(data)
                 self._position += len(data)
                 return len(data)
-            except (ClientError, FlexibleChecksumError) as error:  # a wrong checksum is one of bytes already given out
+            except (ClientError, FlexibleChecksumError) as error:
+                # S3's answer, or a wrong checksum, known only after the wrong bytes were returned: no retry can help.
                 raise store_error(error, "GetObject", self._bucket, self._key) from error
             except (HTTPClientError, BotoCoreError, OSError) as error:
                 self._drop()
-                if attempt == self.TRIES:
+                if attempt == self.ATTEMPTS:
                     raise store_error(error, "GetObject", self._bucket, self._key) from error
         raise AssertionError("unreachable")
 
@@ -167,12 +170,14 @@ class S3Reader(io.RawIOBase):
         return self._size
 
     def _start(self) -> None:
+        """Request the object from the current position; at its end, nothing, as S3 refuses an empty range."""
         self._drop()
         if self._size is not None and self._position >= self._size:
             return
-        same = {"IfMatch": self._etag} if self._etag else {}
+        condition = {"IfMatch": self._etag} if self._etag else {}
+        # No range for the whole object, so that botocore can check its checksum.
         part = {"Range": f"bytes={self._position}-"} if self._position else {}
-        answer = self._client.get_object(Bucket=self._bucket, Key=self._key, **same, **part)
+        answer = self._client.get_object(Bucket=self._bucket, Key=self._key, **condition, **part)
         self._etag = answer["ETag"]
         self._size = self._position + int(answer["ContentLength"])
         self._body = _Body(answer["Body"], self._position)

@@ -1,4 +1,4 @@
-"""Splits the files of a staging path into shards of about the same size, for several loads beside one another."""
+"""Splits the files of a staging path into shards of about the same size, which several loads deliver in parallel."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ from airflow_provider_s3dest.sources.staging_pattern import literal_path
 
 @dataclass(frozen=True, slots=True)
 class Shard:
-    """Some files of one table, sorted by path: what one load takes.
+    """Some files of one table, sorted by path, for one load.
 
-    :param columns: names of the columns to write, in order; None: as the files tell.
+    :param columns: names of the columns to write, in order; None: those of the files.
     """
 
     table: str
@@ -25,7 +25,7 @@ class Shard:
     columns: tuple[str, ...] | None = None
 
     def arguments(self) -> dict[str, Any]:
-        """Give the arguments of a load, in types that JSON has."""
+        """Return the arguments of the load, as JSON types."""
         columns = {"columns": list(self.columns)} if self.columns else {}
         return {"staging_path": [literal_path(file.path) for file in self.files], "table": self.table, **columns}
 
@@ -35,35 +35,38 @@ def split(
 ) -> list[Shard]:
     """Split staged files into shards of about the same number of bytes; the same files give the same shards.
 
-    A shard holds files of one table and none is empty, so that there is at least one a table, and no more than files.
-    Where the files tell their columns beforehand, every shard of a table has the columns of all its files.
+    A shard holds files of one table, and none is empty. So there is at least one shard for each table, and there are no
+    more shards than files. If the columns of the files are known beforehand (not for JSON), every shard of a table has
+    the columns of all of its files.
 
     :param tables: the files of each table.
-    :param shards: how many.
-    :param columns: names of the columns to write, in order; None: as the files tell.
-    :raises SpecError: if the number makes no sense.
+    :param shards: number of the shards.
+    :param columns: names of the columns to write, in order; None: those of the files.
+    :raises SpecError: if the number is none from 1.
     """
     if type(shards) is not int or shards < 1:
         raise SpecError([Fault("shards", f"is {short(shards)}.", "Give a number from 1.")])
     sizes = {name: _sizes(files) for name, files in tables.items()}
     counts = _counts(sizes, shards)
-    split_up: list[Shard] = []
+    all_shards: list[Shard] = []
     for name, files in tables.items():
-        own = columns or known_columns(name, files)
-        split_up += [Shard(name, part, own) for part in _balanced(files, sizes[name], counts[name])]
-    return split_up
+        of_table = columns or known_columns(name, files)
+        all_shards += [Shard(name, part, of_table) for part in _balanced(files, sizes[name], counts[name])]
+    return all_shards
 
 
 def _sizes(files: Sequence[StagedFile]) -> list[int]:
-    """Give the sizes of files in bytes, or 1 for each if one is unknown; 1 for an empty file, which costs something."""
+    """Return the size of each file in bytes, or 1 each if one is unknown; at least 1, as empty files cost time too."""
     sizes = [file.store.size(file.path) for file in files]
     return [1] * len(sizes) if None in sizes else [max(size or 0, 1) for size in sizes]
 
 
 def _counts(sizes: Mapping[str, Sequence[int]], shards: int) -> dict[str, int]:
-    """Give every table one shard, and each further one to the table whose shards are the largest on average."""
+    """Return the number of shards of each table: one, and each further one where shards are the largest on average."""
     counts = dict.fromkeys(sizes, 1)
-    largest: list[tuple[float, str]] = [(-sum(own), name) for name, own in sizes.items() if len(own) > 1]
+    largest: list[tuple[float, str]] = [
+        (-sum(all_sizes), name) for name, all_sizes in sizes.items() if len(all_sizes) > 1
+    ]
     heapq.heapify(largest)
     for _ in range(shards - len(counts)):
         if not largest:
@@ -76,11 +79,15 @@ def _counts(sizes: Mapping[str, Sequence[int]], shards: int) -> dict[str, int]:
 
 
 def _balanced(files: Sequence[StagedFile], sizes: Sequence[int], count: int) -> list[list[StagedFile]]:
-    """Put the largest file first, and each into the shard that holds least: at most a third over the best split."""
+    """Split files: the largest first, each into the shard that holds least so far.
+
+    The largest shard is then at most a third larger than in the best split (Graham, 1969). Equal sizes go by path, so
+    that the same files give the same shards.
+    """
     shards: list[list[StagedFile]] = [[] for _ in range(count)]
     fullness = [(0, number) for number in range(count)]
     for size, file in sorted(zip(sizes, files, strict=True), key=lambda pair: (-pair[0], pair[1].path)):
-        held, number = fullness[0]
+        size_so_far, number = fullness[0]
         shards[number].append(file)
-        heapq.heapreplace(fullness, (held + size, number))
+        heapq.heapreplace(fullness, (size_so_far + size, number))
     return [sorted(shard, key=lambda file: file.path) for shard in shards]

@@ -1,4 +1,4 @@
-"""Opens the staged files of one table, each by its ending, and reads them one after the other."""
+"""Opens the staged files of one table, each by its format, and reads them one after the other."""
 
 from __future__ import annotations
 
@@ -14,53 +14,60 @@ from airflow_provider_s3dest.sources import json_file
 from airflow_provider_s3dest.sources.arrow_file import ArrowFile
 from airflow_provider_s3dest.sources.columns import table_of_known, table_of_stream
 from airflow_provider_s3dest.sources.csv_file import CsvFile
-from airflow_provider_s3dest.sources.decompression import unpacked, unpacking_error
+from airflow_provider_s3dest.sources.decompression import decompressed, decompression_error
+from airflow_provider_s3dest.sources.source_file import SourceFile
 from airflow_provider_s3dest.sources.staging import StagedFile
 
 
 def open_staged(
     name: str,
     files: Sequence[StagedFile],
-    wanted: tuple[str, ...] | None,
+    columns: tuple[str, ...] | None,
     target: TextDialect | None = None,
     bad: BadRecords | None = None,
 ) -> Table:
     """Open the files of one table, one after the other.
 
-    Typed files and CSV files tell their columns beforehand, so that all are asked first; JSON files are a stream.
+    Typed files and CSV files state their columns, so that all of them are asked first. JSON files are a stream.
 
-    :param target: what may be let through as it stands; None: nothing.
-    :param bad: takes the records that can't be delivered; None: the first of them is an error.
+    :param columns: the columns to write, in order; None: those of the files.
+    :param target: the form of the text that is to be written; staged text in this form is passed through. None: no text
+        is.
+    :param bad: quarantines the records that can't be delivered; None: the first of them ends the load.
     """
-    known = _known_types(name, files)
+    known = _types_by_column(name, files)
     if known is None:
         passes = target is not None and target.format == "json"
-        return table_of_stream(name, _all_chunks(name, files, bad), wanted, passes=passes, bad=bad)
-    chunks = _all_chunks(name, files, bad, target, wanted or tuple(known))
-    return table_of_known(name, known, chunks, wanted, types=partial(_common_types, name, known), bad=bad)
+        return table_of_stream(name, _all_chunks(name, files, bad), columns, passes=passes, bad=bad)
+    chunks = _all_chunks(name, files, bad, target, columns or tuple(known))
+    return table_of_known(name, known, chunks, columns, types=partial(_common_types, name, known), bad=bad)
 
 
 def known_columns(name: str, files: Sequence[StagedFile]) -> tuple[str, ...] | None:
-    """Ask the files of one table for their columns; None if a JSON file is among them, which tells them by record."""
-    known = _known_types(name, files)
+    """Return the columns of the files of one table; None if one is JSON, whose columns only its records tell."""
+    known = _types_by_column(name, files)
     return None if known is None else tuple(known)
 
 
-def _known_types(name: str, files: Sequence[StagedFile]) -> dict[str, dict[Any, str]] | None:
-    """Ask the files of one table for their columns, and for the types of each with a file that has it."""
+def _types_by_column(name: str, files: Sequence[StagedFile]) -> dict[str, dict[Any, str]] | None:
+    """Return each column of the files with its types, and for each type a file that has it; None for JSON files.
+
+    The type of a column of CSV is None.
+    """
     if any(file.format in ("ndjson", "json") for file in files):
         return None
     known: dict[str, dict[Any, str]] = {}
     for file in files:
-        with _Opened(file, name, discarding()) as opened:
-            types = opened.types() if isinstance(opened, ArrowFile) else dict.fromkeys(opened.header())
-        for column, kind in types.items():
-            known.setdefault(column, {}).setdefault(kind, file.path)
+        # Bad records before the header are discarded here: they are quarantined when the file is read.
+        with _OpenFile(file, SourceFile(name, file.path, discarding())) as reader:
+            types = reader.types() if isinstance(reader, ArrowFile) else dict.fromkeys(reader.header())
+        for column, arrow_type in types.items():
+            known.setdefault(column, {}).setdefault(arrow_type, file.path)
     return known
 
 
 def _common_types(table: str, known: Mapping[str, Mapping[Any, str]], columns: Sequence[str]) -> dict[str, Any]:
-    """Find the one type of each column.
+    """Return the one type of each column.
 
     :raises SpecError: if the files disagree.
     """
@@ -69,16 +76,16 @@ def _common_types(table: str, known: Mapping[str, Mapping[Any, str]], columns: S
 
     text, common = import_pyarrow().string(), {}
     for column in known.keys() & {*columns}:
-        found, first = import_pyarrow().null(), ""
-        for kind, path in known[column].items():
+        so_far, first = import_pyarrow().null(), ""
+        for arrow_type, path in known[column].items():
             try:
-                found, first = common_type(found, kind or text), first or path
+                so_far, first = common_type(so_far, arrow_type or text), first or path
             except MixedTypesError as error:
                 problem = (
                     f"the column {column!r} of table {table!r} is {error.one} in {first}, and {error.other} in {path}."
                 )
                 raise SpecError([Fault("staging_path", problem, "Give its type with `schema=`.")]) from error
-        common[column] = found
+        common[column] = so_far
     return common
 
 
@@ -90,13 +97,13 @@ def _all_chunks(
     columns: tuple[str, ...] | None = None,
 ) -> Iterator[Any]:
     for file in files:
-        with _Opened(file, name, bad) as opened:
-            if isinstance(opened, ArrowFile) or (
-                isinstance(opened, CsvFile) and target == TextDialect("csv", opened.delimiter)
+        with _OpenFile(file, SourceFile(name, file.path, bad)) as reader:
+            if isinstance(reader, ArrowFile) or (
+                isinstance(reader, CsvFile) and target == TextDialect("csv", reader.delimiter)
             ):
-                yield from opened.chunks(columns)
+                yield from reader.chunks(columns)
             else:
-                yield from opened.chunks()
+                yield from reader.chunks()
 
 
 class _Reader(Protocol):
@@ -110,41 +117,41 @@ class _JsonFile:
         self.chunks = read
 
     def header(self) -> tuple[str, ...]:
-        raise AssertionError("JSON files tell their columns record by record")
+        raise AssertionError("only the records of a JSON file tell its columns")
 
 
-class _Opened:
-    """An open staged file, as a context; what goes wrong in it names the file."""
+class _OpenFile:
+    """An open staged file, as a context manager; each error inside of it names the file."""
 
-    def __init__(self, file: StagedFile, table: str, bad: BadRecords | None = None) -> None:
-        self._file, self._table, self._bad = file, table, bad
+    def __init__(self, staged: StagedFile, file: SourceFile) -> None:
+        self._staged, self._file = staged, file
 
     def __enter__(self) -> _Reader:
-        file = self._file
-        self._stored = file.store.open(file.path)
+        self._stored = self._staged.store.open(self._staged.path)
         try:
             return self._reader()
         except Exception as error:
+            # Python calls __exit__ only after __enter__ has returned.
             self.__exit__(type(error), error, None)
             raise
 
     def _reader(self) -> _Reader:
-        file, table = self._file, self._table
-        stream = unpacked(self._stored, file.compression)
-        if file.format in ("csv", "tsv"):
-            return CsvFile(stream, "\t" if file.format == "tsv" else ",", table, file.path, self._bad)
-        if file.format in ("parquet", "arrow"):
-            return ArrowFile(stream, file.format == "parquet", table, file.path)
-        is_array = file.format == "json" and json_file.begins_array(stream)
+        format_, file = self._staged.format, self._file
+        stream = decompressed(self._stored, self._staged.compression)
+        if format_ in ("csv", "tsv"):
+            return CsvFile(stream, "\t" if format_ == "tsv" else ",", file)
+        if format_ in ("parquet", "arrow"):
+            return ArrowFile(stream, file, is_parquet=format_ == "parquet")
+        # A file that ends with .json may as well hold one object a line.
+        is_array = format_ == "json" and json_file.begins_array(stream)
         stream.seek(0)
-        if is_array:
-            return _JsonFile(partial(json_file.read_array, stream, table, file.path, self._bad))
-        return _JsonFile(partial(json_file.read_lines, stream, table, file.path))
+        return _JsonFile(partial(json_file.read_array if is_array else json_file.read_lines, stream, file))
 
     def __exit__(self, kind: Any, error: BaseException | None, trace: Any) -> None:
         self._stored.close()
-        if isinstance(error, Exception) and (named := unpacking_error(error, self._file.path)):
+        path = self._staged.path
+        if isinstance(error, Exception) and (named := decompression_error(error, path)):
             raise named from error
         if isinstance(error, OSError):
-            problem = f"{self._file.path} can't be read: {error.strerror or error}. Another try may succeed."
+            problem = f"{path} can't be read: {error.strerror or error}. Another try may succeed."
             raise StagingError(problem, final=False) from error

@@ -1,4 +1,4 @@
-"""Finds the files of a staging path, sorts them into tables, and opens each by its ending."""
+"""Lists the files of a staging path by table, and deletes them after the load."""
 
 from __future__ import annotations
 
@@ -33,12 +33,12 @@ def staged_tables(
 ) -> dict[str, list[StagedFile]]:
     """List the files of a staging path, by table.
 
-    Files are sorted by path; one that several paths match is read once. Names that begin with ``_`` or ``.`` are
-    passed over where a wildcard or a folder would match them.
+    Files are sorted by path; a file that several paths match is listed once. Names that begin with ``_`` or ``.`` are
+    skipped where a wildcard or a folder would match them.
 
     :param staging_path: a path or a list: file, folder, or glob with ``*``, ``?``, ``[..]`` and ``**``.
     :param table: name of the table; None if ``{{TABLE}}`` in the path captures it.
-    :param store_of: gives the store for a scheme, ``""`` being the local disk.
+    :param store_of: returns the store for a scheme; ``""`` is the local disk.
     :raises SpecError: if path and table don't go together.
     :raises StagingError: if a path matches nothing, or a file has an ending that is not known.
     """
@@ -46,12 +46,12 @@ def staged_tables(
     if faults:
         raise SpecError(faults)
     paths = [staging_path] if isinstance(staging_path, (str, os.PathLike)) else staging_path
-    found: dict[str, tuple[str, StagedFile]] = {}
+    by_path: dict[str, tuple[str, StagedFile]] = {}
     for path in map(str, paths):
         matched = list(_matches(path.removeprefix("file://"), table, store_of))
         for name, file in matched:
-            place = file.path if SCHEME.match(file.path) else os.path.abspath(file.path)
-            other, _ = found.setdefault(place, (name, file))
+            full_path = file.path if SCHEME.match(file.path) else os.path.abspath(file.path)
+            other, _ = by_path.setdefault(full_path, (name, file))
             if other != name:
                 raise StagingError(
                     f"{file.path} is captured as the table {other!r} and, by {path}, as {name!r}. "
@@ -64,18 +64,18 @@ def staged_tables(
                 "names that begin with `_` or `.` are passed over."
             )
     tables: dict[str, list[StagedFile]] = {}
-    for name, file in sorted(found.values(), key=lambda pair: (pair[0], pair[1].path)):
+    for name, file in sorted(by_path.values(), key=lambda pair: (pair[0], pair[1].path)):
         tables.setdefault(name, []).append(file)
     return tables
 
 
 def versions_of(files: Iterable[StagedFile]) -> list[tuple[str, str]]:
-    """Give path and version of staged files, before they are read."""
+    """Return path and version of staged files; ask for them before the files are read."""
     return [(file.path, file.store.version(file.path)) for file in files]
 
 
 def remove_staged(files: Iterable[tuple[str, str]], store_of: Callable[[str], FileStore]) -> None:
-    """Delete staged files that are still those that were read.
+    """Delete staged files, except those that were replaced after they were read.
 
     :param files: path and version of each.
     """
@@ -90,16 +90,16 @@ def _matches(path: str, table: str | None, store_of: Callable[[str], FileStore])
     if scheme:
         path = scheme[1].lower() + path[scheme.end(1) :]
     store = store_of(scheme[1].lower() if scheme else "")
-    # On the disk a name may hold what looks like a wildcard; elsewhere the question would be one request more.
+    # On the disk a name may hold what looks like a wildcard. Elsewhere the question would cost a request.
     may_be_file = not (captures_table(path) or path.endswith("/") or (scheme and has_wildcard(path)))
     if may_be_file and store.is_file(path):
         yield table or "", _staged(store, path)
         return
     pattern = StagingPattern.of(path)
-    for found in store.below(pattern.folder):
-        captured = pattern.match(found)
+    for file in store.below(pattern.folder):
+        captured = pattern.match(file)
         if captured is not None:
-            yield table if table is not None else captured, _staged(store, found)
+            yield table if table is not None else captured, _staged(store, file)
 
 
 def _staged(store: FileStore, path: str) -> StagedFile:

@@ -1,4 +1,4 @@
-"""What a staging path can be, and what the ending of a file tells; every rule that needs no look at the files."""
+"""The rules for staging paths that need no look at the files, and the formats that file endings stand for."""
 
 from __future__ import annotations
 
@@ -24,20 +24,20 @@ FORMATS: Mapping[str, str] = {
     ".ipc": "arrow",
     ".arrows": "arrow",
 }
-"""What a file is, by its ending before that of its compression."""
+"""The format of a file by its ending, before the ending of its compression."""
 
 KNOWN_ENDINGS = f"Known are {', '.join(FORMATS)}, each also with .gz or .zst."
-_OF_FILE = re.compile(rf"[^/](\.[a-z]{{2,}})(?:{'|'.join(map(re.escape, SUFFIXES))})?$", re.IGNORECASE)
-"""The ending of a name that is a file's: letters, and maybe that of a compression. ``run.v2`` may be a folder."""
+_FILE_ENDING = re.compile(rf"[^/](\.[a-z]{{2,}})(?:{'|'.join(map(re.escape, SUFFIXES))})?$", re.IGNORECASE)
+"""The ending of a file: letters, and maybe the ending of a compression. A name such as ``run.v2`` may be a folder."""
 
 SCHEME = re.compile(r"^([a-z][a-z0-9+.-]*)://", re.IGNORECASE)
 
 
 def check_staging_path(staging_path: Any, table: str | None) -> Iterator[Fault]:
-    """Find what is wrong with the staging paths of a load, and between them and its table.
+    """Check the staging paths of a load, and that they and its table go together; yield the faults.
 
     :param staging_path: a path or a list of paths.
-    :param table: name of the table, if the paths don't tell it.
+    :param table: name of the table; None if ``{{TABLE}}`` in the paths captures it.
     """
     yield from staging_path_faults(staging_path)
     captures = {captures_table(str(path)) for path in _paths(staging_path)}
@@ -48,7 +48,7 @@ def check_staging_path(staging_path: Any, table: str | None) -> Iterator[Fault]:
 
 
 def staging_path_faults(staging_path: Any) -> Iterator[Fault]:
-    """Find what is wrong with the staging paths of a load by themselves."""
+    """Check the staging paths of a load without its table; yield the faults."""
     paths = _paths(staging_path)
     if not paths or not all(isinstance(path, (str, os.PathLike)) and str(path) for path in paths):
         yield Fault("staging_path", f"is {short(staging_path)}.", "Give a path or a list of paths.")
@@ -78,7 +78,7 @@ def _path_faults(path: str) -> Iterator[Fault]:
     elif "\0" in path:
         yield Fault("staging_path", f"{path!r} holds a NUL.", "Take it out.")
     elif not (captures_table(path) or has_wildcard(path)):
-        ending = _OF_FILE.search(path) if "/" in inside or not scheme else None  # not that of a bucket
+        ending = _FILE_ENDING.search(path) if "/" in inside or not scheme else None  # a bucket's name may hold dots
         if ending and ending[1].lower() not in FORMATS:
             problem = f"{path!r} has an ending that tells no format."
             yield Fault("staging_path", problem, f"{KNOWN_ENDINGS} If it is a folder, end it with a slash.")

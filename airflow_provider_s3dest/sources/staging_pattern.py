@@ -10,22 +10,23 @@ from airflow_provider_s3dest.errors import StagingError
 
 _TABLE = re.compile(r"\{\{\s*TABLE\s*\}\}")
 _WILD = re.compile(r"[*?\[]")
-_SHOWN = r"(?![._])"  # wildcards pass over names that begin with these
+_NOT_HIDDEN = r"(?![._])"
+"""Wildcards skip names that begin with these, as Spark and Hive do: markers and files that are not complete yet."""
 
 
 def captures_table(path: str) -> bool:
-    """Say whether a staging path holds ``{{TABLE}}``."""
+    """Return whether a staging path holds ``{{TABLE}}``."""
     return bool(_TABLE.search(path))
 
 
 def has_wildcard(path: str) -> bool:
-    """Say whether a staging path holds ``*``, ``?`` or ``[``."""
+    """Return whether a staging path holds ``*``, ``?`` or ``[``."""
     return bool(_WILD.search(path))
 
 
 def literal_path(path: str) -> str:
-    """Write the path of a file as the staging path that matches this file alone."""
-    # On the disk a file is looked for by the name as it stands, before any wildcard is.
+    """Return the staging path that matches one file alone."""
+    # On the disk a file is looked for under the path as it stands, before wildcards are.
     return _WILD.sub(r"[\g<0>]", path) if "://" in path else path
 
 
@@ -58,10 +59,11 @@ class StagingPattern:
         return cls(path, folder, shortest, longest)
 
     def match(self, file: str) -> str | None:
-        """Give the table that the path captures from a file, empty if it captures none; None if it doesn't match.
+        """Return the table that the path captures from a file, empty if it captures none; None if it doesn't match.
 
         :raises StagingError: if the table could end at more than one place, as in ``{{TABLE}}-*`` and ``a-b-1.csv``.
         """
+        # If the shortest and the longest table are the same, so is every other.
         shortest, longest = self._shortest.fullmatch(file), self._longest.fullmatch(file)
         if shortest is None or longest is None:
             return None
@@ -75,7 +77,7 @@ class StagingPattern:
 
 
 def _translate(path: str) -> tuple[str, str]:
-    """Give the folder to list, and a regular expression in which ``{table}`` stands for the capture."""
+    """Return the folder to list, and a regular expression in which ``{table}`` stands for the capture."""
     is_folder = path.endswith("/")
     parts = _TABLE.sub("{{TABLE}}", path.rstrip("/")).split("/")
     wild = [bool(_WILD.search(part)) or "{{TABLE}}" in part for part in parts]
@@ -87,11 +89,11 @@ def _translate(path: str) -> tuple[str, str]:
     for position, part in enumerate(rest):
         is_last = position == len(rest) - 1
         if part == "**":
-            translated.append(rf"(?:{_SHOWN}[^/]+/)*" + (rf"{_SHOWN}[^/]+" if is_last else ""))
+            translated.append(rf"(?:{_NOT_HIDDEN}[^/]+/)*" + (rf"{_NOT_HIDDEN}[^/]+" if is_last else ""))
             continue
         text, seen_table = _component(part, seen_table)
         translated.append(text + ("" if is_last else "/"))
-    below = rf"{_SHOWN}[^/]+(?:/{_SHOWN}[^/]+)*"
+    below = rf"{_NOT_HIDDEN}[^/]+(?:/{_NOT_HIDDEN}[^/]+)*"
     if not rest:
         translated.append(below)
     elif is_folder or rest[-1] == "{{TABLE}}":
@@ -103,7 +105,7 @@ def _translate(path: str) -> tuple[str, str]:
 
 def _component(part: str, seen_table: bool) -> tuple[str, bool]:
     """Translate one folder or file name; wildcards don't match a leading ``_`` or ``.``."""
-    text = _SHOWN if part[:1] in "*?[{" else ""
+    text = _NOT_HIDDEN if part[:1] in "*?[{" else ""
     pieces = re.split(r"(\{\{TABLE\}\}|\*|\?|\[[!^]?(?:\][^\]]*|[^\]]+)\])", part)
     for is_wild, piece in zip(cycle((False, True)), pieces, strict=False):
         if not is_wild:
@@ -123,5 +125,5 @@ def _component(part: str, seen_table: bool) -> tuple[str, bool]:
 
 
 def _literal(text: str) -> str:
-    """Escape a text for a regular expression, and its braces for the format that puts the capture in."""
+    """Escape a text for a regular expression, and its braces for ``str.format``, which puts the capture in."""
     return re.escape(text).replace("{", "{{").replace("}", "}}")

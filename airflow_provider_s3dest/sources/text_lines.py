@@ -1,18 +1,19 @@
-"""Cuts a text file into blocks, of whole lines as a rule, checked to be UTF-8."""
+"""Cuts a text file into blocks, as a rule of whole lines, and checks that they are UTF-8."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import chain
 from typing import IO, Any
 
-from airflow_provider_s3dest.errors import Place, RecordError
+from airflow_provider_s3dest.sources.source_file import SourceFile
 
 BLOCK_BYTES = 2**17
-"""Bytes that are read at a time: what is made of them then fits into the processor's caches."""
+"""Bytes that are read at a time. A block, and what is made of it, then fits into the caches of the processor."""
 
-_BOM = b"\xef\xbb\xbf"
+BOM = b"\xef\xbb\xbf"
 
 
 @dataclass
@@ -24,12 +25,12 @@ class Block:
 
     @cached_property
     def lines(self) -> int:
-        """Number of the line ends; whoever has counted them may set it before the next block is read."""
+        """Number of the line ends. A reader that has counted them may set it before it asks for the next block."""
         return self.data.count(b"\n")
 
     @cached_property
     def text(self) -> str:
-        """The text; what is not UTF-8 in it stands as lone surrogates."""
+        """The text; each byte that is not UTF-8 is a lone surrogate in it."""
         return self.data.decode(errors="surrogateescape")
 
     @cached_property
@@ -41,12 +42,28 @@ class Block:
             return False
 
     def after(self, position: int) -> Block:
-        """Give the piece of the file from a byte on."""
+        """Return the piece of the file from a byte on."""
         return Block(self.data[position:], self.first_line + self.data.count(b"\n", 0, position))
 
 
+class Blocks(Iterator[Block]):
+    """The blocks of a file, for several readers that take turns; one may put back what it did not use."""
+
+    def __init__(self, blocks: Iterator[Block]) -> None:
+        self._blocks = blocks
+
+    def __next__(self) -> Block:
+        return next(self._blocks)
+
+    def put_back(self, block: Block) -> None:
+        """Yield a block before all others."""
+        self._blocks = chain([block], self._blocks)
+
+
 class LineTexts(Sequence[bytes]):
-    """The records of a text as they stand in it, each from its first line to that of the next, found when asked for.
+    """The records of a text as they stand in it, each from its first line to the first line of the next record.
+
+    Only a bad record is ever looked at, so that the text is cut into lines only when somebody asks for one.
 
     :param first_line: number of the text's first line.
     :param lines: number of each record's first line.
@@ -71,15 +88,15 @@ class LineTexts(Sequence[bytes]):
         return self._text.split(b"\n")
 
 
-def blocks(stream: IO[bytes], table: str, path: str, end: bytes = b"\n", *, checked: bool = True) -> Iterator[Block]:
-    """Read a file block by block; a byte order mark is taken off.
+def blocks(stream: IO[bytes], file: SourceFile, end: bytes = b"\n", *, checked: bool = True) -> Iterator[Block]:
+    """Yield a file block by block, without its byte order mark.
 
-    :param end: the ASCII character that each block but the last ends with; by it, a block is whole lines.
-    :param checked: whether a byte that is not UTF-8 ends the load; else whoever takes the records looks for it.
+    :param end: the ASCII character at which each block but the last ends; by default, a block is whole lines.
+    :param checked: whether to raise an error at a byte that is not UTF-8; if not, the reader has to look for it.
     :raises RecordError: at the line that holds such a byte.
     """
     line = 1
-    rest = [stream.read(3).removeprefix(_BOM)]
+    rest = [stream.read(3).removeprefix(BOM)]
     while True:
         read = stream.read(BLOCK_BYTES)
         cut = read.rfind(end) + 1
@@ -89,7 +106,7 @@ def blocks(stream: IO[bytes], table: str, path: str, end: bytes = b"\n", *, chec
         data = b"".join((*rest, read[:cut] if read else b""))
         if data:
             if checked:
-                check_text(data, line, table, path)
+                check_text(data, line, file)
             block = Block(data, line)
             yield block
             line += block.lines
@@ -98,20 +115,17 @@ def blocks(stream: IO[bytes], table: str, path: str, end: bytes = b"\n", *, chec
         rest = [read[cut:]]
 
 
-def check_text(data: bytes, first_line: int, table: str, path: str) -> None:
-    """See that a piece of a file is UTF-8.
+def check_text(data: bytes, first_line: int, file: SourceFile) -> None:
+    """Check that a piece of a file is UTF-8.
 
+    :param first_line: number of the line on which the piece begins.
     :raises RecordError: at the line that holds a byte that is not.
     """
-    if data.isascii():  # quicker than to make a text of it
+    if data.isascii():  # quicker than to decode it
         return
     try:
         data.decode()
     except UnicodeDecodeError as error:
-        bad = data[error.start]
-        raise RecordError(
-            f"byte 0x{bad:02x} is not UTF-8 ({error.reason}).",
-            "Stage the file in UTF-8.",
-            table=table,
-            place=Place(file=path, line=first_line + data.count(b"\n", 0, error.start)),
-        ) from error
+        line = first_line + data.count(b"\n", 0, error.start)
+        problem = f"byte 0x{data[error.start]:02x} is not UTF-8 ({error.reason})."
+        raise file.error(line, problem, "Stage the file in UTF-8.") from error

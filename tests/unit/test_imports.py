@@ -1,7 +1,7 @@
 """Imports run one way: no file and no folder of the package imports what stands above it.
 
-The order is written in docs/development.md, as a diagram: each line names a folder, or a file of the root, and after the
-arrow all that it imports. A line may name only lines below it.
+The order is written in docs/development.md, as a diagram: each line names a folder, or a file of the root, and behind
+the arrow all that it imports. Nothing may import what stands on a line above its own.
 """
 
 from __future__ import annotations

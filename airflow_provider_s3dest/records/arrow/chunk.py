@@ -1,17 +1,18 @@
-"""Carries Arrow data to the encoders: chunks of bounded size, whose Python values are made only where asked for."""
+"""Arrow data as chunks of bounded size; the Python values of a column are made only when somebody asks for them."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 from airflow_provider_s3dest.records.arrow.pyarrow_import import import_pyarrow
 from airflow_provider_s3dest.records.arrow.values import column_values, values_of
-from airflow_provider_s3dest.records.chunks import ColumnChunk, Origins
+from airflow_provider_s3dest.records.chunks import Origins
 
 CHUNK_RECORDS = 32_768
-"""Records in a chunk of Arrow data, at most: of fewer, each step on a column would cost more than its records."""
+"""Records of a chunk of Arrow data, at most. In smaller chunks, the fixed cost of each step on a column would outweigh
+the work on its records."""
 
 CHUNK_BYTES = 8 * 1024 * 1024
 """Bytes of a chunk of Arrow data, at most, unless one record is larger."""
@@ -19,57 +20,47 @@ CHUNK_BYTES = 8 * 1024 * 1024
 _CHUNK_VALUES = 1_000_000
 
 
-class ArrowValues(Mapping[str, Sequence[Any]]):
-    """The columns of a record batch as Python values, made when a column is asked for.
+@dataclass(frozen=True, slots=True)
+class ArrowChunk:
+    """A chunk of records in Arrow's memory.
 
     :param batch: a ``pyarrow.RecordBatch``, no two columns of which have the same name.
+    :param size: number of the records, which a batch without columns does not know.
+    :param table: name of the table, for errors.
     :param objects: further columns, as Python values.
-    :param origins: of the records, for errors.
     """
 
-    def __init__(self, batch: Any, objects: Mapping[str, Sequence[Any]], origins: Origins, table: str) -> None:
-        self.batch, self.objects = batch, objects
-        self.table, self._origins = table, origins
-        self._names: Mapping[str, None] = dict.fromkeys((*batch.schema.names, *objects))
-
-    def __getitem__(self, name: str) -> Sequence[Any]:
-        if name in self.objects:
-            return self.objects[name]
-        if name not in self._names:
-            raise KeyError(name)
-        return column_values(self.batch.column(name), name, self._origins, self.table)
-
-    def __contains__(self, name: object) -> bool:
-        return name in self._names
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(self._names)
+    batch: Any
+    origins: Origins
+    size: int
+    table: str
+    objects: Mapping[str, Sequence[Any]] = field(default_factory=dict)
 
     def __len__(self) -> int:
-        return len(self._names)
-
-
-@dataclass(frozen=True, slots=True)
-class ArrowChunk(ColumnChunk):
-    """A chunk of records by columns that stand in Arrow's memory."""
-
-    values: ArrowValues
+        return self.size
 
     def array(self, name: str) -> Any:
-        """Give a column as a ``pyarrow.Array``; None if it is one of Python values."""
-        if name in self.values.objects:
+        """Return a column as a ``pyarrow.Array``, all null if there is none of this name; None if it is in objects."""
+        if name in self.objects:
             return None
-        return self.values.batch.column(name) if name in self.values else import_pyarrow().nulls(self.size)
+        index = self.batch.schema.get_field_index(name)
+        return self.batch.column(index) if index >= 0 else import_pyarrow().nulls(self.size)
+
+    def column(self, name: str) -> Sequence[Any]:
+        array = self.array(name)
+        return self.objects[name] if array is None else column_values(array, name, self.origins, self.table)
+
+    def columns(self, names: Sequence[str]) -> Iterable[Sequence[Any]]:
+        return map(self.column, names)
 
     def slice(self, start: int, stop: int) -> ArrowChunk:
-        values, origins = self.values, self.origins.slice(start, stop)
-        objects = {name: column[start:stop] for name, column in values.objects.items()}
-        batch = values.batch.slice(start, stop - start)
-        return ArrowChunk(ArrowValues(batch, objects, origins, values.table), origins, stop - start)
+        batch, origins = self.batch.slice(start, stop - start), self.origins.slice(start, stop)
+        objects = {name: column[start:stop] for name, column in self.objects.items()}
+        return ArrowChunk(batch, origins, stop - start, self.table, objects)
 
 
 class BatchRows(Sequence[Any]):
-    """The records of a record batch as mappings, made when one is asked for.
+    """The records of a record batch as mappings; each is made only when somebody asks for it.
 
     :param batch: a ``pyarrow.RecordBatch``.
     :param objects: further columns, as Python values.
@@ -96,7 +87,7 @@ def _value(array: Any) -> Any:
         return values_of(array)[0]
     except UnicodeDecodeError as error:
         return repr(error.object)
-    except Exception:  # it may be what makes the record a bad one
+    except Exception:  # this may be the value that makes the record a bad one, which is to be shown all the same
         return array[0]
 
 
@@ -108,13 +99,18 @@ def cut(batch: Any) -> Iterator[Any]:
 
 
 def chunk_rows(columns: int, row_bytes: float = 0) -> int:
-    """Tell how many records make a chunk, given the number of their columns and the bytes of one."""
+    """Return the number of records of a chunk.
+
+    :param columns: number of columns.
+    :param row_bytes: bytes of one record; 0: not known.
+    """
     rows = min(CHUNK_RECORDS, _CHUNK_VALUES // max(1, columns))
     return max(1, int(min(rows, CHUNK_BYTES / row_bytes)) if row_bytes else rows)
 
 
 def _halved(batch: Any) -> Iterator[Any]:
-    # The first size is quick, and may count what slices share.
+    # nbytes is quick, but may count memory that the batch has in common with other slices. So it can only prove that
+    # a batch is small enough; the size by itself decides.
     if batch.num_rows < 2 or batch.nbytes <= CHUNK_BYTES or sum(map(_size, batch.columns)) <= CHUNK_BYTES:
         yield batch
         return
@@ -124,17 +120,18 @@ def _halved(batch: Any) -> Iterator[Any]:
 
 
 def _size(array: Any) -> int:
-    """Tell the bytes of an array by itself, without what it shares with those beside it."""
+    """Return the bytes of an array by itself, without the memory of the arrays that it is a slice of."""
     pyarrow = import_pyarrow()
-    kind = array.type
-    if pyarrow.types.is_dictionary(kind):
+    types, arrow_type = pyarrow.types, array.type
+    if types.is_dictionary(arrow_type):
+        # As text, each record has a whole member of the dictionary: 8 bytes and the average size of a member.
         members = len(array.dictionary)
         return len(array) * (8 + (_size(array.dictionary) // members if members else 0))
-    if pyarrow.types.is_string_view(kind) or pyarrow.types.is_binary_view(kind):
+    if types.is_string_view(arrow_type) or types.is_binary_view(arrow_type):
         return _size(array.cast(pyarrow.large_binary()))
-    if pyarrow.types.is_struct(kind):
+    if types.is_struct(arrow_type):
         return sum(map(_size, array.flatten()))
-    if pyarrow.types.is_nested(kind) and hasattr(array, "flatten"):
+    if types.is_nested(arrow_type) and hasattr(array, "flatten"):
         return 8 * len(array) + _size(array.flatten())
     size: int = array.nbytes
     return size

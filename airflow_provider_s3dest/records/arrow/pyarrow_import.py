@@ -10,9 +10,13 @@ from airflow_provider_s3dest.errors import MissingExtraError
 def import_pyarrow() -> Any:
     """Import pyarrow, which the base installation does not bring.
 
-    :raises MissingExtraError: if it is not there.
+    Every function that needs pyarrow calls this by itself: whoever loads neither Parquet nor Arrow data never waits for
+    the import.
+
+    :raises MissingExtraError: if pyarrow is not installed.
     """
     try:
+        # pyarrow can be installed without numpy, which the encoders of Arrow data need.
         import numpy  # noqa: F401
         import pyarrow
         import pyarrow.compute

@@ -1,4 +1,4 @@
-"""Gives a table one Arrow type a column, for all of its chunks: those asked for, or those that its records show."""
+"""Makes every chunk of a table Arrow data with one type for each column: the type asked for, or one that fits."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ import msgspec
 
 from airflow_provider_s3dest.errors import Fault, RecordError, SpecError, short
 from airflow_provider_s3dest.records.arrow.cast import exact_cast
-from airflow_provider_s3dest.records.arrow.chunk import ArrowChunk, ArrowValues
+from airflow_provider_s3dest.records.arrow.chunk import ArrowChunk
 from airflow_provider_s3dest.records.arrow.pyarrow_import import import_pyarrow
 from airflow_provider_s3dest.records.arrow.types import MixedTypesError, array_of, common_type, storable_type
 from airflow_provider_s3dest.records.bad_records import isolate_bad_records
@@ -23,38 +23,41 @@ from airflow_provider_s3dest.records.table import STREAM_WINDOW, Table
 from airflow_provider_s3dest.records.values import csv_texts
 
 
-def with_types(table: Table, given: Mapping[str, Any], *, stored: bool = False, nanoseconds: bool = True) -> Table:
+def with_types(
+    table: Table, arrow_types: Mapping[str, Any], *, for_parquet: bool = False, nanoseconds: bool = True
+) -> Table:
     """Make all chunks of a table Arrow data of the same types.
 
-    A column that no type is given for has that of its source where the source has types; else the one that holds all
-    of its values, in a stream all of those of the first 10,000 records.
+    A column without a type in ``arrow_types`` gets the type that its source knows for it. If the source knows none, the
+    column gets the type that holds all of its values; in a stream, those of the first 10,000 records.
 
-    :param given: the ``pyarrow.DataType`` of columns.
-    :param stored: whether the types are to be ones that Parquet keeps.
-    :param nanoseconds: whether they may be in nanoseconds.
+    :param arrow_types: the ``pyarrow.DataType`` of some columns.
+    :param for_parquet: whether to use only types that Parquet can store.
+    :param nanoseconds: whether these may be in nanoseconds.
     :raises RecordError: at a value that its column's type does not hold exactly.
     :raises SpecError: if Parquet has no type for a column.
     """
     chunks: Iterator[Any] = table.chunks
-    kinds = {column: given[column] for column in table.columns if column in given}
-    if table.types and len(kinds) < len(table.columns):
-        kinds |= table.types([column for column in table.columns if column not in kinds])
-    missing = [column for column in table.columns if column not in kinds]
+    types = {column: arrow_types[column] for column in table.columns if column in arrow_types}
+    if table.types and len(types) < len(table.columns):
+        types |= table.types([column for column in table.columns if column not in types])
+    missing = [column for column in table.columns if column not in types]
     if missing:
-        shown = _Shown(table.name, missing)
+        inferred = _InferredTypes(table.name, missing)
         head, seen = [], 0
         for chunk in chunks:
-            for part in isolate_bad_records(shown.add, chunk, table.bad):
+            for part in isolate_bad_records(inferred.add, chunk, table.bad):
                 head.append(part)
                 seen += len(part)
             if seen >= STREAM_WINDOW and not table.is_held:
                 break
-        kinds |= shown.kinds
+        types |= inferred.types
+        # Popped from the end, so that no chunk is held after it is encoded.
         head.reverse()
         chunks = chain((head.pop() for _ in range(len(head))), chunks)
-    if stored:
-        kinds = {column: _storable(table.name, column, kinds[column], nanoseconds) for column in table.columns}
-    schema = import_pyarrow().schema([(column, kinds[column]) for column in table.columns])
+    if for_parquet:
+        types = {column: _storable(table.name, column, types[column], nanoseconds) for column in table.columns}
+    schema = import_pyarrow().schema([(column, types[column]) for column in table.columns])
     typed = chain.from_iterable(
         isolate_bad_records(partial(_typed, table.name, schema), chunk, table.bad) for chunk in chunks
     )
@@ -62,96 +65,105 @@ def with_types(table: Table, given: Mapping[str, Any], *, stored: bool = False, 
 
 
 @dataclass
-class _Shown:
-    """The types that the values of columns show, so far."""
+class _InferredTypes:
+    """The types that fit all values of some columns seen so far."""
 
     table: str
     columns: Sequence[str]
-    kinds: dict[str, Any] = field(init=False)
+    types: dict[str, Any] = field(init=False)
 
     def __post_init__(self) -> None:
-        self.kinds = dict.fromkeys(self.columns, import_pyarrow().null())
+        self.types = dict.fromkeys(self.columns, import_pyarrow().null())
 
     def add(self, chunk: Chunk) -> Chunk:
-        """Look at a chunk, which is given back; at one that is refused, nothing is learnt."""
-        kinds = {}
+        """Widen the types to the values of a chunk, and return the chunk; a refused chunk changes no type."""
+        types = {}
         for column in self.columns:
-            so_far = self.kinds[column]
+            so_far = self.types[column]
             try:
-                kinds[column] = common_type(so_far, _array(chunk, column).type)
+                types[column] = common_type(so_far, _array(chunk, column).type)
             except Exception as error:
                 raise self._refusal(chunk, column) or error from error
-        self.kinds = kinds
+        self.types = types
         return chunk
 
     def _refusal(self, chunk: Chunk, column: str) -> RecordError | None:
-        so_far = self.kinds[column]
+        """Find the first value that has no type, or none in common with the values before it."""
+        so_far = self.types[column]
         for position, value in enumerate(chunk.column(column)):
             try:
-                kind = array_of([value]).type
+                arrow_type = array_of([value]).type
             except Exception as error:
-                return _error(f"{error}: {short(_shown(value))}.", self.table, chunk, position, column)
+                return _error(f"{error}: {short(_for_display(value))}.", self.table, chunk, position, column)
             try:
-                so_far = common_type(so_far, kind)
+                so_far = common_type(so_far, arrow_type)
             except MixedTypesError as error:
                 problem = (
-                    f"{short(_shown(value))} is {error.other} here, and in earlier records the type is {error.one}."
+                    f"{short(_for_display(value))} is {error.other} here, and in earlier records the type is "
+                    f"{error.one}."
                 )
+                # Not separable: which of the two records is wrong, nobody can say.
                 return _error(problem, self.table, chunk, position, column, separable=False)
         return None
 
 
 def _typed(table: str, schema: Any, chunk: Chunk) -> ArrowChunk:
-    arrays, faults = [], []
-    for column, kind in zip(schema.names, schema.types, strict=True):
+    arrays, misfits = [], []
+    for column, arrow_type in zip(schema.names, schema.types, strict=True):
         try:
-            arrays.append(_cast(chunk, column, kind))
+            arrays.append(_cast(chunk, column, arrow_type))
         except Exception as error:
-            found = _misfit(chunk, column, kind)
-            if found is None:
+            misfit = _misfit(chunk, column, arrow_type)
+            if misfit is None:
                 raise
-            faults.append((*found, column, error))
-    if faults:
-        position, problem, column, cause = min(faults, key=lambda fault: fault[0])
+            misfits.append((*misfit, column, error))
+    if misfits:
+        # The first record of all columns, so that the error does not depend on the order of the columns.
+        position, problem, column, cause = min(misfits, key=lambda misfit: misfit[0])
         raise _error(problem, table, chunk, position, column) from cause
     batch = import_pyarrow().RecordBatch.from_arrays(arrays, schema=schema)
-    return ArrowChunk(ArrowValues(batch, {}, chunk.origins, table), chunk.origins, len(chunk))
+    return ArrowChunk(batch, chunk.origins, len(chunk), table)
 
 
-def _cast(chunk: Chunk, column: str, kind: Any) -> Any:
+def _cast(chunk: Chunk, column: str, target: Any) -> Any:
     if (array := _arrow_array(chunk, column)) is not None:
-        return exact_cast(array, kind)
-    return _of_values(chunk.column(column), kind)
+        return exact_cast(array, target)
+    return _array_from(chunk.column(column), target)
 
 
-def _of_values(values: Sequence[Any], kind: Any) -> Any:
-    pyarrow, seen = import_pyarrow(), set(map(type, values))
+def _array_from(values: Sequence[Any], target: Any) -> Any:
+    """Make an array of a type from Python values.
+
+    :raises InexactError, MixedTypesError, ValueError: if a value does not fit the type.
+    """
+    pyarrow, python_types = import_pyarrow(), set(map(type, values))
     types = pyarrow.types
-    if (types.is_string(kind) or types.is_large_string(kind)) and seen - {str, type(None)}:
-        return pyarrow.array(csv_texts(values, seen), kind)
-    # What these types hold and no type does that the values show by themselves.
-    if types.is_decimal256(kind) and seen <= {int, Decimal, type(None)}:
-        return exact_cast(pyarrow.array(csv_texts(values, seen), pyarrow.string()), kind)
-    if types.is_duration(kind) and seen <= {timedelta, type(None)}:
-        return exact_cast(pyarrow.array(values, pyarrow.duration("us")), kind)
+    if (types.is_string(target) or types.is_large_string(target)) and python_types - {str, type(None)}:
+        return pyarrow.array(csv_texts(values, python_types), target)
+    # array_of infers neither type, and the types that it infers instead hold less.
+    if types.is_decimal256(target) and python_types <= {int, Decimal, type(None)}:
+        return exact_cast(pyarrow.array(csv_texts(values, python_types), pyarrow.string()), target)
+    if types.is_duration(target) and python_types <= {timedelta, type(None)}:
+        return exact_cast(pyarrow.array(values, pyarrow.duration("us")), target)
     try:
-        return exact_cast(array_of(values, kind), kind)
+        return exact_cast(array_of(values, target), target)
     except MixedTypesError:
-        return pyarrow.concat_arrays([exact_cast(array_of([value], kind), kind) for value in values])
+        # Values of different types may each fit the target, such as 7 and "7".
+        return pyarrow.concat_arrays([exact_cast(array_of([value], target), target) for value in values])
 
 
-def _misfit(chunk: Chunk, column: str, kind: Any) -> tuple[int, str] | None:
-    """Find the first value that a type does not hold, and say why."""
+def _misfit(chunk: Chunk, column: str, target: Any) -> tuple[int, str] | None:
+    """Find the position of the first value that a type does not hold, and describe the problem."""
     array = _arrow_array(chunk, column)
     for position in range(len(chunk)):
         try:
             if array is not None:
-                exact_cast(array.slice(position, 1), kind)
+                exact_cast(array.slice(position, 1), target)
             else:
-                _of_values(chunk.column(column)[position : position + 1], kind)
+                _array_from(chunk.column(column)[position : position + 1], target)
         except Exception as error:
-            value = short(_shown(chunk.column(column)[position]))
-            return position, f"{value} does not fit the column's type {kind}: {error}."
+            value = short(_for_display(chunk.column(column)[position]))
+            return position, f"{value} does not fit the column's type {target}: {error}."
     return None
 
 
@@ -164,9 +176,9 @@ def _arrow_array(chunk: Chunk, column: str) -> Any:
     return chunk.array(column) if isinstance(chunk, ArrowChunk) else None
 
 
-def _storable(table: str, column: str, kind: Any, nanoseconds: bool) -> Any:
+def _storable(table: str, column: str, arrow_type: Any, nanoseconds: bool) -> Any:
     try:
-        return storable_type(kind, nanoseconds=nanoseconds)
+        return storable_type(arrow_type, nanoseconds=nanoseconds)
     except TypeError as error:
         problem = f"the column {column!r} of table {table!r} is {error}."
         raise SpecError(
@@ -174,14 +186,13 @@ def _storable(table: str, column: str, kind: Any, nanoseconds: bool) -> Any:
         ) from error
 
 
-def _shown(value: Any) -> Any:
+def _for_display(value: Any) -> Any:
     return bytes(value).decode() if isinstance(value, msgspec.Raw) else value
 
 
 def _error(
-    problem: str, table: str, chunk: Chunk, position: int, column: str | None, *, separable: bool = True
+    problem: str, table: str, chunk: Chunk, position: int, column: str, *, separable: bool = True
 ) -> RecordError:
     remedy = "Name the columns and their types with `schema=`, or convert the values upstream."
-    value = None if column is None else chunk.column(column)[position]
-    place = chunk.origins[position]
+    value, place = chunk.column(column)[position], chunk.origins[position]
     return RecordError(problem, remedy, table=table, place=place, column=column, value=value, separable=separable)

@@ -1,10 +1,10 @@
-"""Finds the Arrow type of a column of Python values, and the one type that holds two."""
+"""Finds the Arrow type of Python values, the one type that holds two types, and the type that Parquet stores."""
 
 from __future__ import annotations
 
 import json
 import math
-from collections.abc import Hashable, Iterable, Mapping, Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from datetime import date, datetime, time
 from decimal import Decimal
 from enum import Enum
@@ -17,12 +17,34 @@ from airflow_provider_s3dest.records.arrow.pyarrow_import import import_pyarrow
 from airflow_provider_s3dest.records.values import NoRuleError, json_bytes, plain
 
 DECIMAL_DIGITS = 38
-"""Digits of a decimal: what warehouses read."""
+"""Digits of a decimal, as many as data warehouses read."""
 
 SCHEMA_LEVELS = 99
-"""Levels below the root of a schema that Arrow's own reader of Parquet takes."""
+"""Levels below the root of a schema that Arrow's own reader of Parquet accepts."""
 
 _INT64 = range(-(2**63), 2**63)
+
+_ALIASES: Mapping[type, str] = {
+    str: "string",
+    bool: "bool",
+    int: "int64",
+    float: "float64",
+    date: "date32",
+    bytes: "binary",
+}
+"""Arrow types of Python types whose values all have the same one; most columns need no more than this table."""
+
+_ALIASES_OF_SHAPES: Mapping[type, str] = {
+    type(None): "null",
+    str: "string",
+    bool: "bool",
+    float: "float64",
+    time: "time64[us]",
+    bytes: "binary",
+}
+
+_ARROW_TAKES = frozenset({type(None), str, bool, int, float, Decimal, datetime, date, bytes})
+"""Python types whose values Arrow takes as they are."""
 
 
 class MixedTypesError(TypeError):
@@ -36,28 +58,33 @@ class MixedTypesError(TypeError):
 def array_of(values: Sequence[Any], target: Any = None) -> Any:
     """Make a ``pyarrow.Array`` of Python values, exactly, of the narrowest type that this module knows for them.
 
-    :param target: the type that is wanted in the end: numbers of JSON are decimals at once if it holds some.
-    :raises MixedTypesError: if they have no type in common.
+    ``pyarrow.array`` alone would accept some mixtures: it turns text beside bytes into bytes, and a timestamp beside a
+    date into a date.
+
+    :param target: the type that the array is to be cast to later. If it contains decimals, numbers in JSON become
+        decimals at once.
+    :raises MixedTypesError: if the values have no type in common.
     :raises NoRuleError, ValueError, OverflowError: if a value has no exact form.
     """
     pyarrow = import_pyarrow()
-    kinds = set(map(type, values)) - {type(None)}
-    if len(kinds) == 1 and (alias := _ALIASES.get(next(iter(kinds)))):
+    python_types = set(map(type, values)) - {type(None)}
+    if len(python_types) == 1 and (alias := _ALIASES.get(next(iter(python_types)))):
         try:
             return pyarrow.array(values, alias)
         except (OverflowError, pyarrow.ArrowInvalid):
-            if alias != "int64":
+            if alias != "int64":  # a larger int becomes a decimal below
                 raise
-    if msgspec.Raw in kinds:
+    if msgspec.Raw in python_types:
         values = _parsed(values, "decimal" in str(target))
     values = [_simple(value) for value in values]
+    # Shapes before types: a column has few shapes, and a type costs more to make.
     shapes = dict.fromkeys(map(_shape, values))
-    kind = reduce(common_type, map(_type_of_shape, shapes), pyarrow.null())
-    return pyarrow.array(values, kind)
+    arrow_type = reduce(common_type, map(_type_of_shape, shapes), pyarrow.null())
+    return pyarrow.array(values, arrow_type)
 
 
 def common_type(one: Any, other: Any) -> Any:
-    """Give the type that holds the values of two exactly, as far as a type can tell.
+    """Return the type that holds the values of two types exactly, as far as types can tell.
 
     :raises MixedTypesError: if there is none.
     """
@@ -74,62 +101,63 @@ def common_type(one: Any, other: Any) -> Any:
         return make(common_type(one.value_type, other.value_type))
     if types.is_timestamp(one) and types.is_timestamp(other) and (one.tz is None) == (other.tz is None):
         return pyarrow.timestamp(_finer(one.unit, other.unit), one.tz if one.tz == other.tz else "UTC")
-    decimals = [kind for kind in (one, other) if types.is_decimal(kind)]
-    if decimals and all(types.is_decimal(kind) or types.is_integer(kind) for kind in (one, other)):
-        scale = max(kind.scale for kind in decimals)
+    decimals = [arrow_type for arrow_type in (one, other) if types.is_decimal(arrow_type)]
+    if decimals and all(types.is_decimal(arrow_type) or types.is_integer(arrow_type) for arrow_type in (one, other)):
+        scale = max(arrow_type.scale for arrow_type in decimals)
         make = pyarrow.decimal256 if any(map(types.is_decimal256, decimals)) else pyarrow.decimal128
-        return make(max(DECIMAL_DIGITS, *(kind.precision for kind in decimals)), scale)
-    if any(all(map(family, (one, other))) for family in (_is_number, _is_text, _is_bytes, types.is_date)):
-        schemas = [pyarrow.schema([("x", kind)]) for kind in (one, other)]
+        return make(max(DECIMAL_DIGITS, *(arrow_type.precision for arrow_type in decimals)), scale)
+    # Arrow promotes within these families only as far as the values stay what they are.
+    if any(all(map(is_member, (one, other))) for is_member in (_is_number, _is_text, _is_bytes, types.is_date)):
+        schemas = [pyarrow.schema([("x", arrow_type)]) for arrow_type in (one, other)]
         return pyarrow.unify_schemas(schemas, promote_options="permissive").field(0).type
     raise MixedTypesError(one, other)
 
 
-def storable_type(kind: Any, *, nanoseconds: bool = True) -> Any:
-    """Give the type in which Parquet keeps a column: encodings undone, and text for what is null throughout.
+def storable_type(arrow_type: Any, *, nanoseconds: bool = True) -> Any:
+    """Return the type in which Parquet stores a column: without encodings, and text for a column of nulls alone.
 
-    :param nanoseconds: whether the version of Parquet knows them.
-    :raises TypeError: if Parquet has none, or its readers none.
+    :param nanoseconds: whether the version of Parquet has them.
+    :raises TypeError: if Parquet has no such type, or its readers refuse it.
     """
-    stored = _stored(kind, nanoseconds)
+    stored = _stored(arrow_type, nanoseconds)
     if (levels := _levels(stored)) > SCHEMA_LEVELS:
         raise TypeError(f"nested in {levels} levels of Parquet's schema, and its readers take {SCHEMA_LEVELS}")
     return stored
 
 
-def _stored(kind: Any, nanoseconds: bool) -> Any:
+def _stored(arrow_type: Any, nanoseconds: bool) -> Any:
     pyarrow = import_pyarrow()
     types = pyarrow.types
-    if types.is_dictionary(kind) or types.is_run_end_encoded(kind):
-        return _stored(kind.value_type, nanoseconds)
-    if types.is_null(kind) or types.is_string_view(kind):
+    if types.is_dictionary(arrow_type) or types.is_run_end_encoded(arrow_type):
+        return _stored(arrow_type.value_type, nanoseconds)
+    if types.is_null(arrow_type) or types.is_string_view(arrow_type):
         return pyarrow.string()
-    if types.is_binary_view(kind):
+    if types.is_binary_view(arrow_type):
         return pyarrow.binary()
-    if types.is_timestamp(kind) and kind.unit == "ns" and not nanoseconds:
-        return pyarrow.timestamp("us", kind.tz)
-    if types.is_struct(kind):
-        if not kind.num_fields:
+    if types.is_timestamp(arrow_type) and arrow_type.unit == "ns" and not nanoseconds:
+        return pyarrow.timestamp("us", arrow_type.tz)
+    if types.is_struct(arrow_type):
+        if not arrow_type.num_fields:
             raise TypeError("an object without fields, for which Parquet has no type")
-        return pyarrow.struct([(field.name, _stored(field.type, nanoseconds)) for field in kind.fields])
-    if is_list(kind):
-        make = pyarrow.large_list if types.is_large_list(kind) else pyarrow.list_
-        return make(_stored(kind.value_type, nanoseconds))
-    if types.is_union(kind) or types.is_interval(kind):
-        raise TypeError(f"of the type {kind}, which Parquet does not have")
-    if types.is_map(kind):
-        # With nanoseconds, for what is refused alone: Parquet's writer undoes encodings itself.
-        stored = [_stored(inside, nanoseconds) for inside in (kind.key_type, kind.item_type)]
-        return kind if nanoseconds else pyarrow.map_(*stored, keys_sorted=kind.keys_sorted)
-    return kind
+        return pyarrow.struct([(field.name, _stored(field.type, nanoseconds)) for field in arrow_type.fields])
+    if is_list(arrow_type):
+        make = pyarrow.large_list if types.is_large_list(arrow_type) else pyarrow.list_
+        return make(_stored(arrow_type.value_type, nanoseconds))
+    if types.is_union(arrow_type) or types.is_interval(arrow_type):
+        raise TypeError(f"of the type {arrow_type}, which Parquet does not have")
+    if types.is_map(arrow_type):
+        # Also with nanoseconds, for the TypeErrors alone: Parquet's writer undoes encodings in a map itself.
+        stored = [_stored(inside, nanoseconds) for inside in (arrow_type.key_type, arrow_type.item_type)]
+        return arrow_type if nanoseconds else pyarrow.map_(*stored, keys_sorted=arrow_type.keys_sorted)
+    return arrow_type
 
 
-def _levels(kind: Any) -> int:
-    """Count the levels that a type takes in Parquet's schema, where a list has one of its own for its members."""
+def _levels(arrow_type: Any) -> int:
+    """Count the levels of a type in Parquet's schema, where a list has one more level for its members."""
     types = import_pyarrow().types
-    if types.is_nested(kind):
-        own = 2 if is_list(kind) else 1  # the members of a map are a struct
-        return own + max(_levels(kind.field(number).type) for number in range(kind.num_fields))
+    if types.is_nested(arrow_type):
+        own_levels = 2 if is_list(arrow_type) else 1  # the members of a map are a struct, and so count by themselves
+        return own_levels + max(_levels(arrow_type.field(number).type) for number in range(arrow_type.num_fields))
     return 1
 
 
@@ -140,12 +168,12 @@ def _common_struct(one: Any, other: Any) -> Any:
     return import_pyarrow().struct(list(fields.items()))
 
 
-def is_list(kind: Any) -> bool:
-    """Say whether a type is one of lists, of whatever layout."""
+def is_list(arrow_type: Any) -> bool:
+    """Return whether a type is one of lists, of any layout."""
     types = import_pyarrow().types
     return any(
-        is_one(kind)
-        for is_one in (
+        is_member(arrow_type)
+        for is_member in (
             types.is_list,
             types.is_large_list,
             types.is_fixed_size_list,
@@ -155,19 +183,19 @@ def is_list(kind: Any) -> bool:
     )
 
 
-def _is_number(kind: Any) -> bool:
+def _is_number(arrow_type: Any) -> bool:
     types = import_pyarrow().types
-    return bool(types.is_integer(kind) or types.is_floating(kind))
+    return bool(types.is_integer(arrow_type) or types.is_floating(arrow_type))
 
 
-def _is_text(kind: Any) -> bool:
+def _is_text(arrow_type: Any) -> bool:
     types = import_pyarrow().types
-    return bool(types.is_string(kind) or types.is_large_string(kind) or types.is_string_view(kind))
+    return bool(types.is_string(arrow_type) or types.is_large_string(arrow_type) or types.is_string_view(arrow_type))
 
 
-def _is_bytes(kind: Any) -> bool:
+def _is_bytes(arrow_type: Any) -> bool:
     types = import_pyarrow().types
-    return bool(types.is_binary(kind) or types.is_large_binary(kind) or types.is_binary_view(kind))
+    return bool(types.is_binary(arrow_type) or types.is_large_binary(arrow_type) or types.is_binary_view(arrow_type))
 
 
 def _finer(one: str, other: str) -> str:
@@ -175,19 +203,8 @@ def _finer(one: str, other: str) -> str:
     return max(one, other, key=units.index)
 
 
-_ALIASES: Mapping[type, str] = {
-    str: "string",
-    bool: "bool",
-    int: "int64",
-    float: "float64",
-    date: "date32",
-    bytes: "binary",
-}
-"""The Arrow types of values that need no look at each."""
-
-
 def _parsed(values: Sequence[Any], as_decimals: bool) -> list[Any]:
-    """Read what staged JSON holds; a number that a double would change is a decimal."""
+    """Parse staged JSON values; a number that a double would change becomes a decimal."""
     raws = b",".join(bytes(value) if isinstance(value, msgspec.Raw) else b"null" for value in values)
     parse_float = Decimal if as_decimals else _number
     parsed: list[Any] = json.loads(b"[" + raws + b"]", parse_float=parse_float, object_pairs_hook=unique_keys)
@@ -195,9 +212,9 @@ def _parsed(values: Sequence[Any], as_decimals: bool) -> list[Any]:
 
 
 def unique_keys(pairs: Sequence[tuple[str, Any]]) -> dict[str, Any]:
-    """Make a dict of an object of JSON, of which no value is to be lost.
+    """Make a dict of the pairs of a JSON object, without losing a value.
 
-    :raises ValueError: if it has a key twice.
+    :raises ValueError: if a key occurs twice.
     """
     made = dict(pairs)
     if len(made) < len(pairs):
@@ -212,14 +229,18 @@ def _number(text: str) -> float | Decimal:
 
 
 def _simple(value: Any) -> Any:
-    """Turn a value into one of the few that Arrow takes as they are; what is text in JSON and no type here, into it."""
-    if type(value) in _KEPT:
+    """Turn a value into one of the types that Arrow takes as they are.
+
+    A value that is text in JSON, and for which this module has no type, becomes that text.
+    """
+    if type(value) in _ARROW_TAKES:
         return value
     if isinstance(value, Enum):
         return _simple(value.value)
     if isinstance(value, Mapping):
         if wrong := [key for key in value if not isinstance(key, str)]:
             raise NoRuleError(f"the key {wrong[0]!r} of a nested mapping is no string but {type(wrong[0]).__name__}")
+        # The text itself, even if a subclass such as an Enum overrides __str__.
         return {str.__str__(key): _simple(member) for key, member in value.items()}
     if isinstance(value, (set, frozenset)):
         return [_simple(item) for item in sorted(value, key=json_bytes)]
@@ -238,11 +259,8 @@ def _simple(value: Any) -> Any:
     return plain(value)
 
 
-_KEPT = frozenset({type(None), str, bool, int, float, Decimal, datetime, date, bytes})
-
-
 def _shape(value: Any) -> Hashable:
-    """Tell apart what needs another type."""
+    """Return a hashable summary of a value's type: values with the same shape have the same Arrow type."""
     if isinstance(value, dict):
         return ("struct", *((name, _shape(member)) for name, member in value.items()))
     if isinstance(value, list):
@@ -259,17 +277,7 @@ def _shape(value: Any) -> Hashable:
         return ("timestamp", unit, None if value.utcoffset() is None else "UTC")
     if isinstance(value, date):
         return "date32"
-    return _NAMES[type(value)]
-
-
-_NAMES: Mapping[type, str] = {
-    type(None): "null",
-    str: "string",
-    bool: "bool",
-    float: "float64",
-    time: "time64[us]",
-    bytes: "binary",
-}
+    return _ALIASES_OF_SHAPES[type(value)]
 
 
 @lru_cache(maxsize=1024)
@@ -285,9 +293,5 @@ def _type_of_shape(shape: Any) -> Any:
     if name == "timestamp":
         return pyarrow.timestamp(*members)
     if name == "list":
-        return pyarrow.list_(reduce(common_type, _types_of(members), pyarrow.null()))
+        return pyarrow.list_(reduce(common_type, map(_type_of_shape, members), pyarrow.null()))
     return pyarrow.struct([(member, _type_of_shape(shape)) for member, shape in members])
-
-
-def _types_of(shapes: Iterable[Any]) -> Iterable[Any]:
-    return map(_type_of_shape, shapes)

@@ -21,6 +21,7 @@ from airflow_provider_s3dest.formats.json import JsonEncoder
 from airflow_provider_s3dest.records.chunks import ColumnChunk, Origins, RowChunk, TextColumns
 from airflow_provider_s3dest.records.values import csv_text
 from airflow_provider_s3dest.sources.json_file import read_lines
+from airflow_provider_s3dest.sources.source_file import SourceFile
 
 
 class Colour(Enum):
@@ -154,7 +155,9 @@ def test_staged_json_is_csv_of_each_value_as_it_is_spelled(
         return _field(text, delimiter)
 
     content = "".join(line.format(*pair) for pair in pairs).encode()
-    lines = b"".join(_csv(chunk.rows, delimiter) for chunk in read_lines(io.BytesIO(content), "t", "x.ndjson"))
+    lines = b"".join(
+        _csv(chunk.rows, delimiter) for chunk in read_lines(io.BytesIO(content), SourceFile("t", "x.ndjson"))
+    )
     assert lines.decode() == "".join(f"{field(a)}{delimiter}{field(b)}\n" for a, b in pairs)
 
 

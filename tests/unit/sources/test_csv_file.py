@@ -12,19 +12,21 @@ from hypothesis import strategies as st
 
 from airflow_provider_s3dest.errors import RecordError
 from airflow_provider_s3dest.records.chunks import ColumnChunk
-from airflow_provider_s3dest.sources import csv_file, text_lines
+from airflow_provider_s3dest.sources import csv_parser, text_lines
 from airflow_provider_s3dest.sources.csv_file import CsvFile
+from airflow_provider_s3dest.sources.source_file import SourceFile
 from tests.unit.tables import fields_with_nulls
 
+FILE = SourceFile("t", "x.csv")
 BLOCKS = [1, 2, 3, 7, 2**20]
 
 
 def read(content: bytes | str, delimiter: str = ",") -> tuple[tuple[str, ...], list[list[Any]]]:
     """Read a file: its header and its records."""
     data = content.encode() if isinstance(content, str) else content
-    header = CsvFile(io.BytesIO(data), delimiter, "t", "x.csv").header()
+    header = CsvFile(io.BytesIO(data), delimiter, FILE).header()
     rows: list[list[Any]] = []
-    for chunk in CsvFile(io.BytesIO(data), delimiter, "t", "x.csv").chunks():
+    for chunk in CsvFile(io.BytesIO(data), delimiter, FILE).chunks():
         assert isinstance(chunk, ColumnChunk)
         assert tuple(chunk.values) == header
         rows.extend(map(list, zip(*chunk.values.values(), strict=True)))
@@ -33,7 +35,7 @@ def read(content: bytes | str, delimiter: str = ",") -> tuple[tuple[str, ...], l
 
 def lines_of(content: str) -> list[int | None]:
     """Tell on which line each record of a file begins."""
-    chunks = CsvFile(io.BytesIO(content.encode()), ",", "t", "x.csv").chunks()
+    chunks = CsvFile(io.BytesIO(content.encode()), ",", FILE).chunks()
     read = [chunk for chunk in chunks if isinstance(chunk, ColumnChunk)]
     return [chunk.origins[position].line for chunk in read for position in range(len(chunk))]
 
@@ -168,7 +170,7 @@ class TestReading:
 
 def test_record_without_bounds_is_taken_for_a_quote_that_never_closes(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(text_lines, "BLOCK_BYTES", 16)
-    monkeypatch.setattr(csv_file, "MAX_RECORD_BYTES", 200)
+    monkeypatch.setattr(csv_parser, "MAX_RECORD_BYTES", 200)
     assert read('a\n"' + "x\n" * 40 + '"\n')[1] == [["x\n" * 40]]
     with pytest.raises(RecordError, match="line 2: a quoted field never closes"):
         read('a\n"' + "x\n" * 400 + '"\n')

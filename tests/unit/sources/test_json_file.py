@@ -16,7 +16,9 @@ from airflow_provider_s3dest.errors import RecordError
 from airflow_provider_s3dest.formats.json import JsonEncoder
 from airflow_provider_s3dest.sources import text_lines
 from airflow_provider_s3dest.sources.json_file import begins_array, read_array, read_lines
+from airflow_provider_s3dest.sources.source_file import SourceFile
 
+FILE = SourceFile("t", "x.json")
 BLOCKS = [1, 2, 3, 5, 64, 2**20]
 SPELLINGS = [
     "1.10", "1e2", "1E+2", "-0", "-0.0", "18446744073709551621", "0.1000000000000000055511151231257827",
@@ -36,7 +38,7 @@ def block_bytes(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch)
 def read(content: bytes | str, array: bool) -> list[tuple[int | None, dict[str, str]]]:
     """Read a file: of each record its line and the spelling of its values."""
     stream = io.BytesIO(content.encode() if isinstance(content, str) else content)
-    chunks = read_array(stream, "t", "x.json") if array else (one.rows for one in read_lines(stream, "t", "x.json"))
+    chunks = read_array(stream, FILE) if array else (one.rows for one in read_lines(stream, FILE))
     return [
         (chunk.origins[position].line, {name: bytes(value).decode() for name, value in row.items()})
         for chunk in chunks
@@ -47,7 +49,7 @@ def read(content: bytes | str, array: bool) -> list[tuple[int | None, dict[str, 
 def rewritten(content: str, array: bool, columns: tuple[str, ...]) -> str:
     """Read a file and write it as lines of JSON."""
     stream = io.BytesIO(content.encode())
-    chunks = read_array(stream, "t", "x.json") if array else (one.rows for one in read_lines(stream, "t", "x.json"))
+    chunks = read_array(stream, FILE) if array else (one.rows for one in read_lines(stream, FILE))
     return b"".join(JsonEncoder("t", columns).encode(chunk).data for chunk in chunks).decode()
 
 
@@ -237,13 +239,13 @@ def test_too_deeply_nested_record_is_refused_with_its_file_and_line(array: bool,
 
 
 def test_lines_with_a_carriage_return_between_tokens_are_not_let_through() -> None:
-    (chunk,) = read_lines(io.BytesIO(b'{"a":{"x":\r1}}\n'), "t", "x.json")
+    (chunk,) = read_lines(io.BytesIO(b'{"a":{"x":\r1}}\n'), FILE)
     assert chunk.passed(("a",)) is None
 
 
 def test_too_deeply_nested_lines_are_not_let_through() -> None:
     content = b'{"a":' + b"[" * 100_000 + b"]" * 100_000 + b"}\n"
-    (chunk,) = read_lines(io.BytesIO(content), "t", "x.json")
+    (chunk,) = read_lines(io.BytesIO(content), FILE)
     assert chunk.passed(("a",)) is None
 
 
@@ -261,7 +263,7 @@ def test_memory_does_not_grow_with_an_array_on_one_line(monkeypatch: pytest.Monk
     stream = io.BytesIO(content)
     tracemalloc.start()
     try:
-        records = sum(len(chunk) for chunk in read_array(stream, "t", "x.json"))
+        records = sum(len(chunk) for chunk in read_array(stream, FILE))
         peak = tracemalloc.get_traced_memory()[1]
     finally:
         tracemalloc.stop()

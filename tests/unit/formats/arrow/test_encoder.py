@@ -171,7 +171,7 @@ def test_usual_types_never_become_python_values() -> None:
     (chunk,) = read_chunks(table)
     assert isinstance(chunk, ArrowChunk)
     for lane in lanes(table):
-        assert lane.encode(OnlyArrow(chunk.values, chunk.origins, len(chunk))).records == FEW_RECORDS
+        assert lane.encode(OnlyArrow(chunk.batch, chunk.origins, len(chunk), "t")).records == FEW_RECORDS
 
 
 @pytest.mark.parametrize("records", [FEW_RECORDS - 1, FEW_RECORDS + 1])
