@@ -30,7 +30,7 @@ class S3DestinationError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Fault:
-    """One thing that is wrong with a destination spec or an argument: the name of the field, the problem, the remedy."""
+    """One thing that is wrong with a destination spec or an argument: the field, the problem and the remedy."""
 
     key: str
     problem: str

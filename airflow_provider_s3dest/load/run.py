@@ -16,8 +16,8 @@ from airflow_provider_s3dest.delivery.objects import QUARANTINE, BatchId, Stored
 from airflow_provider_s3dest.delivery.uploader import ObjectSinks
 from airflow_provider_s3dest.errors import Fault, SpecError
 from airflow_provider_s3dest.formats.batching import BatchWriter, EncodedRecords, Limits, ObjectSink
-from airflow_provider_s3dest.formats.encoders import content_of, encoder_for, held_bytes
-from airflow_provider_s3dest.formats.encoding import Encoder, of_passed
+from airflow_provider_s3dest.formats.encoders import encoder_for, held_bytes, sink_for
+from airflow_provider_s3dest.formats.encoding import Encoder, encoded_passthrough
 from airflow_provider_s3dest.formats.parquet import ParquetEncoder
 from airflow_provider_s3dest.load.partitioning import PartitionedWriter
 from airflow_provider_s3dest.load.progress import Progress
@@ -131,7 +131,7 @@ class TableWriter:
     def add(self, chunk: Chunk | PassthroughChunk) -> None:
         if isinstance(chunk, PassthroughChunk):
             assert isinstance(self._lines, BatchWriter)
-            self._lines.add(of_passed(chunk))
+            self._lines.add(encoded_passthrough(chunk))
         elif isinstance(self._lines, BatchWriter):
             encode: Callable[[Chunk], EncodedRecords] = self._encoder.encode
             for encoded in isolate_bad_records(encode, chunk, self._table.bad):
@@ -168,7 +168,7 @@ class TableWriter:
         batch = BatchId(self._table.name, partition, number)
         self._delivery.reserve(batch)
         key = self._names.key(self._table.name, number, partition=partition, generation=self._delivery.generation)
-        return content_of(self._spec, self._table, self._store.open(key, batch))
+        return sink_for(self._spec, self._table, self._store.open(key, batch))
 
     def _reserve(self, batches: Iterable[tuple[str, int]]) -> None:
         self._delivery.reserve(*(BatchId(self._table.name, partition, number) for partition, number in batches))
