@@ -1,4 +1,4 @@
-"""The errors that a user of the S3 destination can meet; each says where, what and the way out."""
+"""The errors that a user of the S3 destination can meet: each says where, what is wrong, and what to do."""
 
 from __future__ import annotations
 
@@ -12,17 +12,17 @@ _SHORT.maxstring = _SHORT.maxother = 80
 
 
 def short(value: object) -> str:
-    """Spell a value for an error message, cut to about 80 characters."""
+    """Format a value for an error message, cut to about 80 characters."""
     try:
         return _SHORT.repr(value)
-    except Exception:  # a value whose __repr__ fails must not hide the error that names it
+    except Exception:  # a value whose __repr__ fails must not hide the error that the message is for
         return f"<{type(value).__name__}>"
 
 
 class S3DestinationError(Exception):
     """Any error of the S3 destination.
 
-    ``final`` says that no retry can mend it; the operator then fails its task for good.
+    ``final`` says that no retry can help; the operator then fails its task without further attempts.
     """
 
     final: bool = True
@@ -30,7 +30,7 @@ class S3DestinationError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Fault:
-    """One thing that is wrong with a destination spec or with an argument: its key, what is wrong, the way out."""
+    """One thing that is wrong with a destination spec or an argument: the field, the problem and the remedy."""
 
     key: str
     problem: str
@@ -41,7 +41,10 @@ class Fault:
 
 
 class SpecError(S3DestinationError, ValueError):
-    """A destination spec, or an argument of the operator or hook, is wrong; lists all faults at once.
+    """A destination spec, or an argument of the operator or hook, is wrong; the message lists all faults at once.
+
+    :param faults: everything that is wrong.
+    :param subject: what the faults are about, for the beginning of the message.
 
     Example::
 
@@ -61,14 +64,15 @@ class SpecError(S3DestinationError, ValueError):
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """Where a record came from: its index in what was handed over, or its file and first line there."""
+    """Where a record came from: its index among the given records, or its file and its first line there."""
 
     index: int | None = None
     """Position among the records of its table, from 0; None for a staged file."""
     file: str | None = None
     line: int | None = None
-    """First line of the record in its file, from 1; for a typed file the row, from 1."""
+    """First line of the record in its file, from 1; for a typed file, such as Parquet, the row, from 1."""
     unit: str = "line"
+    """What ``line`` counts: ``line`` or ``row``."""
 
     def __str__(self) -> str:
         if self.file is not None:
@@ -77,9 +81,9 @@ class Place:
 
 
 class RecordError(S3DestinationError, ValueError):
-    """One record can't be delivered as it is: names its table, place, column and value, and the way out.
+    """One record can't be delivered as it is; the message names its table, place, column and value, and the remedy.
 
-    ``separable`` says that it is this record alone that is wrong, so that the others can be delivered without it.
+    ``separable`` says that only this record is wrong, so that the other records can be delivered without it.
     """
 
     def __init__(
@@ -101,7 +105,7 @@ class RecordError(S3DestinationError, ValueError):
 
 
 class BadRecordsError(S3DestinationError):
-    """More records can't be delivered as they are than ``max_bad_records`` allows."""
+    """More records are bad than ``max_bad_records`` allows."""
 
 
 class StagingError(S3DestinationError):
@@ -117,11 +121,12 @@ class MissingExtraError(S3DestinationError):
 
 
 class StoreError(S3DestinationError):
-    """S3 refused a request or could not be reached; ``final`` unless another try may succeed.
+    """S3 refused a request or could not be reached.
 
-    :param code: the error code of S3's answer; empty if there was none.
+    :param final: whether no retry can help.
+    :param code: the error code of S3's answer; empty if there was no answer.
     :param denied: whether a right is missing.
-    :param refused_key: whether the key itself is unknown, wrong or expired.
+    :param refused_key: whether the access key itself is unknown, wrong or expired.
     """
 
     def __init__(
@@ -132,10 +137,10 @@ class StoreError(S3DestinationError):
 
 
 class SupersededError(S3DestinationError):
-    """A newer try of the same task instance owns the load; this one stops and changes nothing more."""
+    """A newer attempt of the same task instance owns the load; this one stops and changes nothing more."""
 
 
 class LoadStoppedError(S3DestinationError):
-    """The load was told to stop, by a kill or a timeout of its task."""
+    """The load was stopped because its task was killed or ran out of time."""
 
     final = False

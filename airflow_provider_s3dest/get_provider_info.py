@@ -1,4 +1,4 @@
-"""Tells Airflow what this provider brings; a literal, since an error here would break every other provider too."""
+"""The metadata of this provider for Airflow; a literal, since an error here would break every other provider too."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from typing import Any
 
 
 def get_provider_info() -> dict[str, Any]:
-    """Give the provider's metadata, after Airflow's ``provider_info.schema.json``."""
+    """Return the provider's metadata, in the form of Airflow's ``provider_info.schema.json``."""
     return {
         "package-name": "airflow-provider-s3dest",
         "name": "S3 Destination",

@@ -13,43 +13,46 @@ class EncodedRecords(Protocol):
 
     @property
     def records(self) -> int:
-        """Number of the records."""
+        """Number of records."""
         ...
 
     @property
     def size(self) -> int:
-        """Bytes of all records."""
+        """Bytes of all the records."""
         ...
 
     @property
     def ends(self) -> Sequence[int]:
-        """Where each record ends, in bytes; asked for only where a batch ends within the content."""
+        """Where each record ends, in bytes; computed only if a batch ends between these records."""
         ...
 
     def cut(self, start: int, stop: int) -> Any:
-        """Give what an object takes of the records from ``start`` up to ``stop``."""
+        """Return the records from ``start`` up to ``stop``, in the form that a sink writes."""
         ...
 
-    def take(self, positions: Sequence[int]) -> EncodedRecords:
-        """Give some of the records, apart from the others in memory."""
+    def take(self, indices: Sequence[int]) -> EncodedRecords:
+        """Return a copy of some of the records, so that the memory of the others can be freed."""
         ...
 
 
 class ObjectSink(Protocol):
-    """Takes the content of one object."""
+    """Receives the content of one object."""
 
     def write(self, data: Any) -> None:
-        """Take the header, or what was cut of encoded records."""
+        """Write the header, or a cut of encoded records."""
         ...
 
     def close(self, records: int) -> None:
-        """End the object, which holds so many records."""
+        """End the object.
+
+        :param records: number of records in it.
+        """
         ...
 
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """The largest batch; None is no limit."""
+    """The size of the largest batch; None means no limit."""
 
     records: int | None
     bytes: int | None
@@ -57,14 +60,16 @@ class Limits:
 
 
 class BatchWriter:
-    """Cuts the records of one table, or of a partition of it, in their order, into batches as full as the limits allow.
+    """Cuts the records of one table, or of one partition of it, into batches, and writes each batch as one object.
 
-    A batch ends when the next record would not fit. A record that alone is over the limit of bytes is a batch of its
-    own. The cuts depend on the records and the limits alone, so that a retry makes the same.
+    Records keep their order, and each batch is as full as the limits allow: it ends when the next record would not
+    fit. A record that alone exceeds the limit of bytes gets a batch of its own. The cuts depend on nothing but the
+    records and the limits, not on the chunks in which the records come: a retry must write the same objects, since
+    their keys follow from the numbers of the batches.
 
-    :param limits: the largest batch.
-    :param header: what every object begins with.
-    :param open_object: opens the object of a batch, by its number from 0.
+    :param limits: the size of the largest batch.
+    :param header: the bytes that every object begins with.
+    :param open_object: opens the object of a batch, given the number of the batch from 0.
     """
 
     def __init__(self, limits: Limits, header: bytes, open_object: Callable[[int], ObjectSink]) -> None:
@@ -75,7 +80,7 @@ class BatchWriter:
 
     @property
     def is_open(self) -> bool:
-        """Whether a batch has begun and not ended."""
+        """Whether a batch is open."""
         return self._sink is not None
 
     @property
@@ -92,6 +97,7 @@ class BatchWriter:
             if self._has_room(encoded.records - done, encoded.size - begin):
                 fitting, end = encoded.records, encoded.size
             else:
+                # Only here are the ends of the records needed: most chunks fit as a whole, and finding ends is slow.
                 fitting = self._fitting(encoded.ends, done, begin)
                 if fitting == done:
                     self._close()
@@ -106,9 +112,9 @@ class BatchWriter:
                 self._close()
 
     def close(self, *, empty: bool = False) -> None:
-        """End the open batch, if there is one; records that are added later begin another.
+        """End the open batch, if there is one; records that are added later begin a new batch.
 
-        :param empty: whether a line without records is one batch of no records, instead of none.
+        :param empty: whether to write one batch without records if there were no records at all.
         """
         if empty and not self.batches:
             self._open()
@@ -122,7 +128,7 @@ class BatchWriter:
         )
 
     def _fitting(self, ends: Sequence[int], done: int, begin: int) -> int:
-        """Tell up to which record of a chunk the open batch has room: at least one if it is empty."""
+        """Return up to which record of a chunk the open batch has room; an empty batch takes at least one record."""
         limits, fitting = self._limits, len(ends)
         if limits.bytes is not None:
             fitting = bisect_right(ends, begin + limits.bytes - self._bytes, done)

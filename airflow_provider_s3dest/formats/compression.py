@@ -1,4 +1,4 @@
-"""Compresses objects: the same content gives the same bytes."""
+"""Compresses objects, so that the same content always gives the same bytes."""
 
 from __future__ import annotations
 
@@ -9,9 +9,18 @@ from isal import isal_zlib
 
 from airflow_provider_s3dest.spec import DestinationSpec
 
+_ISAL_LEVELS = 3
+"""The highest level that ISA-L compresses: its level 2 makes files as small as zlib's 2, in a quarter of the time."""
+
+_GZIP_WINDOW = 31
+"""Zlib's number for a gzip header. The header has neither a name nor a time: they would change the bytes of a retry."""
+
+_GZIP_BLOCK = 2**20
+"""Bytes that the library compresses at a time. They never change: another size would give other compressed bytes."""
+
 
 class Compressor(Protocol):
-    """Compresses one object, piece by piece."""
+    """Compresses the bytes of one object, piece by piece."""
 
     def compress(self, data: bytes | memoryview, /) -> bytes | memoryview: ...
 
@@ -29,7 +38,10 @@ class Uncompressed:
 
 
 class Gzip:
-    """Compresses by gzip. The same content gives the same bytes, whatever the pieces in which it comes.
+    """Compresses with gzip; the compressed bytes do not depend on the pieces in which the content comes.
+
+    A retry compares checksums of stored bytes to find objects that it need not send again, and may get the content in
+    other pieces.
 
     :param level: 1 to 9, as in gzip.
     """
@@ -43,7 +55,7 @@ class Gzip:
     def compress(self, data: bytes | memoryview, /) -> bytes:
         compressed = []
         left = memoryview(data)
-        # What ISA-L makes of a content depends on the pieces in which it is given.
+        # The output of ISA-L depends on the size of the pieces that it gets, so it gets blocks of one fixed size.
         while (missing := _GZIP_BLOCK - self._size) <= len(left):
             block = b"".join((*self._pieces, left[:missing])) if self._pieces else left[:missing]
             self._pieces, self._size, left = [], 0, left[missing:]
@@ -59,14 +71,8 @@ class Gzip:
         return rest + end
 
 
-_ISAL_LEVELS = 3
-"""Levels up to this are ISA-L's: its 2 makes files as small as zlib's 2 in a quarter of the time."""
-_GZIP_WINDOW = 31  # zlib's number for a gzip header, which then has no name and the time 0
-_GZIP_BLOCK = 2**20
-
-
 def compressor_for(spec: DestinationSpec) -> Compressor:
-    """Give the compressor of one object."""
+    """Return a compressor for one object."""
     if spec.file_compression != "gzip":
         return Uncompressed()
     return Gzip(spec.compression_level)

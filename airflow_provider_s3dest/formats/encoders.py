@@ -14,14 +14,14 @@ from airflow_provider_s3dest.spec import DestinationSpec
 
 
 def encoder_for(spec: DestinationSpec, table: Table) -> Encoder | ParquetEncoder:
-    """Give the encoder of one table."""
+    """Return the encoder of one table."""
     if spec.format == "parquet":
         return ParquetEncoder(table.name, table.columns)
     return text_encoder_for(spec, table.name, table.columns)
 
 
 def text_encoder_for(spec: DestinationSpec, name: str, columns: tuple[str, ...]) -> Encoder:
-    """Give the encoder of one table for a format that is text: csv or json."""
+    """Return the encoder of one table for a text format, csv or json."""
     if spec.format == "csv":
         csv = spec.csv
         if not csv.is_plain:
@@ -30,11 +30,16 @@ def text_encoder_for(spec: DestinationSpec, name: str, columns: tuple[str, ...])
     return ArrowEncoder(JsonEncoder(name, columns), "json", columns)
 
 
-def content_of(spec: DestinationSpec, table: Table, sink: ObjectSink) -> ObjectSink:
-    """Give the sink that takes the encoded records of one object, and passes the bytes of the object on."""
+def sink_for(spec: DestinationSpec, table: Table, sink: ObjectSink) -> ObjectSink:
+    """Return the sink for the encoded records of one object.
+
+    Text goes to ``sink`` as it is. Parquet needs a step between: it turns record batches into the bytes of a file.
+
+    :param sink: receives the bytes of the object.
+    """
     return ParquetObject(sink, table.schema, spec) if spec.format == "parquet" else sink
 
 
 def held_bytes(spec: DestinationSpec) -> int:
-    """Tell the bytes of an open object that are held in memory until they are encoded, at most."""
+    """Return how many bytes of an open object are held in memory, at most, until they are encoded."""
     return row_group_bytes(spec) if spec.format == "parquet" else 0

@@ -1,4 +1,4 @@
-"""What every format offers: it turns a chunk into bytes, and tells where each record in them ends."""
+"""What the encoders have in common: encoded records, the interface, and errors that name the value at fault."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ class Encoded:
 
     :param data: the bytes of all records.
     :param records: number of the records.
-    :param sizes: gives the bytes of each record; asked for only where a batch ends within the chunk.
-    :param known_ends: where each record ends, if that is known beforehand; ``sizes`` is then not asked.
+    :param sizes: returns the size of each record in bytes; called only if a batch ends within the chunk.
+    :param known_ends: where each record ends, if that is known beforehand; ``sizes`` is then never called.
     """
 
     data: bytes | memoryview
@@ -40,28 +40,28 @@ class Encoded:
         return len(self.data)
 
     def cut(self, start: int, stop: int) -> memoryview:
-        """Give the bytes of the records from ``start`` up to ``stop``."""
+        """Return the bytes of the records from ``start`` up to ``stop``."""
         begin = self.ends[start - 1] if start else 0
         return memoryview(self.data)[begin : self.ends[stop - 1] if stop < self.records else None]
 
-    def take(self, positions: Sequence[int]) -> Encoded:
-        """Give the records at some positions."""
+    def take(self, indices: Sequence[int]) -> Encoded:
+        """Return a copy of the records at some indices."""
         ends, data = self.ends, self.data
-        records = [data[ends[position - 1] if position else 0 : ends[position]] for position in positions]
+        records = [data[ends[index - 1] if index else 0 : ends[index]] for index in indices]
         return Encoded(b"".join(records), len(records), lambda: map(len, records))
 
 
 NOTHING = Encoded(b"", 0, tuple)
-"""What a chunk without records is encoded to."""
+"""The encoded form of a chunk without records."""
 
 
-def of_lines(data: bytes, records: int) -> Encoded:
-    """Make what was encoded of lines, each of which is a record."""
+def encoded_lines(data: bytes, records: int) -> Encoded:
+    """Wrap lines of text, one record each."""
     return Encoded(data, records, lambda: (len(line) + 1 for line in data[:-1].split(b"\n")))
 
 
-def of_passed(chunk: PassthroughChunk) -> Encoded:
-    """Take what is let through for what was encoded."""
+def encoded_passthrough(chunk: PassthroughChunk) -> Encoded:
+    """Wrap a pass-through chunk; its bytes are the encoded bytes."""
     return Encoded(chunk.data, chunk.records, chunk.sizes)
 
 
@@ -70,19 +70,22 @@ class Encoder(Protocol):
 
     @property
     def header(self) -> bytes:
-        """What every object of the table begins with."""
+        """The bytes that every object of the table begins with."""
         ...
 
     def encode(self, chunk: Chunk) -> Encoded:
         """Encode the records of a chunk.
 
-        :raises RecordError: at the first value that can't be written.
+        :raises RecordError: if a value can't be written; names the first record with such a value.
         """
         ...
 
 
 def refuse_no_columns(format_: str, table: str, chunk: Chunk) -> NoReturn:
-    """Refuse records that a format can't hold."""
+    """Refuse records without columns, for a format that can't hold them.
+
+    :raises RecordError: always.
+    """
     raise RecordError(
         f"the records have no columns, and {format_} can't hold records without any.",
         "Give them a column, or use the format json.",
@@ -94,27 +97,34 @@ def refuse_no_columns(format_: str, table: str, chunk: Chunk) -> NoReturn:
 def refusal(
     table: str, columns: Sequence[str], chunk: Chunk, convert: Callable[[Any], Any], cause: Exception
 ) -> RecordError | None:
-    """Find the value that a conversion fails on, in the order of the records, and name its place."""
-    faults = []
+    """Return an error that names the first value that can't be converted; None if there is no such value.
+
+    Encoders convert many values in one step, and so do not know which value failed. Only after a failure this function
+    converts value by value.
+
+    :param convert: converts one value, and raises an error if it can't be written.
+    :param cause: the error of the encoder.
+    """
+    failures = []
     for name in columns:
-        for position, value in enumerate(chunk.column(name)):
+        for index, value in enumerate(chunk.column(name)):
             try:
                 convert(value)
             except Exception as error:
-                faults.append((position, name, value, error))
+                failures.append((index, name, value, error))
                 break
-    if not faults:
+    if not failures:
         return None
-    position, name, value, fault = min(faults, key=lambda found: found[0])
-    not_unicode = "surrogates not allowed" in str(fault)
+    index, name, value, failure = min(failures, key=lambda one: one[0])
+    not_unicode = "surrogates not allowed" in str(failure)
     if not_unicode:
         problem, remedy = "the text holds half of a surrogate pair and is no Unicode", "Decode it properly upstream."
     else:
-        problem, remedy = str(fault), "Convert it upstream, to text if need be."
-    if not isinstance(fault, NoRuleError) and not not_unicode:
-        problem = f"{type(fault).__name__}: {problem}"
-    refused = RecordError(
-        f"{problem}: {short(value)}.", remedy, table=table, place=chunk.origins[position], column=name, value=value
+        problem, remedy = str(failure), "Convert it upstream, to text if need be."
+    if not isinstance(failure, NoRuleError) and not not_unicode:
+        problem = f"{type(failure).__name__}: {problem}"
+    record_error = RecordError(
+        f"{problem}: {short(value)}.", remedy, table=table, place=chunk.origins[index], column=name, value=value
     )
-    refused.__cause__ = cause
-    return refused
+    record_error.__cause__ = cause
+    return record_error

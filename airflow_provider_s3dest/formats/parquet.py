@@ -1,8 +1,8 @@
-"""Writes Parquet: records as Arrow data, cut by their size in Arrow, and objects row group by row group."""
+"""Encodes Parquet: records become Arrow data, are cut by their size in Arrow, and are written by row groups."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from itertools import accumulate
 from typing import Any
@@ -15,23 +15,27 @@ from airflow_provider_s3dest.records.chunks import Chunk
 from airflow_provider_s3dest.spec import DestinationSpec
 
 ROW_GROUP_BYTES = 64 * 2**20
-"""Bytes of a row group in Arrow, at most, unless one record is larger: what is held in memory of an object."""
+"""Most bytes of a row group in Arrow, unless one record is larger: that much of an object is held in memory."""
 
 PARTITION_ROW_GROUP_BYTES = 8 * 2**20
-"""The same where a table has partitions, many of which are open at once."""
+"""The same for a table with partitions, since many of them are open at once."""
 
 _PIECES = 128
-"""Pieces of a row group that are joined, so that small ones, such as single records of partitions, take less memory."""
+"""Pieces of a row group to collect before they are joined: many small ones, such as single records, waste memory."""
 
 DEFAULT_CODEC = "snappy"
-"""What every reader of Parquet knows."""
+"""A codec that every reader of Parquet supports."""
 
 _VERSIONS = {"v1.0": "1.0", "v2.4": "2.4", "v2.6": "2.6", "v2Latest": "2.6"}
+"""PyArrow's names of the versions. ``v2Latest`` is fixed: a newer PyArrow must not change the bytes of a retry."""
 
 
 @dataclass(slots=True)
 class EncodedBatch:
-    """Records as a ``pyarrow.RecordBatch``, and the bytes of each in Arrow."""
+    """Records as a ``pyarrow.RecordBatch``, and where each of them ends, in bytes of Arrow.
+
+    :param known_ends: the ends, if they are known beforehand.
+    """
 
     batch: Any
     known_ends: Sequence[int] = field(default=())
@@ -54,17 +58,17 @@ class EncodedBatch:
     def cut(self, start: int, stop: int) -> EncodedBatch:
         return EncodedBatch(self.batch.slice(start, stop - start))
 
-    def take(self, positions: Sequence[int]) -> EncodedBatch:
+    def take(self, indices: Sequence[int]) -> EncodedBatch:
         ends = self.ends
-        sizes = (ends[position] - (ends[position - 1] if position else 0) for position in positions)
-        return EncodedBatch(self.batch.take(import_pyarrow().array(positions)), list(accumulate(sizes)))
+        sizes = (ends[index] - (ends[index - 1] if index else 0) for index in indices)
+        return EncodedBatch(self.batch.take(import_pyarrow().array(indices)), list(accumulate(sizes)))
 
 
 class ParquetEncoder:
-    """Encodes the chunks of one table, which are Arrow data of its types already.
+    """Encodes the chunks of one table, which hold Arrow data of the table's types already.
 
     :param table: name of the table, for errors.
-    :param columns: those that are written, in order.
+    :param columns: the columns to write, in order.
     """
 
     header = b""
@@ -73,7 +77,7 @@ class ParquetEncoder:
         self._table, self._columns = table, list(columns)
 
     def encode(self, chunk: Chunk) -> EncodedBatch:
-        """Give the records of a chunk.
+        """Return the records of a chunk.
 
         :raises RecordError: if they have no columns.
         """
@@ -84,11 +88,13 @@ class ParquetEncoder:
 
 
 class ParquetObject:
-    """One object: a batch line of row groups, whose cuts depend on the records alone, as those of objects do.
+    """Writes one object, a Parquet file.
 
-    :param sink: takes the bytes of the object.
+    Row groups are cut like batches: by records and bytes only, so that a retry writes the same file.
+
+    :param sink: receives the bytes of the object.
     :param schema: the ``pyarrow.Schema`` of the records.
-    :param spec: says how they are compressed, and the options of the format.
+    :param spec: compression and options of the format.
     """
 
     def __init__(self, sink: ObjectSink, schema: Any, spec: DestinationSpec) -> None:
@@ -108,7 +114,7 @@ class ParquetObject:
         self._groups = BatchWriter(limits, b"", lambda _: _RowGroup(self._write))
 
     def write(self, data: EncodedBatch) -> None:
-        """Take the next records."""
+        """Add the next records."""
         self._groups.add(data)
 
     def close(self, records: int) -> None:
@@ -118,13 +124,18 @@ class ParquetObject:
         self._sink.close(records)
 
     def _write(self, batches: Sequence[Any]) -> None:
-        # In one piece: where pages end depends on the pieces too.
+        # In one piece: where PyArrow ends a page depends on the pieces, and the bytes must not depend on the chunks.
         group = import_pyarrow().Table.from_batches(batches, self._schema).combine_chunks()
         self._writer.write_table(group, row_group_size=max(1, group.num_rows))
 
 
 class _RowGroup:
-    def __init__(self, write: Any) -> None:
+    """Collects the records of one row group.
+
+    :param write: writes them, given the record batches.
+    """
+
+    def __init__(self, write: Callable[[Sequence[Any]], None]) -> None:
         self._write = write
         self._joined: list[Any] = []
         self._pieces: list[Any] = []
@@ -140,12 +151,12 @@ class _RowGroup:
 
 
 def row_group_bytes(spec: DestinationSpec) -> int:
-    """Tell the bytes of a row group in Arrow, at most, unless one record is larger."""
+    """Return the most bytes of a row group in Arrow, unless one record is larger."""
     return PARTITION_ROW_GROUP_BYTES if spec.partition_fields else ROW_GROUP_BYTES
 
 
 class _Output:
-    """The file that pyarrow writes to."""
+    """The file object that PyArrow writes to."""
 
     closed = False
 
@@ -161,16 +172,16 @@ class _Output:
         return self._size
 
     def flush(self) -> None:
-        """Nothing is held back."""
+        """Do nothing: no bytes are held back."""
 
     def close(self) -> None:
-        """The sink is closed by who opened it."""
+        """Do nothing: :meth:`ParquetObject.close` closes the sink."""
 
 
 def _ends(batch: Any) -> list[int]:
-    """Add up the bytes of the records: of their values and offsets, and one bit a value for null.
+    """Return where each record ends, in bytes of Arrow: its values and offsets, and one bit a value for null.
 
-    Each record is rounded up to whole bytes by itself, so that the sum does not depend on the pieces it comes in.
+    Each record is rounded up to whole bytes by itself, so that the ends do not depend on the chunks.
     """
     import numpy
 
@@ -180,33 +191,39 @@ def _ends(batch: Any) -> list[int]:
 
 
 def _bits(array: Any) -> Any:
-    """Count the bits of each value of an array."""
+    """Return the number of bits of each value of an array."""
     import numpy
 
     pyarrow = import_pyarrow()
-    types, compute, kind = pyarrow.types, pyarrow.compute, array.type
-    if isinstance(kind, pyarrow.BaseExtensionType):
+    types, compute, arrow_type = pyarrow.types, pyarrow.compute, array.type
+    if isinstance(arrow_type, pyarrow.BaseExtensionType):
         return _bits(array.storage)
-    if types.is_struct(kind):
+    if types.is_struct(arrow_type):
         return sum(map(_bits, array.flatten()), numpy.ones(len(array), numpy.int64))
-    large = types.is_large_string(kind) or types.is_large_binary(kind) or types.is_large_list(kind)
-    own = 1 + (64 if large else 32)
-    if types.is_string(kind) or types.is_binary(kind) or types.is_large_string(kind) or types.is_large_binary(kind):
-        return own + 8 * _numbers(compute.binary_length(array))
-    if types.is_map(kind):
+    large = types.is_large_string(arrow_type) or types.is_large_binary(arrow_type) or types.is_large_list(arrow_type)
+    overhead = 1 + (64 if large else 32)  # null and offset
+    if (
+        types.is_string(arrow_type)
+        or types.is_binary(arrow_type)
+        or types.is_large_string(arrow_type)
+        or types.is_large_binary(arrow_type)
+    ):
+        return overhead + 8 * _numbers(compute.binary_length(array))
+    if types.is_map(arrow_type):
         items = _bits(array.keys) + _bits(array.items)
+        # Keys and items are those of the whole array, even if this one is a slice of it; the offsets point into them.
         offsets = numpy.asarray(array.offsets)
         total = numpy.concatenate(([0], numpy.cumsum(items)))
-        return own + total[offsets[1:]] - total[offsets[:-1]]
-    if types.is_list(kind) or types.is_large_list(kind):
+        return overhead + total[offsets[1:]] - total[offsets[:-1]]
+    if types.is_list(arrow_type) or types.is_large_list(arrow_type):
         total = numpy.concatenate(([0], numpy.cumsum(_bits(array.flatten()))))
         stops = numpy.cumsum(_numbers(compute.list_value_length(array)))
-        return own + total[stops] - total[numpy.concatenate(([0], stops[:-1]))]
-    return numpy.full(len(array), 1 + kind.bit_width, numpy.int64)
+        return overhead + total[stops] - total[numpy.concatenate(([0], stops[:-1]))]
+    return numpy.full(len(array), 1 + arrow_type.bit_width, numpy.int64)
 
 
 def _numbers(array: Any) -> Any:
-    """Give integers as a numpy array, 0 for null."""
+    """Return integers as a numpy array, 0 for null."""
     import numpy
 
     return numpy.asarray(array.fill_null(0)).astype(numpy.int64)

@@ -17,7 +17,7 @@ from airflow_provider_s3dest.load.sidecars.sidecar import Sidecar
 from airflow_provider_s3dest.load.table_writer import TableWriter
 from airflow_provider_s3dest.load.transforms import PreparedTable, prepared
 from airflow_provider_s3dest.records.bad_records import BadRecords
-from airflow_provider_s3dest.report import MAX_URIS, LoadReport, TableReport
+from airflow_provider_s3dest.report import LoadReport, TableReport
 
 
 def run(
@@ -74,28 +74,20 @@ def _report(
     sidecars: Iterable[Sidecar],
     bad: Counter[str],
 ) -> LoadReport:
-    of_table: dict[str, list[StoredObject]] = {table: [] for table in columns}
+    by_table: dict[str, list[StoredObject]] = {table: [] for table in columns}
     for one in objects:
-        of_table[one.batch.table].append(one)
-    bucket = plan.spec.bucket
+        by_table[one.batch.table].append(one)
     tables = {
         table: TableReport(
-            records=sum(one.records for one in own),
-            objects=len(own),
-            bytes=sum(one.bytes for one in own),
+            records=sum(one.records for one in written),
+            objects=len(written),
+            bytes=sum(one.bytes for one in written),
             columns=columns[table],
             prefix=plan.keys.prefix(table),
             bad_records=bad[table],
         )
-        for table, own in of_table.items()
+        for table, written in by_table.items()
     }
-    return LoadReport(
-        records=sum(report.records for report in tables.values()),
-        objects=len(objects),
-        bytes=sum(report.bytes for report in tables.values()),
-        bucket=bucket,
-        tables=tables,
-        uris=[f"s3://{bucket}/{one.key}" for one in objects] if len(objects) <= MAX_URIS else None,
-        bad_records=bad.total(),
-        **{name: value for sidecar in sidecars for name, value in sidecar.report_fields().items()},
-    )
+    bucket = plan.spec.bucket
+    fields = {name: value for sidecar in sidecars for name, value in sidecar.report_fields().items()}
+    return LoadReport.of_tables(bucket, tables, [f"s3://{bucket}/{one.key}" for one in objects], **fields)

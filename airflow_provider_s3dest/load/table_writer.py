@@ -9,8 +9,8 @@ from airflow_provider_s3dest.delivery.object_upload import PUT_BYTES
 from airflow_provider_s3dest.delivery.object_writer import ObjectWriter
 from airflow_provider_s3dest.delivery.objects import BatchId
 from airflow_provider_s3dest.formats.batching import BatchWriter, EncodedRecords, Limits, ObjectSink
-from airflow_provider_s3dest.formats.encoders import content_of, encoder_for, held_bytes
-from airflow_provider_s3dest.formats.encoding import of_passed
+from airflow_provider_s3dest.formats.encoders import encoder_for, held_bytes, sink_for
+from airflow_provider_s3dest.formats.encoding import encoded_passthrough
 from airflow_provider_s3dest.load.partitioning import PartitionedWriter
 from airflow_provider_s3dest.records.bad_records import isolate_bad_records
 from airflow_provider_s3dest.records.chunks import Chunk, PassthroughChunk
@@ -42,7 +42,7 @@ class TableWriter:
         writer = self._writer
         if isinstance(chunk, PassthroughChunk):
             assert isinstance(writer, BatchWriter)
-            writer.add(of_passed(chunk))
+            writer.add(encoded_passthrough(chunk))
         elif isinstance(writer, BatchWriter):
             encode: Callable[[Chunk], EncodedRecords] = self._encoder.encode
             for encoded in isolate_bad_records(encode, chunk, self._table.bad):
@@ -77,7 +77,7 @@ class TableWriter:
         return BatchWriter(self._limits, self._encoder.header, partial(self._open, partition))
 
     def _open(self, partition: str, number: int) -> ObjectSink:
-        return content_of(self._spec, self._table, self._objects.open(BatchId(self._table.name, partition, number)))
+        return sink_for(self._spec, self._table, self._objects.open(BatchId(self._table.name, partition, number)))
 
     def _reserve(self, batches: Iterable[tuple[str, int]]) -> None:
         self._objects.reserve(BatchId(self._table.name, partition, number) for partition, number in batches)

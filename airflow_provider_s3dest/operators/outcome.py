@@ -27,18 +27,9 @@ class Outcome:
 
     def part(self, tables: Sequence[str]) -> LoadReport:
         """Give the report of some of the tables alone."""
-        own = {name: table for name, table in self.report.tables.items() if name in tables}
+        reports = {name: table for name, table in self.report.tables.items() if name in tables}
         uris = None if self.report.uris is None else self._uris(self.report.uris, tables)
-        return LoadReport(
-            records=sum(table.records for table in own.values()),
-            objects=sum(table.objects for table in own.values()),
-            bytes=sum(table.bytes for table in own.values()),
-            bucket=self.report.bucket,
-            tables=own,
-            uris=uris,
-            manifest=self.report.manifest,
-            bad_records=sum(table.bad_records for table in own.values()),
-        )
+        return LoadReport.of_tables(self.report.bucket, reports, uris, self.report.manifest)
 
     def _uris(self, uris: Sequence[str], tables: Sequence[str]) -> list[str]:
         remaining = iter(uris)  # those of the first table come first

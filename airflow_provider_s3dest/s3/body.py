@@ -5,20 +5,24 @@ from __future__ import annotations
 import os
 
 PIECE_BYTES = 2**20
-"""Bytes that are given at a time: each must be on its way within the client's ``read_timeout``, of 60 s by default."""
+"""Bytes of one read: each piece must be sent within the client's ``read_timeout``, 60 s by default."""
 
 
 class Body:
-    """Bytes as a file to read from; botocore makes one of its own of bytes, which copies each piece that is sent.
+    """A file object over bytes.
 
-    Made anew for each request, since a request begins where the one before has stopped reading.
+    Botocore would wrap bytes in a file object of its own, which copies each piece that is sent. Each request needs a
+    new body, since it begins where the request before it has stopped reading.
     """
 
     def __init__(self, content: bytes) -> None:
         self._content, self._position = memoryview(content), 0
 
     def read(self, size: int | None = -1) -> bytes | memoryview:
-        """Give the next bytes: all that are left, or as many as are sent at a time, whatever the size that is asked."""
+        """Return the next bytes.
+
+        :param size: without one, all bytes that are left; else one piece of ``PIECE_BYTES``, whatever the size.
+        """
         start = self._position
         if size is None or size < 0:
             self._position = len(self._content)
@@ -27,11 +31,11 @@ class Body:
         return self._content[start : self._position]
 
     def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
-        """Go to a position, which is counted as files do."""
+        """Move to a position as a file does, and return it."""
         origins = {os.SEEK_SET: 0, os.SEEK_CUR: self._position, os.SEEK_END: len(self._content)}
         self._position = origins[whence] + offset
         return self._position
 
     def tell(self) -> int:
-        """Tell the position."""
+        """Return the position."""
         return self._position

@@ -1,4 +1,4 @@
-"""Tells the content of an object by few characters."""
+"""Checksums of the content of an object, and the text that identifies the object."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from typing import Any
 from isal import isal_zlib
 
 _CACHED_BYTES = 2**18
-"""Bytes that a processor's own cache holds from one sum to the other."""
+"""Bytes that stay in a processor core's cache from one sum to the next."""
 
 
 def crc32_text(crc32: int) -> str:
-    """Spell a CRC32 as S3 takes it in ``x-amz-checksum-crc32``: in base64.
+    """Format a CRC32 as the header ``x-amz-checksum-crc32`` takes it: in base64.
 
     Example::
 
@@ -26,7 +26,7 @@ def crc32_text(crc32: int) -> str:
 
 
 def sums(content: bytes) -> tuple[int, int]:
-    """Give the CRC32 and the Adler-32 of a content."""
+    """Return the CRC32 and the Adler-32 of a content."""
     crc32, adler32, view = 0, 1, memoryview(content)
     # In pieces, so that the second sum finds the bytes in the processor's cache.
     for start in range(0, len(content), _CACHED_BYTES):
@@ -36,10 +36,12 @@ def sums(content: bytes) -> tuple[int, int]:
 
 
 def fingerprint(crc32: int, adler32: int, arguments: Mapping[str, Any]) -> str:
-    """Tell an object's content, and what is sent along with it, by few characters.
+    """Return a short text that identifies the content of an object and what is sent along with it.
 
-    :param crc32: of the bytes as they are stored.
-    :param adler32: of the same.
+    It is stored as metadata of the object, so that a later attempt can compare without reading the content.
+
+    :param crc32: CRC32 of the bytes as they are stored.
+    :param adler32: Adler-32 of the same bytes.
     :param arguments: headers, metadata and tags, by boto3's names.
 
     Example::
@@ -47,15 +49,16 @@ def fingerprint(crc32: int, adler32: int, arguments: Mapping[str, Any]) -> str:
         >>> fingerprint(*sums(b"a,b"), {})
         'a7d6d0a0024600e3-99914b93'
     """
-    # Two sums of 32 bits of different kinds, since one alone is met by chance in one of four billion changes.
+    # Two different sums of 32 bits, since one alone stays the same by chance in one of four billion changes.
     along = json.dumps(arguments, sort_keys=True).encode()
     return f"{crc32:08x}{adler32:08x}-{isal_zlib.crc32(along):08x}"
 
 
 def multipart_etag(parts: Iterable[Mapping[str, Any]]) -> str:
-    """Give the ETag that a complete multipart upload has, in quotes, where those of its parts are MD5 sums.
+    """Return the ETag, in quotes, that a multipart upload has once it is complete; empty if it can't be known.
 
-    Amazon S3 User Guide, "Checking object integrity": not so where a key of KMS or of the customer encrypts it.
+    It follows from the ETags of the parts if these are MD5 sums. They are not for objects that are encrypted with a
+    KMS key or with a customer's key (Amazon S3 User Guide, "Checking object integrity").
     """
     md5s = [str(part["ETag"]).strip('"') for part in parts]
     try:

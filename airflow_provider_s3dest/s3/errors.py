@@ -1,4 +1,4 @@
-"""What an answer of S3 means to the user: which request, on what, and the way out."""
+"""Explains the errors of S3 and boto3: which request failed, on which object, why, and what to do."""
 
 from __future__ import annotations
 
@@ -18,11 +18,12 @@ _PERMISSIONS = {
     "ListObjectsV2": "s3:ListBucket",
     "DeleteObject": "s3:DeleteObject",
 }
+"""The right that an operation needs (Amazon S3 User Guide, "Required permissions for Amazon S3 API operations")."""
 
 _WITH_FIELDS = (
     " Where they are set, `tags` need s3:PutObjectTagging, `acl` s3:PutObjectAcl, and a KMS key kms:GenerateDataKey."
 )
-"""What a right to write is not enough for."""
+"""What needs further rights than the right to write."""
 
 _NO_S3 = "This is no S3: check `endpoint_url` in the extra of the AWS connection."
 
@@ -59,14 +60,17 @@ _REFUSED_KEY = (
     "InvalidClientTokenId",
     "ExpiredTokenException",
 )
-"""Error codes of S3 and of the token service that say that a key is unknown, wrong or expired."""
+"""Error codes of S3 and of the token service which mean that a key is unknown, wrong or expired."""
+
+_UNTRUSTED = "CERTIFICATE_VERIFY_FAILED"
+"""Part of OpenSSL's message about a certificate that no trusted authority has signed."""
 
 
 @contextmanager
 def explained(operation: str, bucket: str, key: str) -> Iterator[None]:
-    """Turn every error of boto3 in a block into one that names the request, its target and the way out.
+    """Replace every error of boto3 in a block by one that names the request, its target and the remedy.
 
-    :raises StoreError: in its place.
+    :raises StoreError: instead of the error of boto3.
     """
     from botocore.exceptions import BotoCoreError, ClientError
     from botocore.parsers import ResponseParserError
@@ -75,7 +79,8 @@ def explained(operation: str, bucket: str, key: str) -> Iterator[None]:
     try:
         yield
     except (ClientError, BotoCoreError, RecursionError) as error:
-        # Redirected, botocore asks where the bucket lies, is redirected, and asks again.
+        # A server that is no S3 may redirect every request. Botocore then asks for the region of the bucket, is
+        # redirected again, and calls itself until Python stops it.
         if "maximum recursion depth" in str(error):
             raise StoreError(f"{target}: redirected without end. {_NO_S3}", final=True) from error
         raise store_error(error, operation, bucket, key) from error
@@ -86,14 +91,14 @@ def explained(operation: str, bucket: str, key: str) -> Iterator[None]:
 
 
 def is_denied(code: str) -> bool:
-    """Say whether an error code of S3 means that a right is missing."""
+    """Return whether an error code of S3 means that a right is missing."""
     return code in ("AccessDenied", "403", "Forbidden", "AllAccessDisabled")
 
 
 def store_error(error: Exception, operation: str, bucket: str, key: str) -> StoreError:
-    """Turn an error of boto3 into one that names the request, its target and the way out.
+    """Build the error that names the request, its target and the remedy.
 
-    :param error: a ClientError (S3 answered) or a BotoCoreError (it could not be asked).
+    :param error: a ClientError (S3 answered) or a BotoCoreError (there was no answer).
     :param operation: the S3 operation, such as ``PutObject``.
     """
     target = f"{operation} s3://{bucket}/{key}"
@@ -114,7 +119,7 @@ def store_error(error: Exception, operation: str, bucket: str, key: str) -> Stor
 
 
 def is_passing(error: Exception) -> bool:
-    """Say whether another try may succeed after an error of boto3 that is no answer of S3."""
+    """Return whether a retry may succeed after an error of boto3 that is not an answer of S3."""
     from botocore import exceptions
 
     if isinstance(error, exceptions.ClientError):  # an answer of the token service
@@ -135,15 +140,12 @@ def is_passing(error: Exception) -> bool:
 
 
 def one_line(error: Exception) -> str:
-    """Give the text of an error as one sentence."""
+    """Return the text of an error as one sentence."""
     return " ".join(str(error).split()).rstrip(".") + "."
 
 
-_UNTRUSTED = "CERTIFICATE_VERIFY_FAILED"
-
-
 def _remedy_unanswered(error: Exception) -> str:
-    """Give the way out of an error without an answer of S3."""
+    """Return the remedy for an error without an answer of S3."""
     if type(error).__name__ == "ParamValidationError":
         wrong_bucket = "bucket name" in str(error).lower() or "parameter Bucket" in str(error)
         return _WRONG_BUCKET_NAME if wrong_bucket else _REMEDIES["InvalidArgument"]
@@ -157,9 +159,9 @@ def _remedy_unanswered(error: Exception) -> str:
 
 
 def _remedy(code: str, operation: str) -> tuple[str, bool]:
-    """Give the way out of an error that S3 answered, and whether it is final."""
+    """Return the remedy for an error code of S3, and whether the error is final."""
     if is_denied(code):
-        # The answer to a HEAD has no body, and so does not tell a wrong key from a missing right.
+        # The answer to a HEAD request has no body: a wrong key and a missing right look the same.
         also = ", if they are right at all" if operation == "HeadObject" else ""
         right = _PERMISSIONS.get(operation, operation)
         writes = operation in ("PutObject", "CreateMultipartUpload")
@@ -167,7 +169,7 @@ def _remedy(code: str, operation: str) -> tuple[str, bool]:
     if code in ("404", "NotFound"):
         return "Check the bucket's name, and region and endpoint of the AWS connection.", True
     if code == "PreconditionFailed":
-        return "It was replaced while it was read; another try reads it anew.", False
+        return "It was replaced while it was read; another attempt reads it anew.", False
     if code in _REMEDIES:
         return _REMEDIES[code], True
-    return "Another try may succeed.", False
+    return "Another attempt may succeed.", False

@@ -1,4 +1,4 @@
-"""The flag by which a load is told to stop, and the gate that lets none of its requests through after that."""
+"""The flag that stops a load, and the gate that lets none of its requests through after that."""
 
 from __future__ import annotations
 
@@ -14,44 +14,46 @@ if TYPE_CHECKING:
     from botocore.client import BaseClient
 
 _LOOK_SECONDS = 0.1
+"""Time between two looks at the flag: how much longer than needed a wait may last after a stop."""
 
 _thread = threading.local()
+"""``goes_on``: whether the thread's requests pass the gate even after a stop."""
 
 
 class StopFlag:
-    """Tells a load to stop; may be set in any thread, and in a signal handler.
+    """Tells a load to stop; can be set in any thread, and in a signal handler.
 
-    It is no ``threading.Event``: Airflow kills a task by a signal whose handler runs in the main thread, wherever that
-    is. A lock that the main thread holds at that moment, as it does within ``Event.wait``, would never be free again.
+    It is not a ``threading.Event``. Airflow kills a task by a signal, and the handler interrupts the main thread
+    anywhere. If it interrupted ``Event.wait``, which holds a lock, ``Event.set`` would wait for that lock forever.
     """
 
     def __init__(self) -> None:
         self._is_set = False
 
     def set(self) -> None:
-        """Tell the load to stop."""
+        """Stop the load."""
         self._is_set = True
 
     def is_set(self) -> bool:
-        """Say whether the load was told to stop."""
+        """Return whether the load must stop."""
         return self._is_set
 
     def check(self) -> None:
-        """Go on unless the load was told to stop.
+        """Raise an error if the load must stop.
 
-        :raises LoadStoppedError: if it was.
+        :raises LoadStoppedError: if the flag is set.
         """
         if self._is_set:
             raise LoadStoppedError("The load was stopped: its task was killed or ran out of time.")
 
     def wait(self, seconds: float) -> None:
-        """Wait so long, or a little longer than until the flag is set."""
+        """Wait for a number of seconds, or until shortly after the flag is set."""
         end = time.monotonic() + seconds
         while not self._is_set and (left := end - time.monotonic()) > 0:
             time.sleep(min(left, _LOOK_SECONDS))
 
     def guard(self, client: BaseClient) -> None:
-        """Let a client send nothing once the flag is set, not even what botocore repeats."""
+        """Keep a client from sending anything once the flag is set, botocore's retries included."""
         client.meta.events.register("before-send.s3", self._before_send)
 
     def _before_send(self, **_: object) -> None:
@@ -61,7 +63,7 @@ class StopFlag:
 
 @contextmanager
 def going_on() -> Iterator[None]:
-    """Let this thread's requests through within the block even after a stop: the record must tell how it ended."""
+    """Let this thread's requests pass within the block, even after a stop: the state must note how the load ended."""
     outer = getattr(_thread, "goes_on", False)
     _thread.goes_on = True
     try:

@@ -1,4 +1,4 @@
-"""Reads a CloudQuery destination document in its three forms, down to the fields of the destination spec."""
+"""Reads CloudQuery destination documents, in any of three forms, and returns the fields of the destination spec."""
 
 from __future__ import annotations
 
@@ -16,17 +16,19 @@ from airflow_provider_s3dest.spec.nested_texts import variable_faults
 from airflow_provider_s3dest.spec.sentinels import UNKNOWN
 
 SYNC_ONLY = ("migrate_mode", "pk_mode", "sync_group_id", "send_sync_summary", "docker_registry_auth_token")
-"""Keys of the document that steer a CloudQuery sync and mean nothing to a load."""
+"""Keys that control a CloudQuery sync and mean nothing to a load."""
 
 _PLUGIN = ("name", "path", "registry", "version")
 _SHARED = ("write_mode", "batch_size", "batch_size_bytes")
 _ENVELOPE = (*_PLUGIN, *_SHARED, *SYNC_ONLY, "transformers", "spec")
 _LEVELS = re.compile(r"^(spec\.)+")
+
 _DEEPEST = 100
+"""Levels of nesting up to which YAML is read: PyYAML calls itself for each level, and Python limits that."""
 
 
 class _Loader(yaml.SafeLoader):
-    """Refuses a key that is given twice, of which YAML would keep the last in silence, and endless nesting."""
+    """Refuses a key that is given twice, since YAML would silently keep the last one, and too deep nesting."""
 
     depth = 0
 
@@ -50,13 +52,13 @@ class _Loader(yaml.SafeLoader):
 
 
 def parse_yaml(text: str) -> Mapping[str, Any]:
-    """Read one destination from YAML text; of several documents, the one of ``kind: destination``.
+    """Read one destination from YAML text; among several documents, the one of ``kind: destination``.
 
-    :raises SpecError: if the text is no YAML, or not one destination.
+    :raises SpecError: if the text is not YAML, or does not hold exactly one destination.
     """
     try:
         documents = [document for document in yaml.load_all(text, Loader=_Loader) if document is not None]
-    except Exception as error:  # PyYAML lets any error through at a value that is none of its type, such as 2024-02-30
+    except Exception as error:  # PyYAML lets through any error about an impossible value, such as the date 2024-02-30
         remedy = "Quote strings that hold braces or colons, and indent with spaces."
         raise SpecError([Fault("spec", f"is not valid YAML: {_yaml_problem(error)}.", remedy)]) from error
     if len(documents) > 1:
@@ -76,14 +78,12 @@ def _yaml_problem(error: Exception) -> str:
 
 
 def unwrap(document: Mapping[Any, Any]) -> tuple[dict[str, Any], list[Fault], list[str]]:
-    """Take the innermost fields out of a document.
+    """Return the innermost fields of a document, the faults of the document around them, and warnings.
 
     :param document: the whole document (with ``kind``), its ``spec`` part, or the innermost part.
-    :return: the fields, ``UNKNOWN`` where the document can't be read; what is wrong with the document around them; and
-        what to warn of.
+    :return: the fields, ``UNKNOWN`` where the document can't be read; the faults; the texts to warn with.
     """
-    found = variable_faults(document)
-    faults = [replace(fault, key=_LEVELS.sub("", fault.key) or "spec") for fault in found]
+    faults = [replace(fault, key=_LEVELS.sub("", fault.key) or "spec") for fault in variable_faults(document)]
     unreplaced = {fault.key.partition(".")[0] for fault in faults}
     sync_only: list[str] = []
     if "kind" in document:
@@ -125,11 +125,11 @@ def _inner(document: Mapping[Any, Any], faults: list[Fault]) -> Mapping[Any, Any
     return dict.fromkeys(SpecFields.model_fields, UNKNOWN)
 
 
-def _unknown(document: Mapping[Any, Any], known: tuple[str, ...]) -> Iterator[Fault]:
+def _unknown(document: Mapping[Any, Any], allowed: tuple[str, ...]) -> Iterator[Fault]:
     for key in document:
-        if key in known:
+        if key in allowed:
             continue
-        near = difflib.get_close_matches(str(key), known, n=1)
+        near = difflib.get_close_matches(str(key), allowed, n=1)
         if key in SpecFields.model_fields:
             remedy = "Put it below the innermost `spec:`."
         else:

@@ -1,4 +1,4 @@
-"""The destination spec: where a load goes, in which format, and how it is cut."""
+"""The destination spec: where a load writes to, in which format, and how it is cut into objects."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ from airflow_provider_s3dest.spec.rules import faults
 from airflow_provider_s3dest.spec.sentinels import UNKNOWN
 
 SENT_ALONG = ("acl", "server_side_encryption_configuration", "tags", "metadata", "storage_class")
-"""Fields that are sent with every object, whatever it holds."""
+"""Fields that are sent to S3 with every object, whatever it holds."""
 
 _CONTENT_TYPES = {"csv": "text/csv", "json": "application/json", "parquet": "application/vnd.apache.parquet"}
 
 
 class DestinationSpec(SpecFields):
-    """Where a load goes, in which format and how it is cut: validated and immutable.
+    """Where a load writes to, in which format, and how it is cut into objects: validated and immutable.
 
     :raises SpecError: on construction, with all faults at once.
 
@@ -37,9 +37,9 @@ class DestinationSpec(SpecFields):
     model_config = ConfigDict(title="S3 destination spec")
 
     def __init__(self, /, **fields: Any) -> None:
-        found = list(faults(fields))
-        if found:
-            raise SpecError(found, "destination spec")
+        all_faults = list(faults(fields))
+        if all_faults:
+            raise SpecError(all_faults, "destination spec")
         for key, reason in UNUSED.items():
             if fields.get(key) is not None:
                 warnings.warn(f"`{key}` is accepted and not used: {reason}.", UserWarning, stacklevel=2)
@@ -55,27 +55,27 @@ class DestinationSpec(SpecFields):
         :param document: the whole document (``kind: destination``), its ``spec`` part, or the innermost part.
         :raises SpecError: with all faults of the document and of the spec in it.
         """
-        fields, found = _fields_of_document(document)
-        if found:
-            raise SpecError([*found, *faults(fields)], "destination spec")
+        fields, document_faults = _fields_of_document(document)
+        if document_faults:
+            raise SpecError([*document_faults, *faults(fields)], "destination spec")
         return cls(**fields)
 
     @classmethod
     def from_file(cls, path: str | Path) -> DestinationSpec:
         """Build a spec from a YAML or JSON file; see :meth:`from_document`.
 
-        :raises SpecError: with all faults, and when the file can't be read.
+        :raises SpecError: with all faults, or if the file can't be read.
         """
         try:
             text = Path(path).read_text(encoding="utf-8")
-        except (OSError, ValueError) as error:  # a ValueError: no UTF-8, or a NUL in the path
+        except (OSError, ValueError) as error:  # ValueError: not UTF-8, or a NUL in the path
             raise SpecError(
                 [Fault("spec", f"the file {str(path)!r} can't be read: {error}.", "Check path and rights.")]
             ) from error
         return cls.from_document(text)
 
     def given(self) -> dict[str, Any]:
-        """Give the fields that were set, without the defaults."""
+        """Return the fields that were set, without the defaults."""
         return {name: getattr(self, name) for name in self.model_fields_set}
 
     @property
@@ -105,9 +105,9 @@ class DestinationSpec(SpecFields):
 
     @property
     def put_arguments(self) -> dict[str, Any]:
-        """What is sent with every object, by the names of boto3's ``put_object`` and ``create_multipart_upload``."""
+        """Arguments of boto3's ``put_object`` and ``create_multipart_upload`` that are the same for every object."""
         encryption = self.server_side_encryption_configuration
-        # AWS refuses a key id beside AES256, which CloudQuery's spec nevertheless asks for.
+        # AWS refuses a key id beside AES256, although CloudQuery's spec demands one.
         key_id = encryption.sse_kms_key_id if encryption and encryption.server_side_encryption != "AES256" else ""
         arguments = {
             "ContentType": self.content_type
@@ -122,12 +122,12 @@ class DestinationSpec(SpecFields):
         return {name: value for name, value in arguments.items() if value}
 
 
-# XComs and users' lists of allowed classes store the name of the module: it stays the public one.
+# XComs, and users' lists of classes that may be deserialized, store the module's name: it stays the public one.
 DestinationSpec.__module__ = "airflow_provider_s3dest.spec"
 
 
 def _fields_of_document(document: Mapping[str, Any] | str) -> tuple[dict[str, Any], list[Fault]]:
-    """Take the fields of the spec, not judged yet, out of a document in any of its three forms."""
+    """Return the fields in a document of any form, not checked yet, and the faults of the document around them."""
     try:
         mapping: Any = cloudquery.parse_yaml(document) if isinstance(document, str) else document
     except SpecError as error:
@@ -135,16 +135,16 @@ def _fields_of_document(document: Mapping[str, Any] | str) -> tuple[dict[str, An
     if not isinstance(mapping, Mapping):
         fault = Fault("spec", f"is {type(mapping).__name__}.", "Give a DestinationSpec, a mapping or YAML text.")
         return dict.fromkeys(SpecFields.model_fields, UNKNOWN), [fault]
-    fields, found, notes = cloudquery.unwrap(mapping)
-    for note in notes if not found else ():
+    fields, document_faults, notes = cloudquery.unwrap(mapping)
+    for note in notes if not document_faults else ():
         warnings.warn(note, UserWarning, stacklevel=3)
-    return fields, found
+    return fields, document_faults
 
 
 def spec_fields_of(spec: Any) -> tuple[dict[str, Any], list[Fault]]:
-    """Give the fields that a ``spec`` argument sets, not judged yet, and what is wrong with the argument itself.
+    """Return the fields that a ``spec`` argument sets, not checked yet, and the faults of the argument itself.
 
-    A field that it sets to what can't be read is ``UNKNOWN``.
+    Fields whose value can't be read are ``UNKNOWN``.
     """
     if spec is None:
         return {}, []
@@ -154,9 +154,9 @@ def spec_fields_of(spec: Any) -> tuple[dict[str, Any], list[Fault]]:
 
 
 def merged(*layers: Mapping[str, Any]) -> dict[str, Any]:
-    """Lay the fields of several sources over one another, the first being the strongest.
+    """Merge the fields of several sources; the first source that sets a field wins.
 
-    A layer that says ``no_rotate`` takes the batch limits of weaker layers away, since the two exclude each other.
+    If a source sets ``no_rotate``, the batch limits of later sources are ignored, since the two exclude each other.
     """
     fields: dict[str, Any] = {}
     for layer in layers:

@@ -1,4 +1,4 @@
-"""The fields of the destination spec: their types, defaults, single rules, and the limits of S3 behind those."""
+"""The fields of the destination spec: types, defaults, descriptions, and rules about one field that pydantic checks."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 from airflow_provider_s3dest.spec.limits import MAX_PART_SIZE, MIN_PART_SIZE
 
 NULLABLE = ("batch_size", "batch_size_bytes", "batch_timeout", "format_spec")
-"""Fields whose ``null`` counts as not given, as in CloudQuery."""
+"""Fields for which ``null`` means not given, as in CloudQuery."""
 
 BATCH_LIMITS = ("batch_size", "batch_size_bytes", "batch_timeout")
-"""Fields that cut a table into objects, and so exclude ``no_rotate``."""
+"""Fields that say where a table is cut into objects: they exclude ``no_rotate``, which makes one object."""
 
 REFUSED: Mapping[str, str] = {
     "endpoint": "Set `endpoint_url` in the extra of the AWS connection.",
@@ -21,7 +21,7 @@ REFUSED: Mapping[str, str] = {
     "local_profile": "Set `profile_name` in the extra of the AWS connection.",
     "aws_debug": "Set the level of the logger `botocore` in Airflow's logging configuration.",
 }
-"""Fields of CloudQuery's spec whose place is the AWS connection, and where there."""
+"""Fields of CloudQuery's spec that belong in the AWS connection, and where they go there."""
 
 UNUSED: Mapping[str, str] = {
     "batch_timeout": "cuts must not depend on the clock, or a retry would cut elsewhere",
@@ -41,35 +41,9 @@ CANNED_ACLS = (
 )
 """Canned ACLs of objects (Amazon S3 User Guide, "Access control list overview")."""
 
-MAX_TAGS, MAX_TAG_KEY, MAX_TAG_VALUE = 10, 128, 256
-"""Tags on an object, and the characters of their keys and values (S3 User Guide, "Categorizing objects using tags")."""
-
-MAX_METADATA_BYTES = 2048
-"""User metadata of an object, keys and values together (Amazon S3 User Guide, "Working with object metadata")."""
-
-OWN_METADATA_BYTES = 40
-"""What a checksum takes of that in every object."""
-
-
-# The patterns are in the schema too, and to some of its readers `$` alone lets a line end follow.
-HEADER_NAME = r"^[!#$%&'*+.^_`|~0-9A-Za-z-]+$(?!\n)"
-"""What the name of a header can be (RFC 9110, section 5.6.2)."""
-
-HEADER_TEXT = r"^[\x20-\x7e]*$(?!\n)"
-"""What a header of HTTP can carry: printable ASCII."""
-
-NULL_TEXT = r'^[^"\r\n\x00]*$'
-"""What can stand for null in CSV without quotes; to pydantic `$` lets nothing follow."""
-
-NO_KEY = r"^/|\./|//|/$|(^|/)\.\.?$|[\x00-\x1f\x7f]"
-"""What is no template of a key."""
-
-BUCKET_NAME = r"^(arn:|[^/{}]*$)"
-"""No URL, folder or template, but for the ARN of an access point; the store checks the rest."""
-
 
 class FrozenDict(dict[str, Any]):
-    """A dict to all who read it; who would change it gets a TypeError."""
+    """A dict that raises a TypeError if anybody tries to change it; a spec is shared, and never copied."""
 
     def _refuse(self, *_: Any, **__: Any) -> NoReturn:
         raise TypeError("A destination spec can't be changed; build another one.")
@@ -91,33 +65,34 @@ class CsvOptions(BaseModel):
     delimiter: Annotated[
         str, Field(min_length=1, max_length=1, pattern=r'[^"\r\n\x00]', description="One character between fields.")
     ] = ","
-    skip_header: Annotated[bool, Field(description="Whether to leave the line of column names out.")] = False
+    skip_header: Annotated[bool, Field(description="Whether to leave out the line of column names.")] = False
     null_value: Annotated[
         str,
         Field(
-            pattern=NULL_TEXT,
-            json_schema_extra={"pattern": f"{NULL_TEXT}(?!\\n)"},
-            description="What stands for null, without quotes.",
+            pattern=r'^[^"\r\n\x00]*$',
+            description="Text that stands for null, without quotes.",
         ),
     ] = ""
     quoting: Annotated[
         Literal["minimal", "all", "nonnumeric"],
-        Field(description="What is quoted: what must be, all but nulls, or all but nulls and numbers."),
+        Field(
+            description="Which fields get quotes: those that need them, all but nulls, or all but nulls and numbers."
+        ),
     ] = "minimal"
-    line_terminator: Annotated[Literal["\n", "\r\n"], Field(description="What a line ends with.")] = "\n"
+    line_terminator: Annotated[Literal["\n", "\r\n"], Field(description="End of each line.")] = "\n"
     escape: Annotated[
         str,
         Field(
             min_length=1,
             max_length=1,
             pattern=r"[^\r\n\x00]",
-            description="One character, which stands before a quote in a quoted field, and before itself.",
+            description="One character that stands before a quote in a quoted field, and before itself.",
         ),
     ] = '"'
 
     @property
     def is_plain(self) -> bool:
-        """Whether the dialect is that of RFC 4180, with nulls empty and ``\\n`` line ends, whatever the delimiter."""
+        """Whether the dialect is the default one, apart from the delimiter: as RFC 4180, with ``\\n`` line ends."""
         return (self.null_value, self.quoting, self.line_terminator, self.escape) == ("", "minimal", "\n", '"')
 
 
@@ -134,7 +109,7 @@ class ParquetOptions(BaseModel):
 
     version: Annotated[
         Literal["v1.0", "v2.4", "v2.6", "v2Latest"],
-        Field(description="Version of the format: v1.0, v2.4, v2.6 or v2Latest; only from v2.6 on it has nanoseconds."),
+        Field(description="Version of the format: v1.0, v2.4, v2.6 or v2Latest; nanoseconds need v2.6 or later."),
     ] = "v2Latest"
     max_row_group_length: Annotated[int, Field(ge=1, description="Records in a row group, at least 1.")] = 2**20
     root_repetition: Annotated[
@@ -156,7 +131,7 @@ class Encryption(BaseModel):
         Literal["AES256", "aws:kms", "aws:kms:dsse"], Field(description="AES256, aws:kms or aws:kms:dsse.")
     ]
     sse_kms_key_id: Annotated[
-        str, Field(min_length=1, description="Id of the KMS key; needed for the KMS kinds only.")
+        str, Field(min_length=1, description="Id of the KMS key; needed only for aws:kms and aws:kms:dsse.")
     ] = ""
 
 
@@ -169,14 +144,12 @@ class SpecFields(BaseModel):
         str,
         Field(
             min_length=1,
-            json_schema_extra={"pattern": BUCKET_NAME},
             description="Name of the bucket, without s3:// and folders.",
         ),
     ]
     path: Annotated[
         str,
         Field(
-            json_schema_extra={"pattern": r"^[^/]"},
             description="Template of the objects' keys, such as raw/{{TABLE}}/{{UUID}}.{{FORMAT}}.",
             examples=["raw/{{TABLE}}/{{UUID}}.{{FORMAT}}"],
         ),
@@ -221,7 +194,6 @@ class SpecFields(BaseModel):
     manifest_path: Annotated[
         str,
         Field(
-            json_schema_extra={"not": {"pattern": NO_KEY}},
             description="Template of the manifest's key; empty: _manifest/{{UUID}}.json in the path's first folder.",
         ),
     ] = ""
@@ -230,14 +202,12 @@ class SpecFields(BaseModel):
         AfterValidator(tuple),
         Field(
             validate_default=True,
-            json_schema_extra={"uniqueItems": True},
             description="Table definitions to write beside the data, as a list of athena, redshift or both.",
         ),
     ] = ()
     ddl_path: Annotated[
         str,
         Field(
-            json_schema_extra={"not": {"pattern": NO_KEY}},
             description="Template of the definitions' keys; "
             "empty: _ddl/{{TABLE}}-{{UUID}}.{{FORMAT}} in the path's first folder.",
         ),
@@ -252,14 +222,12 @@ class SpecFields(BaseModel):
     ] = False
     content_type: Annotated[
         str,
-        Field(
-            json_schema_extra={"pattern": HEADER_TEXT},
-            description="Content-Type of the objects; empty: that of the format.",
-        ),
+        Field(description="Content-Type of the objects; empty: that of the format."),
     ] = ""
     acl: Annotated[str, Field(description=f"Canned ACL: {', '.join(CANNED_ACLS)}.", examples=list(CANNED_ACLS))] = ""
     server_side_encryption_configuration: Annotated[
-        Encryption | None, Field(description="`server_side_encryption` and, for the KMS kinds, `sse_kms_key_id`.")
+        Encryption | None,
+        Field(description="`server_side_encryption`, and `sse_kms_key_id` for aws:kms and aws:kms:dsse."),
     ] = None
     tags: Annotated[
         dict[str, str],
@@ -273,11 +241,7 @@ class SpecFields(BaseModel):
     ] = {}
     storage_class: Annotated[
         str,
-        Field(
-            min_length=1,
-            json_schema_extra={"pattern": HEADER_TEXT},
-            description="Storage class, such as STANDARD_IA.",
-        ),
+        Field(min_length=1, description="Storage class, such as STANDARD_IA."),
     ] = ""
     region: Annotated[str, Field(min_length=1, description="Region of the bucket, over the AWS connection's.")] = ""
     endpoint_skip_tls_verify: Annotated[bool, Field(description="Don't verify the endpoint's certificate.")] = False

@@ -1,4 +1,4 @@
-"""What can be told of a text of Jinja before it is rendered. Jinja is loaded only where there is some."""
+"""Analyzes a Jinja template before it is rendered; imports Jinja only if there is a template."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ OPENERS = ("{{", "{%", "{#")
 
 
 def has_opener(text: str) -> bool:
-    """Say whether Jinja would look into a text."""
+    """Return whether Jinja would find anything in a text."""
     return any(opener in text for opener in OPENERS)
 
 
 def syntax_fault(text: str, key: str, environment: jinja2.Environment | None = None) -> Fault | None:
-    """Find whether a text is Jinja at all."""
+    """Return what is wrong with the syntax of a template; None if Jinja can read it."""
     from jinja2 import TemplateSyntaxError
 
     try:
@@ -32,9 +32,9 @@ def syntax_fault(text: str, key: str, environment: jinja2.Environment | None = N
 
 
 def undeclared_names(text: str, environment: jinja2.Environment | None = None) -> set[str]:
-    """Give the names that a text takes from its context.
+    """Return the names that a template takes from its context.
 
-    :raises jinja2.TemplateSyntaxError: if it is no Jinja.
+    :raises jinja2.TemplateSyntaxError: if Jinja can't read the template.
     """
     from jinja2.meta import find_undeclared_variables
 
@@ -44,11 +44,11 @@ def undeclared_names(text: str, environment: jinja2.Environment | None = None) -
 def evaluated_names(
     text: str, plain: Collection[str], keyed: Collection[str], environment: jinja2.Environment | None = None
 ) -> list[str]:
-    """Give those of some names that a text does more with than to print them.
+    """Return the names that a template uses in any way other than printing them unchanged.
 
-    :param plain: names that may be printed alone: ``{{NAME}}``.
-    :param keyed: names of which a member may be printed: ``{{NAME.member}}``, ``{{NAME["member"]}}``.
-    :raises jinja2.TemplateSyntaxError: if it is no Jinja.
+    :param plain: names to look for, that may be printed alone: ``{{NAME}}``.
+    :param keyed: names to look for, of which a member may be printed: ``{{NAME.member}}``, ``{{NAME["member"]}}``.
+    :raises jinja2.TemplateSyntaxError: if Jinja can't read the template.
     """
     from jinja2 import nodes
 
@@ -60,16 +60,17 @@ def evaluated_names(
             return isinstance(node.node, nodes.Name) and node.node.name in keyed
         return isinstance(node, nodes.Name) and node.name in plain
 
-    found: dict[str, None] = {}
-    changing = (nodes.FilterBlock, nodes.AssignBlock, nodes.Macro, nodes.CallBlock)  # they take the text they enclose
+    evaluated: dict[str, None] = {}  # as an ordered set
+    # Blocks that change the text they enclose: what is printed inside them is not printed unchanged.
+    changing = (nodes.FilterBlock, nodes.AssignBlock, nodes.Macro, nodes.CallBlock)
     waiting: list[tuple[Any, bool]] = [(_parsed(text, environment), True)]
     for node, prints in waiting:
         if isinstance(node, nodes.Name) and (node.name in plain or node.name in keyed):
-            found[node.name] = None
+            evaluated[node.name] = None
         prints = prints and not isinstance(node, changing)
         leaves = prints and isinstance(node, nodes.Output)
         waiting += [(child, prints) for child in node.iter_child_nodes() if not (leaves and is_printed(child))]
-    return list(found)
+    return list(evaluated)
 
 
 def _parsed(text: str, environment: jinja2.Environment | None) -> Any:

@@ -1,4 +1,4 @@
-"""Finds every text inside a value, at any depth."""
+"""Finds the texts inside a value, at any depth, and CloudQuery's variables in them."""
 
 from __future__ import annotations
 
@@ -8,10 +8,16 @@ from typing import Any
 
 from airflow_provider_s3dest.errors import Fault
 
+_VARIABLE = re.compile(r"\$\{[^}]*\}")
+"""A variable of CloudQuery, such as ``${TOKEN}``."""
+
 
 def nested_texts(value: Any, key: str = "") -> Iterator[tuple[str, str]]:
-    """Give each text with its place, such as ``tags.team``; the key of a mapping is a text at its mapping's place."""
-    seen: set[int] = set()  # a value may come many times, or hold itself
+    """Yield each text with its place, such as ``tags.team``; the keys of a mapping are texts at the mapping's place.
+
+    :param key: the place of the value itself.
+    """
+    seen: set[int] = set()  # a list or mapping may come many times, or hold itself
     waiting: list[tuple[str, Any]] = [(key, value)]
     for place, one in waiting:
         if isinstance(one, str):
@@ -25,17 +31,14 @@ def nested_texts(value: Any, key: str = "") -> Iterator[tuple[str, str]]:
                 waiting += [(place, inner) for inner in one]
 
 
-_VARIABLE = re.compile(r"\$\{[^}]*\}")
-
-
 def variable_faults(value: Any, key: str = "") -> Iterator[Fault]:
-    """Find the variables inside a value.
+    """Find CloudQuery's variables inside a value: they are never replaced here.
 
-    :param key: the value's own place; empty for a mapping of fields.
+    :param key: the place of the value itself; empty for a mapping of fields.
     """
     for place, text in nested_texts(value, key):
-        if found := _VARIABLE.search(text):
-            name = found[0][2:-1]
+        if variable := _VARIABLE.search(text):
+            name = variable[0][2:-1]
             jinja = f": {{{{ var.value.{name} }}}}" if name.isidentifier() else ""
             remedy = f"Use Jinja in the operator's argument{jinja}, or a connection for secrets."
-            yield Fault(place, f"{found[0]} is CloudQuery's variable and is not replaced here.", remedy)
+            yield Fault(place, f"{variable[0]} is CloudQuery's variable and is not replaced here.", remedy)

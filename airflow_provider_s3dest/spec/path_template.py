@@ -1,4 +1,4 @@
-"""The path template: a closed set of placeholders, from which the key of each object is made."""
+"""The path template: a fixed set of placeholders, from which the key of each object is built."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from airflow_provider_s3dest.errors import Fault, SpecError, short
 from airflow_provider_s3dest.spec.jinja import evaluated_names, has_opener
+from airflow_provider_s3dest.spec.limits import MAX_KEY_BYTES
 
 if TYPE_CHECKING:
     import jinja2
@@ -28,29 +29,26 @@ _SURROGATE = re.compile(r"[\ud800-\udfff]")
 _ESCAPED = re.compile(r"[%/\x00-\x1f\x7f]")
 
 _SHORTEST: Mapping[str, int] = {"UUID": 36, "SYNC_ID": 36, "BATCH": 6, "FORMAT": 3, **dict.fromkeys(DATE_FORMATS, 2)}
-"""Characters that a placeholder is filled in with at least; others have one."""
-
-MAX_KEY_BYTES = 1024
-"""The longest key that S3 takes, in bytes of UTF-8 (Amazon S3 User Guide, "Naming Amazon S3 objects")."""
+"""Fewest characters of the value of a placeholder; one for those that are not named."""
 
 
 def is_placeholder(expression: str) -> bool:
-    """Say whether the text between two pairs of braces is one of ours, and nothing more."""
+    """Return whether the text between two pairs of braces is one of our placeholders, and nothing more."""
     return expression in PLACEHOLDERS[:-1] or bool(_FIELD.fullmatch(expression))
 
 
 def has_jinja(text: str) -> bool:
-    """Say whether a text holds Jinja beside our placeholders, so that only a run can know its value."""
-    return "{" in text and has_opener(_BRACES.sub(lambda found: "" if is_placeholder(found[1]) else found[0], text))
+    """Return whether a text holds Jinja beside our placeholders, so that only a run knows its value."""
+    return "{" in text and has_opener(_BRACES.sub(lambda match: "" if is_placeholder(match[1]) else match[0], text))
 
 
 def names_a_run(text: str) -> bool:
-    """Say whether a path differs from run to run: by a date, the sync id, or whatever its Jinja renders."""
+    """Return whether a path differs from run to run: by a date, the sync id, or its Jinja."""
     return has_jinja(text) or not {*DATE_FORMATS, "SYNC_ID"}.isdisjoint(_BRACES.findall(text))
 
 
 class _Field:
-    """Stands for ``FIELD`` while Jinja renders: gives every ``FIELD.name`` back as it was."""
+    """Stands for ``FIELD`` while Jinja renders, and renders every ``FIELD.name`` as the placeholder that it was."""
 
     def __getattr__(self, name: str) -> str:
         return self[name]
@@ -63,54 +61,54 @@ class _Field:
 
 
 def jinja_globals() -> dict[str, object]:
-    """Give what Jinja must know so that it leaves our placeholders standing in the rendered text."""
+    """Return the variables with which Jinja leaves our placeholders as they are in the rendered text."""
     return {**{name: f"{{{{{name}}}}}" for name in PLACEHOLDERS[:-1]}, "FIELD": _Field()}
 
 
 def placeholders(text: str) -> frozenset[str]:
-    """Give the expressions between braces in a text, such as ``UUID`` or ``FIELD.region``."""
+    """Return the expressions between braces in a text, such as ``UUID`` or ``FIELD.region``."""
     return frozenset(_BRACES.findall(text))
 
 
 def fields_in(text: str) -> tuple[str, ...]:
-    """Give the columns whose values a path holds, in order: those of ``{{FIELD.name}}``, each once."""
+    """Return the columns whose values a path holds by ``{{FIELD.name}}``, in order, each once."""
     return tuple(dict.fromkeys(filter(None, map(field_of, _BRACES.findall(text)))))
 
 
 def field_of(expression: str) -> str | None:
-    """Give the column that an expression such as ``FIELD.region`` names; None if it is of another kind."""
-    found = _FIELD.fullmatch(expression)
-    return (found["name"] or found["odd"]) if found else None
+    """Return the column that an expression such as ``FIELD.region`` names; None for other expressions."""
+    match = _FIELD.fullmatch(expression)
+    return (match["name"] or match["odd"]) if match else None
 
 
 def prefix_of_text(text: str) -> str:
-    """Give the folder, with its slash, that every key of a template begins with whatever is filled in."""
+    """Return the folder, with its slash, that every key of a template begins with, whatever is filled in."""
     return text.partition("{")[0].rpartition("/")[0] + "/" * ("/" in text.partition("{")[0])
 
 
-def folder_of(text: str, known: Mapping[str, str]) -> str:
-    """Give the folder, with its slash, of the keys of a template, up to what is not known.
+def folder_of(text: str, values: Mapping[str, str]) -> str:
+    """Return the folder, with its slash, that all keys of a template with some values have in common.
 
-    :param text: the template, Jinja in it not rendered.
-    :param known: the values that are the same for all the keys in question, by placeholder.
+    :param text: the template; Jinja in it is not rendered.
+    :param values: the values that all these keys have, by placeholder.
 
     Example::
 
         >>> folder_of("raw/{{TABLE}}/{{ ds }}/{{UUID}}.csv", {"TABLE": "planes"})
         'raw/planes/'
     """
-    for found in _VARYING.finditer(text):
-        if found[1] not in known:
-            text = text[: found.start()]
+    for match in _VARYING.finditer(text):
+        if match[1] not in values:
+            text = text[: match.start()]
             break
     folder = text[: text.rfind("/") + 1]
-    return _BRACES.sub(lambda found: known[found[1]], folder)
+    return _BRACES.sub(lambda match: values[match[1]], folder)
 
 
 def misuses(text: str, key: str = "path", environment: jinja2.Environment | None = None) -> Iterator[Fault]:
-    """Find filters, expressions and statements on our placeholders: they have no value before the object is named.
+    """Find filters, expressions and statements on our placeholders: these have no value while Jinja renders.
 
-    :param environment: reads the Jinja; where none can, only the placeholders that begin an expression are found.
+    :param environment: reads the Jinja. If it can't, only placeholders at the beginning of an expression are found.
     """
     for name, piece in _misused(text, environment):
         if name == "FIELD":
@@ -121,7 +119,7 @@ def misuses(text: str, key: str = "path", environment: jinja2.Environment | None
 
 
 def _misused(text: str, environment: jinja2.Environment | None = None) -> Iterator[tuple[str, str]]:
-    """Give each misused placeholder with the expression or statement that holds it."""
+    """Yield each misused placeholder with the expression or statement that holds it."""
     if not has_jinja(text):
         return
     from jinja2 import TemplateSyntaxError
@@ -129,31 +127,31 @@ def _misused(text: str, environment: jinja2.Environment | None = None) -> Iterat
     try:
         names = evaluated_names(text, PLACEHOLDERS[:-1], PLACEHOLDERS[-1:], environment)
     except TemplateSyntaxError:
-        names = [found[1] for e in _BRACES.findall(text) if (found := _MISUSED.match(e)) and not is_placeholder(e)]
-    pieces = [found[0] for found in _JINJA.finditer(text) if not is_placeholder(found[1] or "")]
+        names = [match[1] for e in _BRACES.findall(text) if (match := _MISUSED.match(e)) and not is_placeholder(e)]
+    pieces = [match[0] for match in _JINJA.finditer(text) if not is_placeholder(match[1] or "")]
     for piece in pieces:
-        if held := [name for name in names if re.search(rf"\b{name}\b", piece)]:
-            yield held[0], piece
+        if misused := [name for name in names if re.search(rf"\b{name}\b", piece)]:
+            yield misused[0], piece
     for name in names:
-        if not any(re.search(rf"\b{name}\b", piece) for piece in pieces):  # alone, but in a block that changes it
+        if not any(re.search(rf"\b{name}\b", piece) for piece in pieces):  # it stands alone, in a block that changes it
             yield name, text
 
 
 def refused_placeholders(text: str, key: str) -> Iterator[Fault]:
-    """Find placeholders where none are filled in."""
+    """Find placeholders in a text in which none is filled in."""
     if any(map(is_placeholder, placeholders(text))):
         yield Fault(key, f"holds braces: {text!r}.", "Placeholders work in `path` only.")
 
 
 def unknown_name(name: str, key: str = "path") -> Fault:
-    """Build the fault for a placeholder that is not in the set."""
-    known = ", ".join(f"{{{{{p}}}}}" for p in PLACEHOLDERS[:-1]) + ", {{FIELD.name}}"
-    remedy = f"{_guess(name)}Known are {known}; Jinja is rendered by the operator only."
+    """Return the fault about a placeholder that does not exist."""
+    names = ", ".join(f"{{{{{p}}}}}" for p in PLACEHOLDERS[:-1]) + ", {{FIELD.name}}"
+    remedy = f"{_guess(name)}Known are {names}; Jinja is rendered by the operator only."
     return Fault(key, f"unknown placeholder {{{{{name}}}}}.", remedy)
 
 
 def undefined_name(name: str, text: str, key: str) -> Fault:
-    """Build the fault for a name that is neither a placeholder nor known to Jinja in this run."""
+    """Return the fault about a name that is neither a placeholder nor known to Jinja in this run."""
     remedy = f"{_guess(name)}Jinja knows what Airflow's context holds; a run without a logical date has no `ds`."
     return Fault(key, f"{name!r} is undefined in {short(text)}.", remedy)
 
@@ -164,7 +162,7 @@ def _guess(name: str) -> str:
 
 
 def is_unicode(text: str) -> bool:
-    """Say whether a text can be written as UTF-8: a lone half of a surrogate pair can't."""
+    """Return whether a text can be written as UTF-8; one with half of a surrogate pair can't."""
     return not _SURROGATE.search(text)
 
 
@@ -176,12 +174,13 @@ def faults(text: str, *, jinja: bool = False) -> Iterator[Fault]:
     """
     yield from misuses(text)
     misused = {piece for _, piece in _misused(text)}
-    for found in _BRACES.finditer(text):
-        expression = found[1]
-        if not is_placeholder(expression) and found[0] not in misused and not jinja:
+    for match in _BRACES.finditer(text):
+        expression = match[1]
+        if not is_placeholder(expression) and match[0] not in misused and not jinja:
             yield unknown_name(expression)
     if not jinja and _JINJA_BLOCK.search(text):
         yield Fault("path", "Jinja is not rendered here.", "Pass `path` to the operator, which renders it.")
+    # The template with an X for each value: what is wrong with this text is wrong with every key.
     shape = _JINJA_BLOCK.sub("", _BRACES.sub("X", text))
     if not jinja and re.search(r"\{\{|\}\}|\{%|%\}|\{#|#\}", shape):
         yield Fault("path", f"has braces without their other half: {text!r}.", "Write placeholders as {{TABLE}}.")
@@ -199,7 +198,7 @@ def faults(text: str, *, jinja: bool = False) -> Iterator[Fault]:
         )
     if _CONTROL.search(shape):
         yield Fault("path", f"contains a line end or another control character: {text!r}.", "Take it out.")
-    shortest = len(_BRACES.sub(lambda found: "x" * _SHORTEST.get(found[1], 1), text).encode(errors="replace"))
+    shortest = len(_BRACES.sub(lambda match: "x" * _SHORTEST.get(match[1], 1), text).encode(errors="replace"))
     if not jinja and shortest > MAX_KEY_BYTES:
         problem = f"gives keys of {shortest:,} bytes and more, S3 takes {MAX_KEY_BYTES:,}: {text[:80]}…"
         yield Fault("path", problem, "Shorten it.")
@@ -215,7 +214,7 @@ def escape(text: str) -> str:
         >>> escape("a/b%")
         'a%2Fb%25'
     """
-    return _ESCAPED.sub(lambda found: f"%{ord(found[0]):02X}", text)
+    return _ESCAPED.sub(lambda match: f"%{ord(match[0]):02X}", text)
 
 
 @dataclass(frozen=True, slots=True)
@@ -238,21 +237,21 @@ class PathTemplate:
 
     @classmethod
     def parse(cls, text: str) -> PathTemplate:
-        """Check a template and take its placeholders.
+        """Check a template and find its placeholders.
 
-        :raises SpecError: with all that is wrong with it.
+        :raises SpecError: with all faults of the template.
         """
-        found = list(faults(text))
-        if found:
-            raise SpecError(found)
+        all_faults = list(faults(text))
+        if all_faults:
+            raise SpecError(all_faults)
         return cls(text, placeholders(text))
 
     def render(self, values: Mapping[str, str]) -> str:
-        """Fill the placeholders in.
+        """Fill in the placeholders and return the key.
 
-        :raises SpecError: if the key is longer than S3 takes.
+        :raises SpecError: if the key is longer than S3 allows.
         """
-        key = _BRACES.sub(lambda found: values[found[1]], self.text)
+        key = _BRACES.sub(lambda match: values[match[1]], self.text)
         size = len(key.encode())
         if size > MAX_KEY_BYTES:
             raise SpecError(
@@ -261,5 +260,5 @@ class PathTemplate:
         return key
 
     def prefix(self, values: Mapping[str, str]) -> str:
-        """Give the folder that all objects of a table share: the path up to what differs between its objects."""
+        """Return the folder that all objects of a table share: the path up to what differs between its objects."""
         return folder_of(self.text, {name: value for name, value in values.items() if name not in ("UUID", "BATCH")})

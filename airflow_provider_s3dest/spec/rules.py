@@ -1,4 +1,4 @@
-"""Every rule of the destination spec: finds all faults at once, also while some fields are not known yet."""
+"""Finds all faults of a destination spec at once, even while some of its fields are not known yet."""
 
 from __future__ import annotations
 
@@ -14,16 +14,8 @@ from airflow_provider_s3dest.errors import Fault, short
 from airflow_provider_s3dest.spec import path_template
 from airflow_provider_s3dest.spec.fields import (
     BATCH_LIMITS,
-    BUCKET_NAME,
     CANNED_ACLS,
-    HEADER_NAME,
-    HEADER_TEXT,
-    MAX_METADATA_BYTES,
-    MAX_TAG_KEY,
-    MAX_TAG_VALUE,
-    MAX_TAGS,
     NULLABLE,
-    OWN_METADATA_BYTES,
     REFUSED,
     UNUSED,
     CsvOptions,
@@ -32,7 +24,14 @@ from airflow_provider_s3dest.spec.fields import (
     ParquetOptions,
     SpecFields,
 )
-from airflow_provider_s3dest.spec.limits import CHECKSUM
+from airflow_provider_s3dest.spec.limits import (
+    CHECKSUM,
+    MAX_METADATA_BYTES,
+    MAX_TAG_KEY,
+    MAX_TAG_VALUE,
+    MAX_TAGS,
+    OWN_METADATA_BYTES,
+)
 from airflow_provider_s3dest.spec.nested_texts import nested_texts, variable_faults
 from airflow_provider_s3dest.spec.path_template import is_unicode
 from airflow_provider_s3dest.spec.sentinels import UNKNOWN
@@ -43,61 +42,73 @@ OPTIONS: Mapping[str, type[BaseModel]] = {"csv": CsvOptions, "json": JsonOptions
 _TEMPLATES = ("bucket", "path", "manifest_path", "ddl_path")
 """Fields that may hold placeholders, or have rules of their own about them."""
 
+_BUCKET_NAME = re.compile(r"arn:|[^/{}]*$")
+"""No URL, folder or template, apart from the ARN of an access point; S3 checks the rest."""
+
+_HEADER_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
+"""The name of an HTTP header (RFC 9110, section 5.6.2)."""
+
+_HEADER_TEXT = re.compile(r"[\x20-\x7e]*")
+"""The value of an HTTP header: printable ASCII."""
+
 _MISSING = "is required."
 
 
 def faults(fields: Mapping[str, Any], elsewhere: Collection[str] = ()) -> Iterator[Fault]:
     """Find everything that is wrong with the fields of a spec.
 
-    :param fields: what was given, ``UNKNOWN`` where the value is not known.
-    :param elsewhere: further names of fields whose value is not known yet: their absence is no
-        fault, and no rule looks at them.
+    A rule is checked only if all fields that it looks at are known and have no fault of their own: one mistake gives
+    one fault.
+
+    :param fields: the fields by name, ``UNKNOWN`` where the value is not known yet.
+    :param elsewhere: names of further fields that are not known yet; that they are missing is no fault.
     """
     elsewhere = {*elsewhere, *(key for key, value in fields.items() if value is UNKNOWN)}
-    given = {k: v for k, v in fields.items() if v is not UNKNOWN and not (v is None and k in NULLABLE)}
+    values = {k: v for k, v in fields.items() if v is not UNKNOWN and not (v is None and k in NULLABLE)}
     wrong = set()
-    for fault in variable_faults(given):
+    for fault in variable_faults(values):
         key = fault.key.partition(".")[0]
         wrong.add(key)
-        given.pop(key, None)
+        values.pop(key, None)
         yield fault
-    for key, value in list(given.items()):
+    for key, value in list(values.items()):
         if value is None:
             wrong.add(key)
             yield Fault(key, "is null.", "Give a value or leave it out.")
-            del given[key]
-    for fault in _field_faults(given):
+            del values[key]
+    for fault in _field_faults(values):
         if fault.problem != _MISSING:
             wrong.add(fault.key.partition(".")[0])
         elif fault.key in elsewhere or fault.key in wrong:
             continue
         yield fault
-    known = {key: value for key, value in given.items() if key not in wrong and key in SpecFields.model_fields}
-    unknown = {*wrong, *(key for key in elsewhere if key not in given)}
-    yield from _single_rules(known)
-    yield from _joint_rules(known, unknown)
+    valid = {key: value for key, value in values.items() if key not in wrong and key in SpecFields.model_fields}
+    unknown = {*wrong, *(key for key in elsewhere if key not in values)}
+    yield from _single_rules(valid)
+    yield from _joint_rules(valid, unknown)
 
 
-def _field_faults(given: Mapping[str, Any]) -> Iterator[Fault]:
+def _field_faults(values: Mapping[str, Any]) -> Iterator[Fault]:
     try:
-        SpecFields.model_validate(dict(given))
+        SpecFields.model_validate(dict(values))
     except ValidationError as error:
         for item in error.errors(include_url=False):
             if item["loc"][0] in UNUSED and item["loc"][-1] == "int":
-                continue  # of a text or number, pydantic says for each that it is neither
+                continue  # for a field that is a text or an int, pydantic reports one error for each type
             yield _fault(item["loc"], item["type"], item["msg"], item["input"])
 
 
-def _fault(location: Iterable[str | int], kind: str, message: str, value: Any) -> Fault:
+def _fault(location: Iterable[str | int], error_type: str, message: str, value: Any) -> Fault:
+    """Turn an error of pydantic into a fault."""
     parts = [str(part) for part in location]
     key = parts[0]
-    # Pydantic ends the location of a key of a mapping with "[key]", and that of a union with its member.
-    told = 2 if parts[2:] == ["[key]"] else 1 if key in UNUSED else len(parts)
-    name = ".".join(parts[:told])
+    # Pydantic adds "[key]" to the location of a mapping's key, and the name of the type to that of a union.
+    depth = 2 if parts[2:] == ["[key]"] else 1 if key in UNUSED else len(parts)
+    name = ".".join(parts[:depth])
     field = SpecFields.model_fields.get(key)
-    if kind == "missing":
+    if error_type == "missing":
         return Fault(name, _MISSING, (field.description or "") if field else "")
-    if kind == "extra_forbidden" and len(parts) == 1:
+    if error_type == "extra_forbidden" and len(parts) == 1:
         if key in REFUSED:
             return Fault(key, "is not taken here.", REFUSED[key])
         near = difflib.get_close_matches(key, SpecFields.model_fields, n=1)
@@ -108,34 +119,35 @@ def _fault(location: Iterable[str | int], kind: str, message: str, value: Any) -
     )
 
 
-def _single_rules(known: Mapping[str, Any]) -> Iterator[Fault]:
-    if not re.match(BUCKET_NAME, known.get("bucket", "")):
-        problem = f"{short(known['bucket'])} is no name of a bucket."
+def _single_rules(fields: Mapping[str, Any]) -> Iterator[Fault]:
+    """Check the rules about one field that pydantic does not check."""
+    if not _BUCKET_NAME.match(fields.get("bucket", "")):
+        problem = f"{short(fields['bucket'])} is no name of a bucket."
         yield Fault("bucket", problem, "Give the name alone, without s3:// and placeholders; folders go into `path`.")
     for key in ("content_type", "storage_class"):
-        if not re.fullmatch(HEADER_TEXT, known.get(key, "")):
-            yield Fault(key, f"{short(known[key])} can't travel in a header.", "Use printable ASCII.")
-    if known.get("acl") and known["acl"] not in CANNED_ACLS:
-        yield Fault("acl", f"{known['acl']!r} is no canned ACL.", f"Use one of {', '.join(CANNED_ACLS)}.")
-    if encryption := known.get("server_side_encryption_configuration"):
-        kind, key_id = (
+        if not _HEADER_TEXT.fullmatch(fields.get(key, "")):
+            yield Fault(key, f"{short(fields[key])} can't travel in a header.", "Use printable ASCII.")
+    if fields.get("acl") and fields["acl"] not in CANNED_ACLS:
+        yield Fault("acl", f"{fields['acl']!r} is no canned ACL.", f"Use one of {', '.join(CANNED_ACLS)}.")
+    if encryption := fields.get("server_side_encryption_configuration"):
+        algorithm, key_id = (
             (encryption.server_side_encryption, encryption.sse_kms_key_id)
             if isinstance(encryption, Encryption)
             else (encryption.get("server_side_encryption"), encryption.get("sse_kms_key_id"))
         )
-        if kind != "AES256" and not key_id:
-            yield Fault("server_side_encryption_configuration", f"{kind} needs a key.", "Give `sse_kms_key_id`.")
-    for key, text in nested_texts({key: known[key] for key in known if key not in _TEMPLATES}):
+        if algorithm != "AES256" and not key_id:
+            yield Fault("server_side_encryption_configuration", f"{algorithm} needs a key.", "Give `sse_kms_key_id`.")
+    for key, text in nested_texts({key: fields[key] for key in fields if key not in _TEMPLATES}):
         yield from path_template.refused_placeholders(text, key)
     for key, what in (("manifest_path", "a manifest"), ("ddl_path", "a definition")):
-        if template := known.get(key):
+        if template := fields.get(key):
             yield from (replace(fault, key=key) for fault in path_template.faults(template))
             if path_template.fields_in(template) or "BATCH" in path_template.placeholders(template):
-                yield Fault(key, f"has {{{{BATCH}}}} or {{{{FIELD}}}}, of which {what} has none.", "Take it out.")
-    if len({*known.get("ddl", ())}) < len(known.get("ddl", ())):
+                yield Fault(key, f"has {{{{BATCH}}}} or {{{{FIELD}}}}, but {what} has neither.", "Take it out.")
+    if len({*fields.get("ddl", ())}) < len(fields.get("ddl", ())):
         yield Fault("ddl", "names one twice.", "Take it out.")
-    yield from _tag_rules(known.get("tags", {}))
-    yield from _metadata_rules(known.get("metadata", {}))
+    yield from _tag_rules(fields.get("tags", {}))
+    yield from _metadata_rules(fields.get("metadata", {}))
 
 
 def _tag_rules(tags: Mapping[str, str]) -> Iterator[Fault]:
@@ -151,12 +163,12 @@ def _tag_rules(tags: Mapping[str, str]) -> Iterator[Fault]:
 
 def _metadata_rules(metadata: Mapping[str, str]) -> Iterator[Fault]:
     for key, value in metadata.items():
-        if not re.fullmatch(HEADER_NAME, key) or not re.fullmatch(HEADER_TEXT, value):
+        if not _HEADER_NAME.fullmatch(key) or not _HEADER_TEXT.fullmatch(value):
             yield Fault("metadata", f"{short(key)}: {short(value)} can't travel in a header.", "Use printable ASCII.")
     if len({key.lower() for key in metadata}) < len(metadata):
         yield Fault("metadata", "has keys that differ only in case, which S3 takes for one.", "Take one out.")
-    if held := [key for key in metadata if key.lower() == CHECKSUM]:
-        yield Fault("metadata", f"{held[0]!r} is the name of a checksum of our own.", "Choose another.")
+    if reserved := [key for key in metadata if key.lower() == CHECKSUM]:
+        yield Fault("metadata", f"{reserved[0]!r} is the name of a checksum of our own.", "Choose another.")
     size, most = sum(len(key) + len(value) for key, value in metadata.items()), MAX_METADATA_BYTES - OWN_METADATA_BYTES
     if size > most:
         problem = f"{size:,} bytes; S3 takes {MAX_METADATA_BYTES:,}, of which a checksum needs {OWN_METADATA_BYTES}."
@@ -171,46 +183,46 @@ def _dialect_rules(options: BaseModel) -> Iterator[Fault]:
             "format_spec.escape", f"{options.escape!r} is the delimiter too.", "Choose another for one of them."
         )
     special = options.delimiter + options.escape.replace('"', "")
-    if held := sorted({*special} & {*options.null_value}):
-        # Unquoted, it would be two fields, or another text.
-        problem = f"{options.null_value!r} holds the delimiter or the escape character {held[0]!r}."
+    if conflicts := sorted({*special} & {*options.null_value}):
+        # Null is written without quotes: it would read as two fields, or as another text.
+        problem = f"{options.null_value!r} holds the delimiter or the escape character {conflicts[0]!r}."
         yield Fault("format_spec.null_value", problem, "Choose another text, or another character.")
 
 
-def _joint_rules(known: Mapping[str, Any], unknown: Collection[str]) -> Iterator[Fault]:
-    """Check the rules that look at several fields; a rule is silent about what is not known yet."""
-    ddl_path = known.get("ddl_path")
-    if ddl_path and len({*known.get("ddl", ())}) > 1 and "FORMAT" not in path_template.placeholders(ddl_path):
+def _joint_rules(fields: Mapping[str, Any], unknown: Collection[str]) -> Iterator[Fault]:
+    """Check the rules that look at several fields; a rule is skipped if one of its fields is not known yet."""
+    ddl_path = fields.get("ddl_path")
+    if ddl_path and len({*fields.get("ddl", ())}) > 1 and "FORMAT" not in path_template.placeholders(ddl_path):
         yield Fault("ddl_path", f"has no {{{{FORMAT}}}}, and `ddl` names two: {ddl_path!r}.", "Put {{FORMAT}} in.")
-    compression, text = known.get("compression", ""), known.get("format") in ("csv", "json")
+    compression, text = fields.get("compression", ""), fields.get("format") in ("csv", "json")
     if text and compression not in ("", "gzip"):
         yield Fault(
-            "compression", f"{compression} is for parquet alone.", f"For {known['format']} give gzip, or leave it out."
+            "compression", f"{compression} is for parquet alone.", f"For {fields['format']} give gzip, or leave it out."
         )
-    options = OPTIONS.get(known.get("format", ""))
-    if options and "format_spec" in known:
+    options = OPTIONS.get(fields.get("format", ""))
+    if options and "format_spec" in fields:
         try:
-            yield from _dialect_rules(options(**known["format_spec"]))
+            yield from _dialect_rules(options(**fields["format_spec"]))
         except ValidationError as error:
             for item in error.errors(include_url=False):
                 name = f"format_spec.{'.'.join(str(part) for part in item['loc'])}"
                 allowed = ", ".join(f"`{key}` ({field.description})" for key, field in options.model_fields.items())
-                remedy = f"{known['format']} takes {allowed or 'no options'}."
+                remedy = f"{fields['format']} takes {allowed or 'no options'}."
                 yield Fault(name, f"{item['msg'][0].lower()}{item['msg'][1:]}, not {short(item['input'])}.", remedy)
         except TypeError:
             yield Fault("format_spec", "has a key that is not a string.", "Name each option.")
-    no_rotate = known.get("no_rotate", None if "no_rotate" in unknown else False)
+    no_rotate = fields.get("no_rotate", None if "no_rotate" in unknown else False)
     if no_rotate:
         for key in BATCH_LIMITS:
-            if key in known:
+            if key in fields:
                 yield Fault(
                     key, "is given beside `no_rotate`, which makes one object of a table.", "Leave one of the two out."
                 )
-    if "path" not in known:
+    if "path" not in fields:
         return
-    path = known["path"]
+    path = fields["path"]
     yield from path_template.faults(path)
-    if path_template.fields_in(path) and known.get("write_empty_objects_for_empty_tables"):
+    if path_template.fields_in(path) and fields.get("write_empty_objects_for_empty_tables"):
         problem = "is set, and a table without records has no value for {{FIELD}} in `path`."
         yield Fault("write_empty_objects_for_empty_tables", problem, "Leave one of the two out.")
     rotates = "UUID" in path_template.placeholders(path)

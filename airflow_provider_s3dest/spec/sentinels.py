@@ -1,4 +1,4 @@
-"""The mark of an argument that was not given, for arguments to which None means something."""
+"""Marks for the value of an argument: not given, where None means something else; and not known yet."""
 
 from __future__ import annotations
 
@@ -7,7 +7,10 @@ from typing import Any, Final, Literal
 
 
 class NotGiven(Enum):
-    """An enum, so that the mark is the same object after a copy, a deep copy or a pickle."""
+    """The mark of an argument that was not given.
+
+    It is an enum, so that the mark is the same object after a copy, a deep copy or a pickle.
+    """
 
     NOT_GIVEN = "not given"
 
@@ -24,12 +27,12 @@ NOT_GIVEN: Final = NotGiven.NOT_GIVEN
 
 
 def is_given(value: Any) -> bool:
-    """Say whether a value is one."""
+    """Return whether an argument was given."""
     return value is not NOT_GIVEN
 
 
 class Unknown(Enum):
-    """The mark of a field that is given, but whose value is not known."""
+    """The mark of a field that was given, but whose value is not known before Jinja is rendered."""
 
     UNKNOWN = "not known"
 

@@ -280,7 +280,7 @@ class TestRefused:
 
         error = self.failure(moto_bucket, moto_proxy.client(retries={"max_attempts": 1}))
 
-        self.assert_names(error, moto_bucket, code, "Another try may succeed.")
+        self.assert_names(error, moto_bucket, code, "Another attempt may succeed.")
         assert not error.final
 
     def test_by_the_tags(self, moto_bucket: Bucket) -> None:

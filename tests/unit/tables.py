@@ -41,7 +41,7 @@ def written(table: Table, format_: str, delimiter: str = ",", skip_header: bool 
         encoded = encoder.encode(chunk)
         content += encoded.data
         if isinstance(chunk, ArrowChunk) and len(chunk) and table.columns:
-            by_column = arrow_encoder(format_, table.columns, delimiter).encode(chunk)
+            by_column = arrow_encoder(format_, table.columns, delimiter)(chunk)
             assert bytes(by_column.data) == encoded.data
             assert by_column.records == encoded.records
             assert [*by_column.ends] == [*encoded.ends]

@@ -1,4 +1,4 @@
-"""Writes Arrow data as JSON, byte for byte as :mod:`.json` writes the same values."""
+"""Encodes Arrow data as JSON, to the same bytes as :mod:`airflow_provider_s3dest.formats.json`."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ import pyarrow.compute as pc
 from airflow_provider_s3dest.formats.arrow.text import (
     content,
     distinct,
-    encoded,
+    encoded_array,
     float_text,
     is_text,
     joined,
@@ -26,8 +26,8 @@ from airflow_provider_s3dest.records.values import json_bytes, json_lines
 
 types = pa.types
 
-_ESCAPED = {character: orjson.dumps(character).decode()[1:-1] for character in ("\\", '"', *map(chr, range(32)))}
-"""What stands for a character within a string; the backslash first, since the others bring some in."""
+_ESCAPES = {character: orjson.dumps(character).decode()[1:-1] for character in ("\\", '"', *map(chr, range(32)))}
+"""The escapes of JSON. The backslash stands first: to replace it last would escape those of the other escapes."""
 
 
 class ArrowJson:
@@ -42,47 +42,51 @@ class ArrowJson:
     def encode(self, chunk: ArrowChunk) -> Encoded:
         """Encode the records of a chunk.
 
-        :raises Exception: if a value can't be written, or not in this way.
+        :raises Exception: if a value can't be written, or needs another way.
         """
         members = [self._member(chunk, name) for name in self._columns]
-        return encoded(_objects(self._columns, members, "}\n"))
+        return encoded_array(_objects(self._columns, members, "}\n"))
 
     def _member(self, chunk: ArrowChunk, name: str) -> tuple[Any, bool]:
         array = chunk.array(name)
         return (_by_values(chunk.column(name)), False) if array is None else _member(array)
 
 
-def is_composed(kind: Any) -> bool:
-    """Say whether a type is one of lists or structs, which are spelled by their parts."""
-    if types.is_struct(kind):
-        return bool(kind.num_fields)
-    return bool(types.is_nested(kind) and not types.is_map(kind) and not types.is_union(kind))
+def is_composed(arrow_type: Any) -> bool:
+    """Return whether a type is one of lists or structs, which are formatted by their parts."""
+    if types.is_struct(arrow_type):
+        return bool(arrow_type.num_fields)
+    return bool(types.is_nested(arrow_type) and not types.is_map(arrow_type) and not types.is_union(arrow_type))
 
 
 def json_text(array: Any) -> Any:
-    """Spell values as JSON; null stays null, or is ``null``."""
+    """Format values as JSON; null stays null, or is ``null``."""
     texts, is_bare = _member(array)
     return _in_quotes(texts) if is_bare else texts
 
 
 def _member(array: Any) -> tuple[Any, bool]:
-    """Spell values as JSON, and say whether they are bare: strings that still lack their quotes, none of them null."""
+    """Format values as JSON, and return whether the texts are bare: strings without their quotes, none of them null.
+
+    Quotes around bare texts cost no step of their own: :func:`_objects` puts them into the text between the members.
+    """
     if not len(array):
         return pa.array([], pa.string()), False
-    values, places = distinct(array)
-    texts, is_bare = _spelled(values)
-    if places is not None:
-        texts = texts.take(places)
+    values, indices = distinct(array)
+    texts, is_bare = _formatted(values)
+    if indices is not None:
+        texts = texts.take(indices)
     return (_in_quotes(texts), False) if is_bare and texts.null_count else (texts, is_bare)
 
 
-def _spelled(array: Any) -> tuple[Any, bool]:
-    kind = array.type
-    if is_composed(kind):
-        return _structs(array) if types.is_struct(kind) else _lists(array), False
+def _formatted(array: Any) -> tuple[Any, bool]:
+    arrow_type = array.type
+    if is_composed(arrow_type):
+        return _structs(array) if types.is_struct(arrow_type) else _lists(array), False
     texts = plain_text(array)
     if texts is not None:
-        return _escaped(texts) if is_text(kind) else texts, not (types.is_integer(kind) or types.is_boolean(kind))
+        is_bare = not (types.is_integer(arrow_type) or types.is_boolean(arrow_type))
+        return _escaped(texts) if is_text(arrow_type) else texts, is_bare
     texts = float_text(array)
     return _by_values(values_of(array)) if texts is None else texts, False
 
@@ -93,8 +97,8 @@ def _by_values(values: Sequence[Any]) -> Any:
 
 
 def _structs(array: Any) -> Any:
-    kind = array.type
-    names = [kind.field(number).name for number in range(kind.num_fields)]
+    arrow_type = array.type
+    names = [arrow_type.field(index).name for index in range(arrow_type.num_fields)]
     if len(set(names)) != len(names):
         raise ValueError("a struct names a field twice")
     return _with_nulls_of(array, _objects(names, list(map(_member, array.flatten())), "}"))
@@ -102,6 +106,7 @@ def _structs(array: Any) -> Any:
 
 def _lists(array: Any) -> Any:
     items = json_text(array.flatten()).fill_null("null")
+    # ``flatten`` leaves out items of null lists and items outside a slice, so that the array's own offsets don't fit.
     lengths = pc.list_value_length(array).fill_null(0).to_numpy()
     bounds = np.concatenate(([0], np.cumsum(lengths))).astype(np.int32)
     lists = pa.ListArray.from_arrays(pa.array(bounds), items)
@@ -113,11 +118,12 @@ def _with_nulls_of(array: Any, texts: Any) -> Any:
 
 
 def _escaped(texts: Any) -> Any:
+    # The bytes of all texts are searched at once: most columns hold nothing to escape.
     data = content(texts)
     has_controls = bool(np.any(np.frombuffer(data, np.uint8) < 32))
-    for character in _ESCAPED if has_controls else '\\"':
+    for character in _ESCAPES if has_controls else '\\"':
         if character.encode() in data:
-            texts = pc.replace_substring(texts, character, _ESCAPED[character])
+            texts = pc.replace_substring(texts, character, _ESCAPES[character])
     return texts
 
 
@@ -126,7 +132,11 @@ def _in_quotes(texts: Any) -> Any:
 
 
 def _objects(names: Sequence[str], members: Sequence[tuple[Any, bool]], end: str) -> Any:
-    """Make JSON objects of the texts of their members."""
+    """Build JSON objects from the texts of their members.
+
+    :param members: for each name an array of texts, and whether these still need their quotes.
+    :param end: the text after the last member of an object.
+    """
     parts: list[Any] = []
     before = "{"
     for name, (texts, is_bare) in zip(names, members, strict=True):

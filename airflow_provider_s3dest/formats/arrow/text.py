@@ -1,4 +1,9 @@
-"""Spells Arrow arrays as text, a whole column in one step, each value as :mod:`.values` spells it."""
+"""Formats Arrow arrays as text, a whole column in one step, by the same rules as ``records.values``.
+
+Arrow keeps the texts of a string array in two buffers: the bytes of all texts end to end, and the offset at which each
+text begins. Several functions here read or build these buffers themselves: one pass over the bytes of a column costs a
+fraction of a Python call for each value.
+"""
 
 from __future__ import annotations
 
@@ -17,132 +22,146 @@ from airflow_provider_s3dest.records.arrow.values import PYTHON_TYPES
 types = pa.types
 
 _FEW, _SAMPLE = 128, 1024
-"""So many distinct values in so large a sample of a column are few: each is then spelled once."""
+"""A column whose first 1,024 values hold at most 128 distinct ones has few: each of them is formatted once."""
 
 _FIRST_DAY, _LAST_DAY = -719_162, 2_932_896
-"""The years 1 to 9999, in days since 1970."""
+"""The years 1 to 9999, in days since 1970: the dates that Python has. Others are no Python values, but errors."""
 
 _DAY = 86_400
 _DIGITS = {"s": 0, "ms": 3, "us": 6, "ns": 9}
 """Decimal digits of a second, by the name of the unit."""
 
-_TABLED_INTS = range(10_000)
+_TABLE_INTS = range(10_000)
+"""Usual numbers, whose texts are kept in a table: to look a text up is faster than to format the number."""
 
-_TABLED_DAYS = range(-25_567, 47_482)
-"""The years 1900 to 2099."""
+_TABLE_DAYS = range(-25_567, 47_482)
+"""The same for usual dates: the years 1900 to 2099."""
 
 
 def distinct(array: Any) -> tuple[Any, Any]:
-    """Give what is to be spelled of an array, and which of it each record takes; None: each its own.
+    """Return the distinct values of an array and, for each record, the index of its value.
 
-    Where values repeat, each of them is spelled once.
+    Values that repeat are then formatted only once. The result is the array and None if that would not pay.
     """
-    kind = array.type
-    if isinstance(kind, pa.BaseExtensionType):
-        is_stored = kind.extension_name not in {*PYTHON_TYPES, "pandas.period"}
+    arrow_type = array.type
+    if isinstance(arrow_type, pa.BaseExtensionType):
+        # These types mean something else than their storage; all others are formatted as it.
+        is_stored = arrow_type.extension_name not in {*PYTHON_TYPES, "pandas.period"}
         return distinct(array.storage) if is_stored else (array, None)
-    if types.is_run_end_encoded(kind):
+    if types.is_run_end_encoded(arrow_type):
         return distinct(pc.run_end_decode(array))
-    if types.is_dictionary(kind):
+    if types.is_dictionary(arrow_type):
         members = array.dictionary
         if 0 < len(members) <= len(array):
             return members, array.indices
-        return (members.cast(pa.string()) if is_text(kind.value_type) else members).take(array.indices), None
-    if len(array) > _SAMPLE and _is_slow(kind) and pc.count_distinct(array[:_SAMPLE]).as_py() <= _FEW:
+        # A slice of an array keeps the whole dictionary, most members of which it may not use.
+        return (members.cast(pa.string()) if is_text(arrow_type.value_type) else members).take(array.indices), None
+    if len(array) > _SAMPLE and _is_slow(arrow_type) and pc.count_distinct(array[:_SAMPLE]).as_py() <= _FEW:
         return distinct(array.dictionary_encode())
     return array, None
 
 
 def plain_text(array: Any) -> Any:
-    """Spell what has the same text in CSV as in JSON, but for quotes; None for other types.
+    """Format values whose text is the same in CSV and in JSON, apart from quotes; return None for other types.
 
-    :raises pyarrow.ArrowException, ValueError, TypeError: if a value has no form in text, or Arrow can't spell it.
+    :raises pyarrow.ArrowException, ValueError, TypeError: if a value has no text, or if Arrow can't format it.
     """
-    kind = array.type
-    if is_text(kind):
-        texts = array if types.is_string(kind) else array.cast(pa.string())
+    arrow_type = array.type
+    if is_text(arrow_type):
+        texts = array if types.is_string(arrow_type) else array.cast(pa.string())
         if not content(texts).isascii():
-            texts.validate(full=True)
+            texts.validate(full=True)  # Arrow takes bytes from other programs as they are: they may be no UTF-8
         return texts
-    if types.is_integer(kind):
+    if types.is_integer(arrow_type):
         return _integers(array)
-    if types.is_boolean(kind) or types.is_null(kind):
+    if types.is_boolean(arrow_type) or types.is_null(arrow_type):
         return array.cast(pa.string())
-    if types.is_decimal(kind):
+    if types.is_decimal(arrow_type):
         texts = array.cast(pa.string())
-        return None if b"E" in content(texts) else texts
-    if types.is_date(kind):
+        return None if b"E" in content(texts) else texts  # our rules write no exponents
+    if types.is_date(arrow_type):
         return _dates(array.cast(pa.date32()))
-    if types.is_time(kind) or (types.is_timestamp(kind) and kind.tz in (None, "UTC")):
-        return _moments(array)
+    if types.is_time(arrow_type) or (types.is_timestamp(arrow_type) and arrow_type.tz in (None, "UTC")):
+        return _times(array)
     return None
 
 
 def float_text(array: Any) -> Any:
-    """Spell floats of 64 or 32 bits as JSON does, what is not finite as ``null``; None for other types."""
+    """Format floats of 64 or 32 bits as JSON does, not finite ones as ``null``; return None for other types."""
     if types.is_float32(array.type):
         array = array.cast(pa.string()).cast(pa.float64())  # the double of the same shortest text
     if not types.is_float64(array.type):
         return None
     text = orjson.dumps(_numbers(array, np.float64), option=orjson.OPT_SERIALIZE_NUMPY).translate(None, b"[]")
-    # Before the comma of each value stood those of others.
+    # Each value ends at its comma. But the commas are about to be removed, which moves the i-th of them by i.
     commas = np.flatnonzero(np.frombuffer(text, np.uint8) == ord(","))
     commas -= np.arange(len(commas))
     text = text.replace(b",", b"")
     return _texts_of(array, text, np.append(commas, len(text)))
 
 
-def is_text(kind: Any) -> bool:
-    """Say whether a type is one of text, of any length."""
-    return bool(types.is_string(kind) or types.is_large_string(kind) or types.is_string_view(kind))
+def is_text(arrow_type: Any) -> bool:
+    """Return whether a type is one of Arrow's types of text."""
+    return bool(types.is_string(arrow_type) or types.is_large_string(arrow_type) or types.is_string_view(arrow_type))
 
 
 def finite(array: Any) -> Any:
-    """Tell which values of an array of 64 or 32 bit floats are finite."""
+    """Return for each value of an array of 64 or 32 bit floats whether it is finite; null counts as finite."""
     return np.isfinite(array.fill_null(0).to_numpy())
 
 
 def content(texts: Any) -> bytes:
-    """Give the texts of a string array end to end."""
+    """Return the bytes of all texts of a string array, end to end."""
     data = texts.buffers()[2]
     ends = offsets(texts)
     return b"" if data is None else data[int(ends[0]) : int(ends[-1])].to_pybytes()
 
 
 def offsets(texts: Any) -> Any:
-    """Give the places where the texts of a string array begin, and where the last ends."""
-    found = texts.buffers()[1]
-    return _view(found, np.int32, texts.offset, len(texts) + 1) if len(texts) else np.zeros(1, np.int32)
+    """Return the offset at which each text of a string array begins, and the one at which the last ends."""
+    buffer = texts.buffers()[1]
+    return _view(buffer, np.int32, texts.offset, len(texts) + 1) if len(texts) else np.zeros(1, np.int32)
 
 
-def holders(data: bytes, character: bytes, bounds: Any) -> Any:
-    """Tell which texts hold a character, by their places.
+def indices_with(data: bytes, character: bytes, bounds: Any) -> Any:
+    """Return the indices of the texts that hold a character; an index may come several times.
 
-    :param data: the texts end to end.
-    :param bounds: where the texts begin, and where the last ends.
+    :param data: the bytes of all texts, end to end, as :func:`content` returns them.
+    :param character: the character in UTF-8.
+    :param bounds: the offsets of the texts, as :func:`offsets` returns them.
     """
     begins = np.flatnonzero(np.frombuffer(data, np.uint8) == character[0])
     if len(character) > 1:
         begins = begins[[data.startswith(character, begin) for begin in begins.tolist()]]
+    # The offsets are sorted: a binary search finds the text that a byte belongs to.
     return np.searchsorted(bounds, begins + bounds[0], "right") - 1
 
 
-def encoded(lines: Any) -> Encoded:
-    """Make what was encoded of an array of lines, each of which is a record and ends with its line end."""
+def encoded_array(lines: Any) -> Encoded:
+    """Wrap a string array of lines, one record each, with their line ends; its buffers are used without a copy."""
     _, ends, data = lines.buffers()
     bounds = memoryview(ends).cast("B").cast("i")[lines.offset : lines.offset + len(lines) + 1]
     return Encoded(memoryview(data)[: bounds[-1]], len(lines), tuple, bounds[1:])
 
 
 def joined(parts: Sequence[Any], between: str, null: str) -> Any:
-    """Join arrays of text, and texts that are the same in every record, to one array."""
+    """Join arrays of text, and texts that are the same in every record, to one array of text.
+
+    :param between: the text between two parts.
+    :param null: the text for null.
+    """
     return pc.binary_join_element_wise(*parts, between, null_handling="replace", null_replacement=null)
 
 
-def _is_slow(kind: Any) -> bool:
-    return not (is_text(kind) or types.is_integer(kind) or types.is_boolean(kind) or types.is_floating(kind)) and bool(
-        types.is_primitive(kind) or types.is_decimal(kind)
+def _is_slow(arrow_type: Any) -> bool:
+    """Return whether formatting values of a type takes longer than looking for equal ones: decimals, dates, times."""
+    is_fast = (
+        is_text(arrow_type)
+        or types.is_integer(arrow_type)
+        or types.is_boolean(arrow_type)
+        or types.is_floating(arrow_type)
     )
+    return not is_fast and bool(types.is_primitive(arrow_type) or types.is_decimal(arrow_type))
 
 
 def _dates(array: Any) -> Any:
@@ -150,14 +169,14 @@ def _dates(array: Any) -> Any:
     first, last = _bounds(days)
     if first < _FIRST_DAY or last > _LAST_DAY:
         return None
-    is_tabled = first in _TABLED_DAYS and last in _TABLED_DAYS
-    return _tabled(days, _TABLED_DAYS, pa.date32()) if is_tabled else array.cast(pa.string())
+    in_table = first in _TABLE_DAYS and last in _TABLE_DAYS
+    return _looked_up(days, _TABLE_DAYS, pa.date32()) if in_table else array.cast(pa.string())
 
 
 def _integers(array: Any) -> Any:
     first, last = _bounds(array)
-    is_tabled = first in _TABLED_INTS and last in _TABLED_INTS
-    return _tabled(array, _TABLED_INTS, pa.int64()) if is_tabled else array.cast(pa.string())
+    in_table = first in _TABLE_INTS and last in _TABLE_INTS
+    return _looked_up(array, _TABLE_INTS, pa.int64()) if in_table else array.cast(pa.string())
 
 
 def _bounds(numbers: Any) -> tuple[int, int]:
@@ -165,47 +184,57 @@ def _bounds(numbers: Any) -> tuple[int, int]:
     return bounds["min"].as_py() or 0, bounds["max"].as_py() or 0
 
 
-def _tabled(numbers: Any, table: range, kind: Any) -> Any:
-    """Spell numbers by a table of those that are usual."""
-    return _spelled(table, kind).take(pc.subtract(numbers, table.start) if table.start else numbers)
+def _looked_up(numbers: Any, table: range, arrow_type: Any) -> Any:
+    """Format numbers by a table of texts.
+
+    :param table: the numbers in the table; all of ``numbers`` are in this range.
+    :param arrow_type: what the numbers mean: integers, or dates in days since 1970.
+    """
+    return _text_table(table, arrow_type).take(pc.subtract(numbers, table.start) if table.start else numbers)
 
 
 @cache
-def _spelled(numbers: range, kind: Any) -> Any:
-    return pa.array(numbers, pa.int64() if kind == pa.int64() else pa.int32()).view(kind).cast(pa.string())
+def _text_table(numbers: range, arrow_type: Any) -> Any:
+    width = pa.int64() if arrow_type == pa.int64() else pa.int32()
+    return pa.array(numbers, width).view(arrow_type).cast(pa.string())
 
 
-def _moments(array: Any) -> Any:
-    """Spell timestamps and times of day."""
-    kind = array.type
-    is_timestamp = types.is_timestamp(kind)
+def _times(array: Any) -> Any:
+    """Format timestamps and times of day as Python's ``isoformat`` does; return None if one is none that Python has.
+
+    Arrow's own text differs: it has a space for the ``T``, as many digits of a second as the unit has, and no zone. So
+    Arrow's texts, which all have the same length, are laid out as a matrix of characters, a row for each value. The
+    characters that Python would not write are masked, and what is left is read row by row.
+    """
+    arrow_type = array.type
+    is_timestamp = types.is_timestamp(arrow_type)
     first, end = (_FIRST_DAY, _LAST_DAY + 1) if is_timestamp else (0, 1)
-    digits = _DIGITS[kind.unit]
-    numbers = _numbers(array, np.int32 if types.is_time32(kind) else np.int64)
+    digits = _DIGITS[arrow_type.unit]
+    numbers = _numbers(array, np.int32 if types.is_time32(arrow_type) else np.int64)
     if numbers.min() < first * _DAY * 10**digits or numbers.max() >= end * _DAY * 10**digits:
         return None
-    if digits == 3:  # of seconds, ISO 8601 as Python writes it has no digits, or six
+    if digits == 3:  # Python writes six digits of a second, or none
         digits, numbers = 6, numbers.astype(np.int64) * 1000
     unit = {0: "s", 6: "us", 9: "ns"}[digits]
-    spelled = pa.timestamp(unit) if is_timestamp else pa.time32("s") if unit == "s" else pa.time64(unit)
-    texts = pa.Array.from_buffers(spelled, len(numbers), [None, pa.py_buffer(numbers)]).cast(pa.string())
-    cells = np.frombuffer(content(texts), np.uint8).reshape(len(numbers), -1)
-    whole = 8
+    written_type = pa.timestamp(unit) if is_timestamp else pa.time32("s") if unit == "s" else pa.time64(unit)
+    texts = pa.Array.from_buffers(written_type, len(numbers), [None, pa.py_buffer(numbers)]).cast(pa.string())
+    characters = np.frombuffer(content(texts), np.uint8).reshape(len(numbers), -1)
+    seconds_end = len("00:00:00")
     if is_timestamp:
-        whole, zone = 19, np.frombuffer(b"+00:00" if kind.tz else b"", np.uint8)
-        cells = np.hstack([cells, np.broadcast_to(zone, (len(numbers), len(zone)))])
-        cells[:, 10] = ord("T")
+        seconds_end, zone = len("1970-01-01T00:00:00"), np.frombuffer(b"+00:00" if arrow_type.tz else b"", np.uint8)
+        characters = np.hstack([characters, np.broadcast_to(zone, (len(numbers), len(zone)))])
+        characters[:, len("1970-01-01")] = ord("T")
     fraction = numbers % 10**digits
-    keep = np.ones(cells.shape, bool)
-    if digits:
-        keep[:, whole : whole + 7] = (fraction != 0)[:, None]
-    if digits == 9:
-        keep[:, whole + 7 : whole + 10] = (fraction % 1000 != 0)[:, None]
-    return _texts_of(array, cells[keep].tobytes(), np.cumsum(keep.sum(axis=1)))
+    keep = np.ones(characters.shape, bool)
+    if digits:  # the point and six digits
+        keep[:, seconds_end : seconds_end + 7] = (fraction != 0)[:, None]
+    if digits == 9:  # the three digits of nanoseconds, which Python does not have, only if they are not zero
+        keep[:, seconds_end + 7 : seconds_end + 10] = (fraction % 1000 != 0)[:, None]
+    return _texts_of(array, characters[keep].tobytes(), np.cumsum(keep.sum(axis=1)))
 
 
 def _numbers(array: Any, width: Any) -> Any:
-    """Give the numbers of an array, zero where it has none."""
+    """Return the numbers of an array, zero for null."""
     if array.null_count:
         array = array.view(pa.from_numpy_dtype(width)).fill_null(0)
     return _view(array.buffers()[1], width, array.offset, len(array))
@@ -216,7 +245,12 @@ def _view(buffer: Any, width: Any, start: int, size: int) -> Any:
 
 
 def _texts_of(array: Any, text: bytes, ends: Any) -> Any:
-    """Make a string array of texts that stand end to end, with the nulls of an array."""
+    """Build a string array from texts end to end, with the nulls of another array.
+
+    :param array: null where the result is to be null.
+    :param text: the bytes of all texts.
+    :param ends: where each text ends.
+    """
     bounds = np.append(0, ends).astype(np.int32)
     texts = pa.StringArray.from_buffers(len(ends), pa.py_buffer(bounds), pa.py_buffer(text))
     return pc.if_else(array.is_valid(), texts, None) if array.null_count else texts

@@ -25,7 +25,7 @@ from hypothesis import strategies as st
 
 from airflow_provider_s3dest.errors import MissingExtraError, RecordError, SpecError
 from airflow_provider_s3dest.formats.batching import BatchWriter, Limits
-from airflow_provider_s3dest.formats.encoders import content_of, encoder_for
+from airflow_provider_s3dest.formats.encoders import encoder_for, sink_for
 from airflow_provider_s3dest.formats.parquet import EncodedBatch
 from airflow_provider_s3dest.load.transforms import with_types_for
 from airflow_provider_s3dest.records.table import Table
@@ -58,7 +58,7 @@ def files_of(table: Table, limits: Limits = NO_LIMITS, schema: Any = None, **fie
     spec = DestinationSpec(**{"bucket": "b", "path": "{{UUID}}", "format": "parquet", **fields})
     table = with_types_for(spec, table, schema)
     encoder, objects = encoder_for(spec, table), Objects()
-    line = BatchWriter(limits, b"", lambda number: content_of(spec, table, objects.open(number)))
+    line = BatchWriter(limits, b"", lambda number: sink_for(spec, table, objects.open(number)))
     for chunk in table.chunks:
         line.add(encoder.encode(chunk))  # type: ignore[arg-type]
     line.close()

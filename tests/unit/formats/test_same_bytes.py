@@ -17,7 +17,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from airflow_provider_s3dest.formats.batching import BatchWriter, Limits
-from airflow_provider_s3dest.formats.encoders import content_of, encoder_for
+from airflow_provider_s3dest.formats.encoders import encoder_for, sink_for
 from airflow_provider_s3dest.load.transforms import with_types_for
 from airflow_provider_s3dest.records.table import Table
 from airflow_provider_s3dest.sources import text_lines
@@ -105,7 +105,7 @@ def file_of(table: Table, format_: str) -> bytes:
     spec = DestinationSpec(bucket="b", path="{{UUID}}", format=format_)
     typed, objects = with_types_for(spec, table, SCHEMA), Objects()
     encoder = encoder_for(spec, typed)
-    line = BatchWriter(Limits(None, None), encoder.header, lambda number: content_of(spec, typed, objects.open(number)))
+    line = BatchWriter(Limits(None, None), encoder.header, lambda number: sink_for(spec, typed, objects.open(number)))
     for chunk in typed.chunks:
         line.add(encoder.encode(chunk))  # type: ignore[arg-type]
     line.close()

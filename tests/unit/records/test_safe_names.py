@@ -13,7 +13,7 @@ import pytest
 
 from airflow_provider_s3dest.errors import RecordError, SpecError
 from airflow_provider_s3dest.formats.encoders import text_encoder_for
-from airflow_provider_s3dest.formats.encoding import of_passed
+from airflow_provider_s3dest.formats.encoding import encoded_passthrough
 from airflow_provider_s3dest.load.transforms import passing_for
 from airflow_provider_s3dest.records.chunks import PassthroughChunk
 from airflow_provider_s3dest.records.safe_names import with_safe_keys
@@ -32,7 +32,9 @@ def spec(format_: str) -> DestinationSpec:
 def written(table: Table, format_: str = "json") -> str:
     table = with_safe_keys(table)
     encoder = text_encoder_for(spec(format_), "t", table.columns)
-    parts = [of_passed(one) if isinstance(one, PassthroughChunk) else encoder.encode(one) for one in table.chunks]
+    parts = [
+        encoded_passthrough(one) if isinstance(one, PassthroughChunk) else encoder.encode(one) for one in table.chunks
+    ]
     return (encoder.header + b"".join(part.data for part in parts)).decode()
 
 

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from airflow_provider_s3dest.errors import RecordError
 from airflow_provider_s3dest.formats.encoders import text_encoder_for
-from airflow_provider_s3dest.formats.encoding import of_passed
+from airflow_provider_s3dest.formats.encoding import encoded_passthrough
 from airflow_provider_s3dest.load.transforms import passing_for
 from airflow_provider_s3dest.records.chunks import PassthroughChunk
 from airflow_provider_s3dest.sources.file_stores import LocalFiles
@@ -33,7 +33,7 @@ def delivered(path: Path, spec: DestinationSpec, *, passing: bool = True) -> tup
     encoder = text_encoder_for(spec, "t", table.columns)
     data, passed = b"", 0
     for chunk in table.chunks:
-        encoded = of_passed(chunk) if isinstance(chunk, PassthroughChunk) else encoder.encode(chunk)
+        encoded = encoded_passthrough(chunk) if isinstance(chunk, PassthroughChunk) else encoder.encode(chunk)
         assert sum(encoded.sizes()) == len(encoded.data)
         assert len(list(encoded.sizes())) == encoded.records
         passed += len(chunk) if isinstance(chunk, PassthroughChunk) else 0

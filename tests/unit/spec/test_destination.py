@@ -15,8 +15,8 @@ from pydantic import ValidationError
 from airflow_provider_s3dest.errors import S3DestinationError, SpecError
 from airflow_provider_s3dest.s3.checksum import fingerprint
 from airflow_provider_s3dest.spec.destination import DestinationSpec, merged, spec_fields_of
-from airflow_provider_s3dest.spec.fields import CANNED_ACLS, OWN_METADATA_BYTES, REFUSED, UNUSED
-from airflow_provider_s3dest.spec.limits import CHECKSUM
+from airflow_provider_s3dest.spec.fields import CANNED_ACLS, REFUSED, UNUSED
+from airflow_provider_s3dest.spec.limits import CHECKSUM, OWN_METADATA_BYTES
 from airflow_provider_s3dest.spec.sentinels import UNKNOWN
 
 BASE: dict[str, Any] = {"bucket": "lake", "path": "raw/{{TABLE}}/{{UUID}}.csv", "format": "csv"}
@@ -273,6 +273,16 @@ class TestJointRules:
     @pytest.mark.parametrize(("key", "value"), [("batch_size", 5), ("batch_size_bytes", 5), ("batch_timeout", "5s")])
     def test_one_object_has_no_batch_limits(self, key: str, value: Any) -> None:
         assert [found for found, _ in _faults(**ONE_OBJECT, **{key: value})] == [key]
+
+    def test_an_empty_table_has_no_partition_for_an_empty_object(self) -> None:
+        partitioned = {**BASE, "path": "{{ FIELD.a }}/{{UUID}}"}
+        assert DestinationSpec(**partitioned).partition_fields == ("a",)
+        assert _faults(**partitioned, write_empty_objects_for_empty_tables=True) == [
+            (
+                "write_empty_objects_for_empty_tables",
+                "is set, and a table without records has no value for {{FIELD}} in `path`.",
+            )
+        ]
 
 
 class TestUnused:

@@ -1,4 +1,4 @@
-"""The JSON Schema of the spec: current in its file, valid itself, and of one mind with the spec."""
+"""The JSON Schema of the spec: current in its file, valid itself, and never stricter than the spec."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def schema() -> Draft202012Validator:
 
 
 def _accepted(spec: dict[str, Any]) -> bool:
-    """Say whether the spec is taken."""
+    """Return whether the spec is accepted."""
     try:
         DestinationSpec(**spec)
     except SpecError:
@@ -143,27 +143,41 @@ def test_no_field_is_left_out_of_the_comparison() -> None:
     assert VALUES.keys() == SpecFields.model_fields.keys()
 
 
-@pytest.mark.parametrize("no_rotate", [False, True])
+PYTHON_ONLY: dict[str, list[Any]] = {
+    "bucket": ["s3://lake", "lake/raw", "{{TABLE}}", "a{b"],
+    "path": [
+        *("{{UUID}}/", "{{UUID}}/.", "{{UUID}}/..", "a\n{{UUID}}", "{{UUID}}\n", "{{UUID}}\x7f", "{{UUID}}\x00"),
+        *(".", "..", "", "\n", "a\r\nX: y"),
+    ],
+    "format_spec": [{"null_value": "n\n"}],
+    "compression": ["zstd", "snappy", "none"],
+    "manifest_path": ["/a", "a//b", "a/", "./a", "a/..", "a\n", "\n", "a\r\nX: y"],
+    "ddl": [["athena", "athena"]],
+    "ddl_path": ["/a", "a//b", "a/", "./a", "a/..", "a\n", "\n", "a\r\nX: y"],
+    "content_type": ["\n", "a\r\nX: y", "ü"],
+    SSE: [{"server_side_encryption": kind} for kind in ("aws:kms", "aws:kms:dsse")],
+    "tags": [{f"k{number}": "v" for number in range(11)}, {"": "v"}, {"k" * 129: "v"}, {"k": "v" * 257}],
+    "metadata": [{"": "v"}, {"a b": "v"}, {"ü": "v"}, {"a": "ü"}, {"a": "b\n"}, {"a\n": "b"}, {"a": "\t"}],
+    "storage_class": ["\n", "a\r\nX: y", "ü"],
+}
+"""Values of each field that the spec refuses and the schema does not: no test case of CloudQuery needs their rules."""
+
+
 @pytest.mark.parametrize("key", VALUES)
-def test_schema_and_spec_are_of_one_mind_about_a_field(schema: Draft202012Validator, key: str, no_rotate: bool) -> None:
-    base = {"bucket": "b", "path": "{{UUID}}", "format": "csv"} | (
-        {"path": "a", "no_rotate": True} if no_rotate else {}
-    )
-    verdicts = set()
-    for value in [*VALUES[key], *ANY]:
-        spec = {**base, key: value}
-        accepted = _accepted(spec)
-        assert schema.is_valid(spec) == accepted, f"{key}={value!r}: the spec says {accepted}"
-        verdicts.add(accepted)
-    if not (no_rotate and key in ("batch_size", "batch_size_bytes", "batch_timeout", "path")):
-        assert verdicts == {True, False}
-
-
-def test_both_refuse_an_empty_object_of_no_partition(schema: Draft202012Validator) -> None:
-    spec = {"bucket": "b", "path": "{{ FIELD.a }}/{{UUID}}", "format": "csv"}
-    empty = {**spec, "write_empty_objects_for_empty_tables": True}
-    assert [schema.is_valid(spec), _accepted(spec)] == [True, True]
-    assert [schema.is_valid(empty), _accepted(empty)] == [False, False]
+def test_the_schema_judges_as_the_spec_except_where_only_python_checks(schema: Draft202012Validator, key: str) -> None:
+    verdicts, python_only = set(), set()
+    batches: dict[str, Any] = {"bucket": "b", "path": "{{UUID}}", "format": "csv"}
+    for base in (batches, {**batches, "path": "a", "no_rotate": True}):
+        for value in [*VALUES[key], *ANY]:
+            spec = {**base, key: value}
+            accepted = _accepted(spec)
+            if schema.is_valid(spec) and not accepted:
+                python_only.add(repr(value))
+            else:
+                assert schema.is_valid(spec) == accepted, f"{key}={value!r}: the spec says {accepted}"
+            verdicts.add(accepted)
+    assert python_only == set(map(repr, PYTHON_ONLY.get(key, ())))
+    assert verdicts == {True, False}
 
 
 def test_the_schema_leaves_open_what_jinja_may_render(schema: Draft202012Validator) -> None:
