@@ -262,6 +262,13 @@ def killed_before_the_manifest_then_one_without_any_manifest() -> World:
     return World([first], Attempt({"t": _numbers(4)}), plain)
 
 
+@world
+def killed_before_the_old_manifest_is_gone_then_one_without_any_manifest() -> World:
+    manifest: dict[str, Any] = {"manifest": "s3dest", "spec": {"ddl": ["athena"]}}
+    killed = _given(7, "b", Killed("DeleteObjects"), **manifest)
+    return World([_given(7, **manifest), killed], _given(7, "c"))
+
+
 # Names without an id
 
 
