@@ -1,13 +1,47 @@
-"""One report of several loads, such as the shards of a staging path or the instances of a mapped task."""
+"""The report of a load, and one report of several loads, such as the shards of a staging path."""
 
 from __future__ import annotations
 
+import json
 import logging
 
 import pytest
 
+from airflow_provider_s3dest import report
 from airflow_provider_s3dest.errors import SpecError
 from airflow_provider_s3dest.report import LoadReport, TableReport
+
+TABLES = {
+    "planes": TableReport(records=3, objects=2, bytes=70, columns=["id"], prefix="raw/planes/", bad_records=1),
+    "trains": TableReport(records=4, objects=1, bytes=5, columns=["id", "to"], prefix="raw/trains/"),
+}
+URIS = ["s3://lake/raw/planes/1", "s3://lake/raw/planes/2", "s3://lake/raw/trains/1"]
+
+
+def test_its_numbers_are_the_sums_of_its_tables() -> None:
+    load = LoadReport.of_tables("lake", TABLES, iter(URIS), "s3://lake/manifest")
+
+    assert (load.records, load.objects, load.bytes, load.bad_records) == (7, 3, 75, 1)
+    assert (load.bucket, load.tables, load.uris, load.manifest) == ("lake", TABLES, URIS, "s3://lake/manifest")
+
+
+@pytest.mark.parametrize(("most", "uris"), [(3, URIS), (2, None)])
+def test_it_lists_no_objects_above_the_limit(
+    monkeypatch: pytest.MonkeyPatch, most: int, uris: list[str] | None
+) -> None:
+    monkeypatch.setattr(report, "MAX_URIS", most)
+
+    assert LoadReport.of_tables("lake", TABLES, URIS).uris == uris
+
+
+def test_objects_that_are_not_known_are_not_listed() -> None:
+    assert LoadReport.of_tables("lake", TABLES, None).uris is None
+
+
+def test_it_is_the_same_after_a_way_through_json() -> None:
+    load = LoadReport.of_tables("lake", TABLES, URIS)
+
+    assert LoadReport.from_dict(json.loads(json.dumps(load.as_dict()))) == load
 
 
 def report_of(bucket: str = "lake", objects: int = 1, **tables: tuple[list[str], str]) -> LoadReport:
