@@ -20,7 +20,7 @@ from airflow_provider_s3dest.delivery.sweeper import Sweeper
 from airflow_provider_s3dest.delivery.uploader import Uploader
 from airflow_provider_s3dest.errors import Fault, S3DestinationError, SpecError, StoreError, short
 from airflow_provider_s3dest.hooks.aws_client import aws_faults, client_of, explained_key, extra_of, s3_hook
-from airflow_provider_s3dest.hooks.connection import AWS_CONN_ID, CONN_TYPE, CONSOLE_URL, read_extra, without_own
+from airflow_provider_s3dest.hooks.connection import AWS_CONN_ID, CONN_TYPE, CONSOLE_URL, read_extra, spec_fields_in
 from airflow_provider_s3dest.load.arguments import LoadArguments, table_faults
 from airflow_provider_s3dest.load.columns import check_columns
 from airflow_provider_s3dest.load.dry_run import DryRun
@@ -355,7 +355,7 @@ class S3DestinationHook(BaseHook):
 
         :raises SpecError: if the connection does not exist, or its extra is wrong.
         """
-        return without_own(self._extra())
+        return spec_fields_in(self._extra())
 
     def known_fields(self) -> dict[str, Any]:
         """Give the fields that the connection holds; of one that does not exist, all of them as ``UNKNOWN``.

@@ -26,7 +26,10 @@ from tests.servers.token_service import KEPT, TokenService
 ROLE = "arn:aws:iam::123456789012:role/loader"
 PATH = "out/{{TABLE}}/{{BATCH}}-{{UUID}}.{{FORMAT}}"
 RECORDS = [{"n": n} for n in range(3 * KEPT)]
-REPLACED = r"It was good earlier in this load, so it was replaced or has expired: another try asks anew\."
+REPLACED = (
+    r"It was good earlier in this load, so it was replaced or has expired\. "
+    r"Another attempt reads the connection again\."
+)
 
 CREDENTIAL_PROCESS = """
 import json, sys, urllib.request
