@@ -57,8 +57,6 @@ def share(records: Any, memo: dict[int, Any]) -> None:
     """Note records in the memo of a deep copy: the copy then refers to the same records, which may be a generator."""
     if isinstance(records, HiddenRecords):
         memo[id(records.value)] = records.value
-    elif is_reference(records):
-        memo[id(records)] = records
     elif isinstance(records, (dict, list)):
         for member in records.values() if isinstance(records, dict) else records:
             share(member, memo)

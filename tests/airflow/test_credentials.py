@@ -61,7 +61,7 @@ def load(bucket: Bucket, records: Any, aws_conn_id: str | None = "aws_default", 
 
 
 def stream(count: int, in_the_middle: Callable[[], object]) -> Iterator[dict[str, int]]:
-    """Give records, and let something happen once the first 111, which are three chunks, have been asked for."""
+    """Yield records, and let something happen once the first 111, which are three chunks, have been asked for."""
     for number in range(count):
         if number == 111:
             in_the_middle()

@@ -24,7 +24,7 @@ def dag_of(name: str, **arguments: Any) -> DAG:
 
 
 def destination(bucket: Bucket, **arguments: Any) -> Callable[[Callable[..., Any]], Any]:
-    """Give the decorator, with a table and JSON unless the arguments say otherwise."""
+    """Return the decorator, with a table and JSON unless the arguments say otherwise."""
     given = {"bucket": bucket.name, "path": "{{TABLE}}/{{UUID}}", "format": "json", "table": "t", **arguments}
     decorator: Any = task.s3_destination(**{name: value for name, value in given.items() if value is not ...})
     return cast("Callable[[Callable[..., Any]], Any]", decorator)
