@@ -196,7 +196,7 @@ class S3DestinationOperator(BaseOperator):
         aws_conn_id: str | NotGiven | None = NOT_GIVEN,
         **kwargs: Any,
     ) -> None:
-        # Nothing but the parameters is a local name yet. So an argument can't be forgotten here.
+        # locals() holds the parameters and nothing else here, so no argument can be forgotten.
         arguments = {name: value for name, value in locals().items() if name in _ATTRIBUTES}
         super().__init__(**{**kwargs, **outlets_for({**kwargs, **arguments})})
         self._records_from: dict[str | None, list[references.Output]] = {}
@@ -209,7 +209,8 @@ class S3DestinationOperator(BaseOperator):
         fields, faults = self._fields({})
         written_path = fields.get("path")
         self._written_path = written_path if isinstance(written_path, str) else None
-        if not mapping.is_instance_of_mapped(self):  # Airflow has resolved its arguments, but not rendered them yet
+        # An instance of a mapped task may hold data of other tasks, which are no literals: the run checks it.
+        if not mapping.is_instance_of_mapped(self):
             self._check_literals(fields, faults)
 
     @classmethod

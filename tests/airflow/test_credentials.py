@@ -1,4 +1,4 @@
-"""Credentials that change while a load runs: temporary ones are renewed, and a key that was replaced costs one try."""
+"""Credentials that change while a load runs: temporary ones are renewed, and a key that was replaced costs one attempt."""
 
 from __future__ import annotations
 
@@ -193,7 +193,7 @@ def test_a_key_that_is_replaced_in_mid_load_fails_that_try_and_the_next_takes_th
         return stream(150, rotate if len(begun) == 1 else lambda: None)
 
     class Streams(S3DestinationOperator):
-        """Is given a new stream in each try."""
+        """Take a new stream in each attempt."""
 
         def execute(self, context: Any) -> dict[str, Any]:
             self.records = records()
