@@ -36,7 +36,7 @@ def load(bucket: Bucket, **arguments: Any) -> S3DestinationOperator:
 
 
 def uris(bucket: Bucket, prefix: str = "") -> list[str]:
-    """Give the URIs of the objects there."""
+    """Return the URIs of the objects there."""
     return sorted(f"s3://{bucket.name}/{key}" for key in bucket.keys(prefix))
 
 

@@ -191,7 +191,7 @@ def test_a_try_that_was_found_dead_and_goes_on_undoes_nothing_of_the_next(
 
     assert lake.objects() == written
     assert_exact(lake, run, upstream)
-    run.wait_for_log("load", "A newer try owns this load", "shouldn't be running anymore")
+    run.wait_for_log("load", "A newer attempt owns this load", "shouldn't be running anymore")
     assert run.state == "success"
 
 
