@@ -1,4 +1,4 @@
-"""Credentials that change while a load runs: temporary ones are renewed, and a key that was replaced costs one attempt."""
+"""Credentials that change while a load runs: temporary ones are renewed, and a replaced key costs one attempt."""
 
 from __future__ import annotations
 
