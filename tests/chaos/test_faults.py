@@ -1,6 +1,6 @@
-"""Faults on the way to S3: once, which botocore's retries mend, and until they are used up, which the next try mends.
+"""Faults on the way to S3: single ones, which botocore retries, and lasting ones, which the next attempt repairs.
 
-Each try that meets a fault follows upon a success with other and more input, so that it has something to replace and
+Each attempt that meets a fault follows a success with other and more input, so that it has something to replace and
 something to remove.
 """
 
@@ -41,7 +41,7 @@ BODILESS = ("CreateMultipartUpload", "AbortMultipartUpload", "HeadObject", "GetO
 
 
 class Case(NamedTuple):
-    """One cell of the matrix; the record's own requests are told apart by where they go."""
+    """One cell of the matrix; the requests for the state are told apart by where they go."""
 
     mode: str
     operation: str
@@ -133,7 +133,7 @@ def test_a_fault(shared_bucket: Bucket, proxy: FaultProxy, case: Case) -> None:
 
 
 def _prepare(load: Load, proxy: FaultProxy, case: Case) -> int:
-    """Run the tries before the one that meets the fault, and give the number of that."""
+    """Run the attempts before the one that meets the fault, and give the number of that."""
     if case.operation == "HeadObject":
         load.attempt(1, {**OLD, "small": NEW["small"]})  # some objects are the same, others not
         return 2
