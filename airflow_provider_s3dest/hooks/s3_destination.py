@@ -267,8 +267,8 @@ class S3DestinationHook(BaseHook):
         """Check that a load can begin.
 
         :param unknown: names of arguments whose value is not known yet.
-        :raises SpecError: with everything that is wrong with the arguments; if anything is, also with everything that
-            is wrong with the connections.
+        :raises SpecError: if an argument is wrong, or the connection can't be read; with everything that is wrong with
+            the arguments and the connections.
         """
         faults = list(arguments.faults(unknown))
         if faults or UNKNOWN in arguments.fields.values():

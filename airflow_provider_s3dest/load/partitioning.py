@@ -29,7 +29,7 @@ MAX_HELD_BYTES = 256 * 2**20
 _TEXT_OR_NULL = frozenset({str, type(None)})
 
 _ONE_TEXT_PER_VALUE = frozenset({int, bool, date})
-"""Types whose equal values have the same text; 0.0 and -0.0 are equal, and so are timestamps of two time zones."""
+"""Types whose equal values have equal texts. Floats have not (0.0 == -0.0), nor have timestamps (in two time zones)."""
 
 
 class PartitionedWriter:

@@ -64,7 +64,7 @@ class TableDefinitions:
         partitions = tuple(by_name[field] for field in self._spec.partition_fields if field in by_name)
         if not {*columns} - {*self._spec.partition_fields}:
             log.warning(
-                "Table %s: no definition is written, because it has no columns besides those of the path.", name
+                "Table %s: no definition is written, because no column is known besides those of the path.", name
             )
             return
         data = TableData(name, inside, partitions, self._spec, self._data_keys.prefix(name), self._copied)

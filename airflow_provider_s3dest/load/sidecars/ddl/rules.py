@@ -93,7 +93,9 @@ def _athena_faults(fields: Mapping[str, Any]) -> Iterator[Fault]:
     if partitions and not _is_hive_style(path):
         folders = "/".join(f'{name.lower()}={{{{FIELD["{name}"]}}}}' for name in partitions)
         problem = f"is for Athena, which finds partitions only in folders such as {folders}/: {path!r}."
-        yield Fault("ddl", problem, "Put them right behind the folder of the table, with names in small letters.")
+        yield Fault(
+            "ddl", problem, "In `path`, put them right behind the folder of the table, with names in small letters."
+        )
     if is_csv and not (fields.get("format_spec") or {}).get("delimiter", ",") <= "\uffff":
         yield Fault("ddl", "is for Athena, whose delimiter has one character of 16 bits.", "Choose another delimiter.")
 
