@@ -67,23 +67,23 @@ class FullLoad(Load):
     def assert_exact(self, wanted: Tables, report: LoadReport, open_uploads: Sequence[str] = ()) -> None:
         """Check also that the state of the load names what is there, and nothing else."""
         super().assert_exact(wanted, report, open_uploads)
-        record = self.record()
-        assert self.keys() == sorted({*self._keys_of(record.live), *(key for _, key in record.sidecars)})
-        assert [record.pending, record.doomed, record.uploads, record.old_sidecars] == [[], [], [], []]
+        state = self.load_state()
+        assert self.keys() == sorted({*self._keys_of(state.live), *(key for _, key in state.sidecars)})
+        assert [state.pending, state.doomed, state.uploads, state.old_sidecars] == [[], [], [], []]
 
     def assert_sound(self, *, written: bool) -> None:
         """Check that an attempt that died left nothing that the next can't find, and nothing that is wrong.
 
         :param written: whether it had begun to write records.
         """
-        record, there = self.record(), self.keys()
-        sidecars = {key for _, key in record.sidecars + record.old_sidecars}
-        assert {*there} <= sidecars | self._keys_of(record.live + record.pending + record.doomed)
+        state, there = self.load_state(), self.keys()
+        sidecars = {key for _, key in state.sidecars + state.old_sidecars}
+        assert {*there} <= sidecars | self._keys_of(state.live + state.pending + state.doomed)
         beside = [key for key in there if key.removeprefix(self.folder).startswith(SIDECARS)]
-        if not self.atomic and written and not record.sidecars:
+        if not self.atomic and written and not state.sidecars:
             assert beside == []
         if beside:
-            assert self._keys_of(record.live) <= {*there}
+            assert self._keys_of(state.live) <= {*there}
         for key in beside:
             if "/_manifest/" in key:
                 for table in json.loads(self.bucket.read(key))["tables"].values():

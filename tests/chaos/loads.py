@@ -82,7 +82,7 @@ def bodies(wanted: Tables) -> dict[str, list[bytes]]:
 class Load:
     """A load in a folder of its own, beside an object there that is none of its business.
 
-    :param keeps_record: whether a record is kept under `state_path`.
+    :param keeps_state: whether the state is kept under `state_path`.
     """
 
     bucket: Bucket
@@ -148,7 +148,7 @@ class Load:
         state = self.state(client, number)
         return load(self.bucket, wanted, None, client=client, **{"state": state, **self.settings(), **how})
 
-    def record(self) -> LoadState:
+    def load_state(self) -> LoadState:
         """Read the state as it is kept now."""
         if self.state_key not in self.bucket.keys("state/"):
             return LoadState()

@@ -51,7 +51,7 @@ def test_a_load_that_was_killed_is_whole_after_the_next_attempt(
         requests = _requests(load, given)
         killed_at = chance.choice([chance.randrange(requests), requests - 1 - chance.randrange(12)])
         _killed(proxy, load, number, given, killed_at, late=chance.random() < 0.5)
-        known |= {upload.upload_id for upload in load.record().uploads}
+        known |= {upload.upload_id for upload in load.load_state().uploads}
         number += 1
 
     wanted = chance.choice([given, chance.choice(inputs)]).tables()

@@ -49,7 +49,7 @@ def test_list_bucket_is_never_needed(bucket: Bucket, atomic: bool) -> None:
     load.assert_exact(FEWER, report)
 
 
-def test_put_object_is_all_that_a_plain_load_without_a_record_needs(bucket: Bucket) -> None:
+def test_put_object_is_all_that_a_plain_load_without_a_state_needs(bucket: Bucket) -> None:
     load = Load(bucket, atomic=False, keeps_state=False)
     deny(
         bucket,

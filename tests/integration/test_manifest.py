@@ -175,7 +175,7 @@ class TestAnotherAttempt:
             load(moto_bucket, [{"n": object()}], manifest="s3dest", atomic=True, state=s3_state(moto_bucket))
         assert moto_bucket.objects("out/") == before
 
-    def test_removes_it_before_the_first_write_even_where_no_record_is_kept(self, moto_bucket: Bucket) -> None:
+    def test_removes_it_before_the_first_write_even_where_no_state_is_kept(self, moto_bucket: Bucket) -> None:
         watched = Watched(moto_bucket.server.client())
         load(moto_bucket, RECORDS, manifest="s3dest")
         load(moto_bucket, RECORDS, manifest="s3dest", client=watched.client)

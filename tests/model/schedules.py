@@ -155,10 +155,10 @@ class Schedule:
         if not owners or not all(plan.atomic and "UUID" in plan.path for plan in self._plans):
             return
         # The newest attempt fills its objects: whoever reads now sees the last success, and what it replaced at most.
-        record, visible = world.record(), world.visible()
-        live = keys_of(record, live=True)
+        state, visible = world.load_state(), world.visible()
+        live = keys_of(state, live=True)
         if len(world.actors) == owners[-1].number:
-            assert live <= visible.keys() <= live | keys_of(record, live=False), "Something unfinished is visible."
+            assert live <= visible.keys() <= live | keys_of(state, live=False), "Something unfinished is visible."
         assert all(world.published.get(place) == body for place, body in visible.items()), "Bytes of no load are there."
 
     def _check_end(self) -> None:
@@ -178,11 +178,11 @@ class Schedule:
         for actor in world.actors:
             if not actor.succeeded:
                 self.met[type(actor.error).__name__] += 1
-        record = world.record()
-        assert keys_of(record, live=True) == newest.expected.keys()
-        assert not record.pending
-        assert not record.doomed
-        assert not record.uploads
+        state = world.load_state()
+        assert keys_of(state, live=True) == newest.expected.keys()
+        assert not state.pending
+        assert not state.doomed
+        assert not state.uploads
 
 
 def check_manifests(world: World) -> None:
@@ -198,8 +198,8 @@ def check_listed(world: World, newest: Actor) -> None:
     """Check that the manifest of a success lists just its objects, and that no other is left."""
     own = [{place: crc32_text(crc32(body)) for place, body in newest.expected.items()}]
     assert world.listed() == (own if newest.plan.manifest else []), world.listed()
-    assert world.record().sidecars == ([(BUCKET, newest.plan.manifest)] if newest.plan.manifest else [])
-    assert not world.record().old_sidecars
+    assert world.load_state().sidecars == ([(BUCKET, newest.plan.manifest)] if newest.plan.manifest else [])
+    assert not world.load_state().old_sidecars
 
 
 def _makes_visible(actor: Actor) -> bool:
@@ -212,9 +212,9 @@ def _makes_visible(actor: Actor) -> bool:
     return not actor.plan.atomic and request.operation in DATA
 
 
-def keys_of(record: LoadState, *, live: bool) -> set[tuple[str, str]]:
-    """Return the keys that are live by a record, or those that were part of an earlier success."""
-    several = record.live if live else [names for names in record.doomed if names.committed]
+def keys_of(state: LoadState, *, live: bool) -> set[tuple[str, str]]:
+    """Return the keys that are live by the state of a load, or those that were part of an earlier success."""
+    several = state.live if live else [names for names in state.doomed if names.committed]
     return {place for names in several for place in names.keys(IDENTITY)}
 
 

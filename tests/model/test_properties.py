@@ -144,7 +144,7 @@ class Lake:
             with Uploader(client, spec, delivery, stop) as uploader:
                 run(plan, inputs, [], ObjectWriter(plan.keys, delivery, uploader), Progress())
 
-    def record(self) -> LoadState:
+    def load_state(self) -> LoadState:
         """Read the state as it is kept now."""
         if self.keeps_task_state:
             text = TaskStateStore(TaskStateClient(self.task_state, self.begun, Requests(None, StopFlag()))).peek()
@@ -206,18 +206,18 @@ def test_each_record_is_there_once_after_a_success(
         lake.s3.put_object(Bucket=BYSTANDER[0], Key=BYSTANDER[1], Body=b"not ours")
         settled, known = True, set[str]()
         for one in several:
-            before, live = lake.visible(), lake.record().live
+            before, live = lake.visible(), lake.load_state().live
             try:
                 lake.run(one)
             except (S3DestinationError, CrashedError) as error:
                 note(f"{one.fault}: {error!r}")
                 assert one.fault is not None
                 orderly = not isinstance(error, (LoadStoppedError, CrashedError))
-                if one.atomic and orderly and settled and "UUID" in one.spec["path"] and lake.record().live == live:
+                if one.atomic and orderly and settled and "UUID" in one.spec["path"] and lake.load_state().live == live:
                     # Airflow's store may yet take a last note that failed, so that what it names is left.
-                    assert (keeps_task_state and lake.record().pending) or lake.visible() == before
-                settled = settled and one.atomic and orderly and not lake.record().pending
-                known |= {one.upload_id for one in lake.record().uploads}
+                    assert (keeps_task_state and lake.load_state().pending) or lake.visible() == before
+                settled = settled and one.atomic and orderly and not lake.load_state().pending
+                known |= {one.upload_id for one in lake.load_state().uploads}
             else:
                 settled = True
                 assert_exact(lake, one)

@@ -21,7 +21,7 @@ def steps() -> Iterator[None]:
 
 @pytest.fixture(params=[False, True], ids=["state_path", "task state store"])
 def world(request: pytest.FixtureRequest) -> World:
-    """A world whose record is kept in one place after the other."""
+    """A world whose state is kept in one place after the other."""
     return World(keeps_task_state=request.param)
 
 

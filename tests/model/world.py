@@ -417,7 +417,7 @@ class World:
             for manifest in manifests
         ]
 
-    def record(self) -> LoadState:
+    def load_state(self) -> LoadState:
         """Return the state as it is kept now."""
         if not self.keeps_task_state:
             kept = self.s3.objects.get(STATE)

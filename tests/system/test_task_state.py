@@ -48,7 +48,7 @@ def test_the_store_refuses_a_superseded_attempt_and_gives_the_next_what_the_firs
 
 
 @pytest.mark.parametrize("mode", ["plain", "atomic"])
-def test_the_record_of_a_success_names_its_objects_and_lasts_as_long_as_the_run(
+def test_the_state_of_a_success_names_its_objects_and_lasts_as_long_as_the_run(
     airflow: AirflowServer, database: PostgreSQL, lake: Bucket, proxy: FaultProxy, tmp_path: Path, mode: str
 ) -> None:
     upstream = tmp_path / "input"

@@ -60,13 +60,13 @@ class State:
         self.verified += 1
 
     @property
-    def record(self) -> LoadState:
+    def load_state(self) -> LoadState:
         return LoadState.from_text(self.peek())
 
     @property
     def reserved(self) -> int:
         """How many batches of the table may exist by the state, and are no part of a success."""
-        return max((names.ranges[PLACE][1] for names in self.record.pending), default=0)
+        return max((names.ranges[PLACE][1] for names in self.load_state.pending), default=0)
 
 
 class NothingToSweep(Sweeper):
@@ -174,7 +174,7 @@ class TestNotesOpenUploads:
         delivery.tick()
 
         assert len(state.written) == 2
-        assert state.record.uploads == [Upload("lake", "key", "id")]
+        assert state.load_state.uploads == [Upload("lake", "key", "id")]
 
     @pytest.mark.parametrize("pace", [20, 200])
     def test_at_a_cost_that_grows_no_faster_than_their_number(self, clock: Clock, pace: int) -> None:
@@ -226,7 +226,7 @@ def test_the_record_knows_the_path_of_bad_records_and_reads_one_that_knows_none(
         names = BatchRanges.of(
             naming, [BatchId("t", "", 1), BatchId("t", QUARANTINE, 0)] if naming.quarantine else [batch(1)]
         )
-        record = LoadState(live=[names])
-        assert LoadState.from_text(record.to_text()).live == [names]
+        state = LoadState(live=[names])
+        assert LoadState.from_text(state.to_text()).live == [names]
     keys = [key for _, key in names.keys(LoadIdentity.of_load_id("load-1"))]
     assert [key.split("/")[0] for key in keys] == ["out", "out", "bad"]
