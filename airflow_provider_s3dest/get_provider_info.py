@@ -70,22 +70,22 @@ def get_provider_info() -> dict[str, Any]:
                     },
                     "format_spec": {
                         "label": "Options of the format",
-                        "description": 'JSON, such as {"delimiter": ";", "skip_header": true} of csv.',
+                        "description": 'JSON, such as {"delimiter": ";", "skip_header": true} for csv.',
                         "schema": {"type": ["object", "null"]},
                     },
                     "compression": {
                         "label": "Compression",
-                        "description": "gzip, or empty for none; of parquet also zstd, none, and empty for snappy.",
+                        "description": "csv, json: gzip, or empty for none; parquet: gzip, zstd, none; empty: snappy.",
                         "schema": {"type": ["string", "null"], "enum": ["gzip", "zstd", "snappy", "none"]},
                     },
                     "batch_size": {
                         "label": "Records in an object",
-                        "description": "At most, and at least 1; empty: 10,000.",
+                        "description": "Maximum, at least 1; empty: 10,000.",
                         "schema": {"type": ["integer", "null"]},
                     },
                     "batch_size_bytes": {
                         "label": "Bytes of an object",
-                        "description": "Before compression, at most, and at least 1; empty: 5 MiB.",
+                        "description": "Maximum before compression, at least 1; empty: 5 MiB.",
                         "schema": {"type": ["integer", "null"]},
                     },
                     "no_rotate": {
@@ -101,7 +101,7 @@ def get_provider_info() -> dict[str, Any]:
                     },
                     "console_url": {
                         "label": "URL of the console",
-                        "description": "Of a store that is not AWS, for the links of tasks; "
+                        "description": "Console of a store that is not AWS, for the links of tasks; "
                         "{bucket} and {prefix} are filled in.",
                         "schema": {
                             "type": ["string", "null"],
@@ -110,12 +110,12 @@ def get_provider_info() -> dict[str, Any]:
                     },
                     "region": {
                         "label": "Region",
-                        "description": "Of the bucket; empty: that of the AWS connection.",
+                        "description": "Region of the bucket; empty: the region of the AWS connection.",
                         "schema": {"type": ["string", "null"], "examples": ["eu-central-1", "us-east-1"]},
                     },
                     "storage_class": {
                         "label": "Storage class",
-                        "description": "Such as STANDARD_IA; empty: that of the bucket.",
+                        "description": "Such as STANDARD_IA; empty: the default of the bucket.",
                         "schema": {
                             "type": ["string", "null"],
                             "examples": ["STANDARD_IA", "INTELLIGENT_TIERING", "GLACIER_IR"],
@@ -128,7 +128,7 @@ def get_provider_info() -> dict[str, Any]:
                     },
                     "tags": {
                         "label": "Tags",
-                        "description": 'Of every object. JSON, such as {"team": "data"}.',
+                        "description": 'JSON, such as {"team": "data"}; every object gets them.',
                         "schema": {"type": ["object", "null"]},
                     },
                 },

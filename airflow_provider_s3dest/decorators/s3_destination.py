@@ -1,4 +1,4 @@
-"""``@task.s3_destination``: the operator, with a function that gives the records."""
+"""The decorator ``@task.s3_destination``: the operator, with a function that returns or yields the records."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from airflow.providers.common.compat.sdk import (
 from airflow_provider_s3dest.errors import Fault, SpecError
 from airflow_provider_s3dest.load.arguments import LoadArguments
 from airflow_provider_s3dest.operators.assets import outlets_for
-from airflow_provider_s3dest.operators.held_records import FromFunction
+from airflow_provider_s3dest.operators.references import FromFunction
 from airflow_provider_s3dest.operators.s3_destination import S3DestinationOperator
 from airflow_provider_s3dest.sources.input_kinds import is_arrow
 
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 
 class _S3DestinationDecoratedOperator(DecoratedOperator, S3DestinationOperator):
-    """Calls a function and delivers the records that it returns or yields.
+    """Call a function and deliver the records that it returns or yields.
 
     :param python_callable: the function.
     :param op_args: its positional arguments. (templated)
@@ -35,10 +35,6 @@ class _S3DestinationDecoratedOperator(DecoratedOperator, S3DestinationOperator):
     """
 
     template_fields: Sequence[str] = (*DecoratedOperator.template_fields, *S3DestinationOperator.template_fields)
-    shallow_copy_attrs: Sequence[str] = (
-        *DecoratedOperator.shallow_copy_attrs,
-        *S3DestinationOperator.shallow_copy_attrs,
-    )
     custom_operator_name = "@task.s3_destination"
 
     def __init__(
@@ -56,26 +52,26 @@ class _S3DestinationDecoratedOperator(DecoratedOperator, S3DestinationOperator):
         )
 
     def _arguments_of_run(self, context: Context, hook: S3DestinationHook) -> LoadArguments:
-        # The function may work for hours: what is wrong elsewhere is told first.
+        # The function may run for hours: faults of the other arguments are raised first.
         hook.check(super()._arguments_of_run(context, hook), {"records"})
         context_merge(context, self.op_kwargs)
         kwargs = determine_kwargs(self.python_callable, self.op_args, context)
         records = self.python_callable(*self.op_args, **kwargs)
         tables = records if isinstance(records, Mapping) and not is_arrow(records) else {self.table: records}
-        if none := [table for table, own in tables.items() if own is None]:
-            raise SpecError([self._none_fault(table) for table in none])
+        if without_records := [table for table, of_table in tables.items() if of_table is None]:
+            raise SpecError([self._none_fault(table) for table in without_records])
         self.records = records
         return super()._arguments_of_run(context, hook)
 
     def _none_fault(self, table: str | None) -> Fault:
         of_table = "" if table is None else f" for table {table!r}"
-        problem = f"is None{of_table}: the function of task {self.task_id!r} gave nothing."
+        problem = f"is None{of_table}: the function of task {self.task_id!r} returned nothing."
         return Fault("records", problem, "Return or yield records, an empty list for none.")
 
 
 def _faults(function: Callable[..., Any], arguments: Mapping[str, Any]) -> list[Fault]:
     faults = [
-        Fault(name, "is not taken here: the records are what the function gives.", "Leave it out.")
+        Fault(name, "can't be given: the function returns the records.", "Leave it out.")
         for name in ("records", "staging_path")
         if name in arguments
     ]
@@ -87,14 +83,14 @@ def _faults(function: Callable[..., Any], arguments: Mapping[str, Any]) -> list[
 def s3_destination_task(
     python_callable: Callable[..., Any] | None = None, multiple_outputs: bool = False, **kwargs: Any
 ) -> TaskDecorator:
-    """Make a task of a function whose records go to S3 as it gives them, with no XCom in between.
+    """Make a function a task that writes the function's records to S3 as they come, with no XCom in between.
 
-    The function returns or yields what ``records`` of the operator takes: mappings, a mapping of table name to such,
-    or anything with ``__arrow_c_stream__``. The task returns what was written.
+    The function returns or yields what the operator takes as ``records``: mappings, a mapping of table name to
+    mappings, or anything with ``__arrow_c_stream__``. The task returns the report of what was written.
 
     :param python_callable: the function.
-    :param multiple_outputs: push each entry of the report as an XCom of its own, too. What the function's annotation
-        says is about the records, and has no part in it.
+    :param multiple_outputs: push each entry of the report also as an XCom of its own. The return annotation of the
+        function does not set it, since the function returns records and not the report.
     :param kwargs: arguments of :class:`~airflow_provider_s3dest.operators.s3_destination.S3DestinationOperator`,
         without ``records`` and ``staging_path``.
 

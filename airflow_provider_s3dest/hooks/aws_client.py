@@ -1,4 +1,4 @@
-"""Builds the Amazon provider's hook and its client, and says what is wrong with an AWS connection that makes none."""
+"""Builds the Amazon provider's hook and its client, and explains which field of an AWS connection prevents it."""
 
 from __future__ import annotations
 
@@ -34,33 +34,33 @@ _FIELDS: Mapping[str, str] = {
     "AddressingStyle": "`addressing_style` in `config_kwargs`",
     "Timeout value": "the timeouts in `config_kwargs`",
 }
-"""What to check in the extra of the connection, by what an error is called or says."""
+"""What to check in the extra of the connection, by a part of the error's name or text."""
 
 
 def s3_hook(conn_id: str | None, spec: DestinationSpec | None) -> S3Hook:
-    """Build the Amazon provider's hook, with what the spec says over what the AWS connection says.
+    """Build the Amazon provider's hook. Fields of the spec take precedence over those of the AWS connection.
 
-    :raises SpecError: if the connection can make no client.
+    :raises SpecError: if no client can be built from the connection.
     """
     from airflow.providers.amazon.aws.hooks.s3 import S3Hook
     from botocore.config import Config
 
-    given = spec.given() if spec else {}
-    arguments: dict[str, Any] = {"aws_conn_id": conn_id, "region_name": given.get("region") or None}
-    if given.get("endpoint_skip_tls_verify"):
+    fields = spec.given() if spec else {}
+    arguments: dict[str, Any] = {"aws_conn_id": conn_id, "region_name": fields.get("region") or None}
+    if fields.get("endpoint_skip_tls_verify"):
         arguments["verify"] = False
     with explained_failure(conn_id):
         hook = S3Hook(**arguments)
-        if given.get("endpoint_skip_tls_verify") is False and hook.conn_config.verify is False:
-            arguments["verify"] = True  # a bundle of certificates that the connection names would stay
-        # A config of the hook's own replaces that of the connection, so it must hold both.
+        if fields.get("endpoint_skip_tls_verify") is False and hook.conn_config.verify is False:
+            arguments["verify"] = True  # else a bundle of certificates that the connection names stays in use
+        # A config argument replaces the config of the connection, so it must hold both.
         base = hook.conn_config.botocore_config or Config()
         settings: dict[str, Any] = {}
-        if (retries := given.get("max_retries")) is not None:
+        if (retries := fields.get("max_retries")) is not None:
             kept = {key: value for key, value in (base.retries or {}).items() if key != "total_max_attempts"}
             settings["retries"] = {**kept, "max_attempts": retries}
-        if "use_path_style" in given:
-            style = "path" if given["use_path_style"] else "virtual"
+        if "use_path_style" in fields:
+            style = "path" if fields["use_path_style"] else "virtual"
             settings["s3"] = {**(base.s3 or {}), "addressing_style": style}
         if settings:
             arguments["config"] = base.merge(Config(**settings))
@@ -68,20 +68,20 @@ def s3_hook(conn_id: str | None, spec: DestinationSpec | None) -> S3Hook:
 
 
 def client_of(hook: S3Hook) -> Any:
-    """Give the boto3 client of the hook.
+    """Return the boto3 client of the hook.
 
-    :raises SpecError: if the connection can make no client.
-    :raises StoreError: if a role can't be assumed for now.
+    :raises SpecError: if no client can be built from the connection.
+    :raises StoreError: if a role can't be assumed now, and a retry may succeed.
     """
     with explained_failure(hook.aws_conn_id):
         return hook.conn
 
 
 def extra_of(connection: Any, argument: str) -> dict[str, Any]:
-    """Give the extra of a connection.
+    """Return the extra of a connection.
 
     :param argument: the argument that names the connection.
-    :raises SpecError: if it is no JSON object, which Airflow would take for an empty one.
+    :raises SpecError: if the extra is no JSON object. Airflow would take it for an empty one.
     """
     try:
         extra = json.loads(connection.extra or "{}")
@@ -94,20 +94,20 @@ def extra_of(connection: Any, argument: str) -> dict[str, Any]:
 
 
 def aws_faults(conn_id: str, extra: Mapping[str, Any]) -> Iterator[Fault]:
-    """Find fields in the extra of an AWS connection that are of the wrong type."""
-    for names, wanted, kind in ((_MAPPINGS, dict, "a JSON object"), (_TEXTS, str, "text")):
+    """Find fields in the extra of an AWS connection that have the wrong type."""
+    for names, python_type, described in ((_MAPPINGS, dict, "a JSON object"), (_TEXTS, str, "text")):
         for name in names:
-            if not isinstance(extra.get(name), (wanted, type(None))):
+            if not isinstance(extra.get(name), (python_type, type(None))):
                 problem = f"in the extra of the AWS connection {conn_id!r} is {short(extra[name])}."
-                yield Fault(name, problem, f"Give {kind}.")
+                yield Fault(name, problem, f"Give {described}.")
 
 
 @contextmanager
 def explained_failure(conn_id: str | None) -> Iterator[None]:
-    """Turn whatever goes wrong while a client is built into an error that names the AWS connection and the field.
+    """Raise every error while a client is built as one that names the AWS connection and the field.
 
-    :raises SpecError: if no retry can mend it.
-    :raises StoreError: if one can.
+    :raises SpecError: if no retry can succeed.
+    :raises StoreError: if a retry may succeed.
     """
     from botocore.exceptions import BotoCoreError, ClientError
 
@@ -117,7 +117,7 @@ def explained_failure(conn_id: str | None) -> Iterator[None]:
         raise
     except Exception as error:
         described = f"{type(error).__name__}: {one_line(error)}"
-        check = next((f"{text}" for said, text in _FIELDS.items() if said in described), "its fields")
+        check = next((fields for part, fields in _FIELDS.items() if part in described), "its fields")
         problem = f"{_named(conn_id)} makes no client: {described}"
         remedy = f"In its extra, check {check}." if conn_id else "Check the AWS configuration of the worker."
         if isinstance(error, (ClientError, BotoCoreError, OSError)) and is_passing(error):
@@ -127,35 +127,37 @@ def explained_failure(conn_id: str | None) -> Iterator[None]:
 
 @contextmanager
 def explained_key(client: Any, conn_id: str | None) -> Iterator[None]:
-    """Say of a key that S3 refuses which AWS connection holds it, and whether another try may find a good one there.
+    """Explain an access key that S3 refuses: which AWS connection holds it, and whether another attempt may succeed.
 
-    :raises StoreError: ``final`` unless S3 took the key before, in this block: then it was replaced in the meantime, or
-        has expired, and each try asks the connection anew.
+    :raises StoreError: ``final``, unless S3 took the key earlier in this block. Then the key was replaced meanwhile or
+        has expired, and the next attempt reads the connection again.
     """
-    taken = lost = False
-    read: set[str] = set()
+    accepted = lost_access = False
+    read_urls: set[str] = set()
 
     def note(http_response: Any, model: Any, **_: Any) -> None:
-        nonlocal taken, lost
+        nonlocal accepted, lost_access
         status, url = http_response.status_code, http_response.url
         if status < HTTPStatus.BAD_REQUEST or status == HTTPStatus.NOT_FOUND:
-            taken = True
+            accepted = True
             if model.name in ("GetObject", "HeadObject"):
-                read.add(url)
-        elif model.name == "HeadObject" and status == HTTPStatus.FORBIDDEN and url in read:
-            # The answer has no body that tells a refused key from a missing right; but the right was there before.
-            lost = True
+                read_urls.add(url)
+        elif model.name == "HeadObject" and status == HTTPStatus.FORBIDDEN and url in read_urls:
+            # The answer to HEAD has no body, which would tell a refused key from a missing permission. But this URL
+            # was read before, so the permission is there.
+            lost_access = True
 
     client.meta.events.register("after-call.s3", note)
     try:
         yield
     except StoreError as error:
-        if not error.refused_key and not (lost and error.code == str(HTTPStatus.FORBIDDEN.value)):
+        if not error.refused_key and not (lost_access and error.code == str(HTTPStatus.FORBIDDEN.value)):
             raise
         text = f"{error} The key is that of {_named(conn_id)}."
-        if taken:
-            text += " It was good earlier in this load, so it was replaced or has expired: another try asks anew."
-        raise StoreError(text, final=not taken, code=error.code, refused_key=True) from error
+        if accepted:
+            text += " It was good earlier in this load, so it was replaced or has expired."
+            text += " Another attempt reads the connection again."
+        raise StoreError(text, final=not accepted, code=error.code, refused_key=True) from error
 
 
 def _named(conn_id: str | None) -> str:

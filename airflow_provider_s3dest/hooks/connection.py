@@ -1,4 +1,4 @@
-"""Reads a connection of type ``s3_destination``: checks it, and takes its extra as it was meant."""
+"""Reads a connection of type ``s3_destination``: checks it, and converts texts in its extra to the types of fields."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ from airflow_provider_s3dest.spec.rules import faults
 CONN_TYPE = "s3_destination"
 AWS_CONN_ID = "aws_conn_id"
 CONSOLE_URL = "console_url"
-_OWN = {
+_NOT_OF_SPEC = {
     AWS_CONN_ID: "Give the id of an AWS connection.",
     CONSOLE_URL: "Give the URL of the store's console, with {bucket} and {prefix} in it.",
 }
-"""Fields of the extra that are no field of the spec; all are texts."""
+"""Fields of the extra that are no field of the spec, with what to do if one is wrong; all are texts."""
 
 _UNUSED = {
     "host": "Put the bucket into the extra, as `bucket`; the endpoint into the AWS connection's, as `endpoint_url`.",
@@ -30,42 +30,44 @@ _UNUSED = {
     "password": "Put it into an AWS connection, and name that in the extra, as `aws_conn_id`.",
     "port": "Put the endpoint into the extra of the AWS connection, as `endpoint_url`.",
 }
-"""Attributes of a connection that this type has no use for, and where what they hold belongs."""
+"""Attributes of a connection that this type does not use, and where their values belong."""
 
 
 def read_extra(conn_id: str, connection: Any) -> dict[str, Any]:
-    """Give the fields of the spec that a connection sets, its ``aws_conn_id`` and its ``console_url``.
+    """Return the fields of the spec that a connection sets, its ``aws_conn_id`` and its ``console_url``.
 
-    A URI and some secrets backends know nothing but text, and a form saves what was left empty: so here, and only
-    here, text is taken for the number, the truth value or the JSON that a field asks for, and null and what is
-    empty for not given.
+    A URI and some secrets backends hold texts only, and a form also saves empty fields. So this, and nothing else,
+    converts a text to the number, the truth value or the JSON that a field expects, and takes null and empty values
+    for not given.
 
-    :param conn_id: its id, for the errors.
+    :param conn_id: id of the connection, for the errors.
     :param connection: Airflow's connection.
-    :raises SpecError: with everything that is wrong with it.
+    :raises SpecError: with everything that is wrong with the connection.
     """
     found = list(_connection_faults(connection))
-    meant = {key: _meant(key, value) for key, value in _json_object(connection.extra).items()}
-    fields = {key: value for key, value in meant.items() if value not in (None, "", {})}
-    found += faults(without_own(fields), elsewhere=SpecFields.model_fields)
-    found += (Fault(key, "is no text.", _OWN[key]) for key in _OWN if not isinstance(fields.get(key, ""), str))
+    converted = {key: _converted(key, value) for key, value in _json_object(connection.extra).items()}
+    fields = {key: value for key, value in converted.items() if value not in (None, "", {})}
+    found += faults(spec_fields_in(fields), elsewhere=SpecFields.model_fields)
+    for key, remedy in _NOT_OF_SPEC.items():
+        if not isinstance(fields.get(key, ""), str):
+            found.append(Fault(key, "is no text.", remedy))
     url = fields.get(CONSOLE_URL)
     if isinstance(url, str) and not url.startswith(("https://", "http://")):
-        found.append(Fault(CONSOLE_URL, f"{short(url)} is no URL of a page.", _OWN[CONSOLE_URL]))
+        found.append(Fault(CONSOLE_URL, f"{short(url)} is no URL of a page.", _NOT_OF_SPEC[CONSOLE_URL]))
     if found:
         raise SpecError([replace(fault, problem=f"connection {conn_id!r}: {fault.problem}") for fault in found])
     return fields
 
 
-def without_own(fields: Mapping[str, Any]) -> dict[str, Any]:
-    """Give the fields of the spec among what :func:`read_extra` gave."""
-    return {key: value for key, value in fields.items() if key not in _OWN}
+def spec_fields_in(extra: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the fields of the spec among those that :func:`read_extra` returns."""
+    return {key: value for key, value in extra.items() if key not in _NOT_OF_SPEC}
 
 
 def _connection_faults(connection: Any) -> Iterator[Fault]:
     if connection.conn_type not in (None, "", CONN_TYPE):
         problem = f"is {connection.conn_type!r}, not {CONN_TYPE!r}."
-        yield Fault("conn_type", problem, "An AWS connection is given as `aws_conn_id`.")
+        yield Fault("conn_type", problem, "Give an AWS connection as `aws_conn_id`.")
         return
     for name, remedy in _UNUSED.items():
         if getattr(connection, name, None):
@@ -86,21 +88,21 @@ def _parsed(text: str) -> Any:
         return None
 
 
-def _meant(key: str, text: Any) -> Any:
-    """Give what a field asks for, if a text spells that; else the text, of which the rules of the spec will tell."""
-    kinds = _kinds(key)
-    if not isinstance(text, str) or str in kinds:
+def _converted(key: str, text: Any) -> Any:
+    """Return the value that a text stands for, in the type of the field; else the text, which the rules will refuse."""
+    types = _types(key)
+    if not isinstance(text, str) or str in types:
         return text
-    if kinds <= {int, bool}:
+    if types <= {int, bool}:
         try:
-            return TypeAdapter(kinds.pop()).validate_python(text)
+            return TypeAdapter(types.pop()).validate_python(text)
         except ValidationError:
             return text
     parsed = _parsed(text)
     return parsed if isinstance(parsed, (Mapping, list)) else text
 
 
-def _kinds(key: str) -> set[Any]:
+def _types(key: str) -> set[Any]:
     field = SpecFields.model_fields.get(key)
     if field is None:
         return {str}

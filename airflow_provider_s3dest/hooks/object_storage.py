@@ -1,4 +1,4 @@
-"""Staged files on stores other than S3 and the local disk, through Airflow's ObjectStoragePath."""
+"""Reads and deletes staged files outside of S3 and the local disk, through Airflow's ObjectStoragePath."""
 
 from __future__ import annotations
 
@@ -17,31 +17,31 @@ class AirflowFiles:
     def below(self, folder: str) -> Iterator[str]:
         base = _path(folder)
         listed: list[str] = base.fs.find(base.path)
-        inside = base.path.rstrip("/") + "/"
-        for found in listed:
-            # File systems differ in whether they give a leading slash back.
-            yield folder + found.removeprefix(inside).removeprefix(inside.lstrip("/"))
+        prefix = base.path.rstrip("/") + "/"
+        for path in listed:
+            # Some file systems return paths with a leading slash, others without.
+            yield folder + path.removeprefix(prefix).removeprefix(prefix.lstrip("/"))
 
     def open(self, path: str) -> IO[bytes]:
         stream: IO[bytes] = _path(path).open("rb")
         return stream
 
     def size(self, path: str) -> int | None:
-        found = _path(path)
-        size: int | None = found.fs.size(found.path)
+        file = _path(path)
+        size: int | None = file.fs.size(file.path)
         return size
 
     def version(self, path: str) -> str:
-        found = _path(path)
-        return str(found.fs.ukey(found.path))
+        file = _path(path)
+        return str(file.fs.ukey(file.path))
 
     def remove(self, path: str, version: str) -> bool:
-        found = _path(path)
+        file = _path(path)
         try:
-            found.fs.invalidate_cache()
+            file.fs.invalidate_cache()
             if self.version(path) != version:
                 return False
-            found.unlink()
+            file.unlink()
         except FileNotFoundError:
             return True
         return True
@@ -51,9 +51,9 @@ def _path(path: str) -> Any:
     from airflow.providers.common.compat.sdk import ObjectStoragePath
 
     try:
-        found = ObjectStoragePath(path)
-        _ = found.fs  # Airflow 2.11 looks for the scheme no earlier
-        return found
+        file = ObjectStoragePath(path)
+        _ = file.fs  # Airflow 2.11 looks for the scheme only here
+        return file
     except (ImportError, ValueError) as error:
         raise StagingError(
             f"{path} can't be opened: {error}. Install the provider or file system of its scheme."

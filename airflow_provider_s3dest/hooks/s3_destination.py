@@ -18,7 +18,7 @@ from airflow_provider_s3dest.delivery.state_store import NoState, StateStore
 from airflow_provider_s3dest.delivery.sweeper import Sweeper
 from airflow_provider_s3dest.errors import Fault, S3DestinationError, SpecError, short
 from airflow_provider_s3dest.hooks.aws_client import aws_faults, client_of, explained_key, extra_of, s3_hook
-from airflow_provider_s3dest.hooks.connection import AWS_CONN_ID, CONN_TYPE, CONSOLE_URL, read_extra, without_own
+from airflow_provider_s3dest.hooks.connection import AWS_CONN_ID, CONN_TYPE, CONSOLE_URL, read_extra, spec_fields_in
 from airflow_provider_s3dest.hooks.connection_test import write_and_remove
 from airflow_provider_s3dest.load.arguments import LoadArguments
 from airflow_provider_s3dest.load.columns import check_columns
@@ -280,7 +280,7 @@ class S3DestinationHook(BaseHook):
 
         :raises SpecError: if the connection does not exist, or its extra is wrong.
         """
-        return without_own(self._extra())
+        return spec_fields_in(self._extra())
 
     def known_fields(self) -> dict[str, Any]:
         """Return the fields of the spec that the connection holds; all of them as ``UNKNOWN`` if it can't be read.

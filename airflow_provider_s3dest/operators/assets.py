@@ -1,4 +1,4 @@
-"""Announces what was loaded as events of assets (datasets before Airflow 3), for DAGs that are scheduled on them."""
+"""Announces a load by events of assets (datasets before Airflow 3), which start the DAGs that are scheduled on them."""
 
 from __future__ import annotations
 
@@ -23,15 +23,15 @@ if TYPE_CHECKING:
 AIRFLOW = Version(__version__)
 
 _ALIAS = "s3_destination:"
-"""How the names of the aliases begin that stand for the assets of tasks with ``asset=True``."""
+"""The beginning of the names of aliases for the assets of tasks with ``asset=True``."""
 
 
 def outlets_for(arguments: Mapping[str, Any]) -> dict[str, Any]:
-    """Give the argument ``outlets`` of a task, with an alias for the assets that it will announce; nothing without.
+    """Return the argument ``outlets`` with an alias for the assets of the load, or nothing without ``asset``.
 
-    Airflow takes events of an asset that a DAG file does not name by an alias only.
+    Airflow takes the event of an asset only through an alias if the DAG file does not name the asset.
 
-    :param arguments: those of the operator.
+    :param arguments: the arguments of the operator.
     :raises SpecError: if ``asset`` is no truth value and no alias.
     """
     asset, outlets = arguments.get("asset", False), arguments.get("outlets")
@@ -43,17 +43,17 @@ def outlets_for(arguments: Mapping[str, Any]) -> dict[str, Any]:
     if Version("3.0") <= AIRFLOW < Version("3.1"):
         problem = "is not supported on Airflow 3.0, which takes no lists in the event of an alias."
         raise SpecError([Fault("asset", problem, "Give an asset of your own in `outlets`, or use 3.1 or later.")])
-    given = list(outlets) if isinstance(outlets, (list, tuple)) else [outlets] if outlets else []
-    if _alias_in(given, asset) is None:
-        given.append(AssetAlias(_name(arguments)) if asset is True else asset)
-    return {"outlets": given}
+    outlets = list(outlets) if isinstance(outlets, (list, tuple)) else [outlets] if outlets else []
+    if _alias_in(outlets, asset) is None:
+        outlets.append(AssetAlias(_alias_name(arguments)) if asset is True else asset)
+    return {"outlets": outlets}
 
 
 def announce(context: Context, outlets: Iterable[Any], asset: Any, outcome: Outcome) -> None:
-    """Give the events of a task's assets what was loaded as their extra.
+    """Create the events of a task's assets, with the report of the load as their extra.
 
-    Assets among the outlets get the whole report. With ``asset`` there is an event for each table besides, of the
-    asset at its stable prefix; tables that share that prefix share the event.
+    Each asset among the outlets gets the whole report. With ``asset``, each table also gets an event of the asset at
+    the prefix that all runs share. Tables with the same prefix share one event.
     """
     events: Any = context.get("outlet_events")
     if events is None:
@@ -65,20 +65,24 @@ def announce(context: Context, outlets: Iterable[Any], asset: Any, outcome: Outc
         tables: dict[str, list[str]] = {}
         for table, prefix in outcome.stable_prefixes().items():
             tables.setdefault(prefix, []).append(table)
-        for prefix, own in tables.items():
-            # Airflow takes the URI, as it is written, for the asset's name: with a slash it would be another asset.
+        for prefix, names in tables.items():
+            # The URI, as it is written here, becomes the name of the asset: with a slash it would be another asset.
             uri = f"s3://{outcome.report.bucket}/{_quoted(prefix)}".rstrip("/")
-            extra = outcome.part(own).as_dict()
+            extra = outcome.part(names).as_dict()
             if Version("3") > AIRFLOW:
                 extra = {name: _hashable(value) for name, value in extra.items()}
             events[alias].add(Asset(uri), extra=extra)
 
 
 def _alias_in(outlets: Iterable[Any], asset: Any) -> AssetAlias | None:
-    """Find the alias: by its name, since a mapped instance knows arguments that the DAG file does not."""
-    wanted = _ALIAS if asset is True else asset.name
+    """Return the alias for the assets of a task.
+
+    With ``asset=True`` the beginning of its name decides: a mapped instance has arguments that the DAG file does not
+    have, so it would build another name.
+    """
+    name = _ALIAS if asset is True else asset.name
     aliases = (outlet for outlet in outlets if isinstance(outlet, AssetAlias))
-    return next((one for one in aliases if one.name == wanted or (asset is True and one.name.startswith(wanted))), None)
+    return next((one for one in aliases if one.name == name or (asset is True and one.name.startswith(name))), None)
 
 
 class _HashableDict(dict[str, Any]):
@@ -87,13 +91,13 @@ class _HashableDict(dict[str, Any]):
 
 
 def _hashable(value: Any) -> Any:
-    """Give a value that Airflow 2.11 can put into a set, as it does with those of an alias event's extra."""
+    """Return a value that can be hashed: Airflow 2.11 puts the values of an alias event's extra into a set."""
     return tuple(value) if isinstance(value, list) else _HashableDict(value) if isinstance(value, dict) else value
 
 
-def _name(arguments: Mapping[str, Any]) -> str:
+def _alias_name(arguments: Mapping[str, Any]) -> str:
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # the operator itself warns, and tells what is wrong
+        warnings.simplefilter("ignore")  # the operator itself warns, and reports what is wrong
         fields, _ = spec_fields_of(arguments.get("spec"))
     fields |= {name: value for name, value in arguments.items() if isinstance(value, str)}
     parts = (fields.get(name) for name in ("s3_destination_conn_id", "bucket", "path", "table"))
@@ -101,5 +105,5 @@ def _name(arguments: Mapping[str, Any]) -> str:
 
 
 def _quoted(text: str) -> str:
-    """Keep what a URI would read as something else, and what not every database of Airflow can hold."""
+    """Percent-encode what has a meaning of its own in a URI, and what not every database of Airflow can store."""
     return quote(text, safe="/%:{}!$&'()*+,;=@~|[]. ")

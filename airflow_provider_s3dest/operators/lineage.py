@@ -1,4 +1,4 @@
-"""Tells OpenLineage what a task read and wrote: one dataset a table, however many objects."""
+"""Reports to OpenLineage what a task read and wrote: one dataset for each table, however many objects it has."""
 
 from __future__ import annotations
 
@@ -20,22 +20,22 @@ if TYPE_CHECKING:
 
 
 def lineage_of_outcome(outcome: Outcome, arguments: LoadArguments) -> OperatorLineage[Any, Any]:
-    """Give the lineage of a load that has come to its end: schema, records, bytes and objects of each table.
+    """Return the lineage of a load that succeeded: schema, records, bytes and objects of each table.
 
-    A dataset is called by the prefix that no run changes, so that all runs of a task write the same; tables which that
-    does not tell apart are called by the prefix of this load.
+    The name of a dataset is the prefix that all runs share, so that all runs of a task write to the same dataset. If
+    tables share that prefix, each is named by its prefix in this load.
     """
     tables, stable = outcome.report.tables, outcome.stable_prefixes()
-    apart = len(set(stable.values())) == len(stable)
-    names = stable if apart else {name: table.prefix for name, table in tables.items()}
+    unique = len(set(stable.values())) == len(stable)
+    names = stable if unique else {name: table.prefix for name, table in tables.items()}
     outputs = [_output(outcome.report.bucket, names[name], table) for name, table in tables.items()]
     return _lineage(outputs, arguments.staging_path)
 
 
 def lineage_of_failure(arguments: LoadArguments) -> OperatorLineage[Any, Any] | None:
-    """Give the lineage of a load that failed: where it was to write, at the prefixes that no run changes.
+    """Return the lineage of a load that failed: where it was to write, at the prefixes that all runs share.
 
-    It names an output even where the tables are not known, since OpenLineage would else name each object by itself.
+    It names an output even if the tables are not known. Without one, OpenLineage would name each object by itself.
     """
     bucket, path = arguments.fields.get("bucket"), arguments.written_path or arguments.fields.get("path")
     if not isinstance(bucket, str) or not isinstance(path, str):
@@ -51,8 +51,8 @@ def _lineage(outputs: list[Any], staging_path: Any) -> OperatorLineage[Any, Any]
     from airflow.providers.openlineage.extractors import OperatorLineage
 
     paths = staging_path if isinstance(staging_path, (list, tuple)) else [staging_path]
-    places = dict.fromkeys(_place(fspath(path)) for path in paths if isinstance(path, (str, PathLike)))
-    return OperatorLineage(inputs=[Dataset(namespace=space, name=name) for space, name in places], outputs=outputs)
+    datasets = dict.fromkeys(_namespace_and_name(fspath(path)) for path in paths if isinstance(path, (str, PathLike)))
+    return OperatorLineage(inputs=[Dataset(namespace=space, name=name) for space, name in datasets], outputs=outputs)
 
 
 def _output(bucket: str, prefix: str, table: TableReport | None = None) -> Any:
@@ -74,8 +74,8 @@ def _output(bucket: str, prefix: str, table: TableReport | None = None) -> Any:
     return dataset
 
 
-def _place(path: str) -> tuple[str, str]:
-    """Give namespace and name of a staging path; of a pattern, those of the folder that holds all it can match."""
+def _namespace_and_name(path: str) -> tuple[str, str]:
+    """Return namespace and name of a staging path; a pattern stands for the folder of all files that it can match."""
     if has_wildcard(path) or captures_table(path):
         head = path[: min(path.find(mark) for mark in "*?[{" if mark in path)]
         path = head[: head.rfind("/") + 1]

@@ -1,4 +1,4 @@
-"""Links from a task to what it wrote: its prefix and its manifest, in the console of S3."""
+"""Links a task to what it wrote: its prefix and its manifest, in the console of S3."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ _CONSOLES = {
     "aws-cn": "https://console.amazonaws.cn",
     "aws-us-gov": "https://console.amazonaws-us-gov.com",
 }
-"""The console of each partition (AWS General Reference, "Partitions")."""
+"""The console of each AWS partition (AWS General Reference, "Partitions")."""
 
 _AWS_HOSTS = (".amazonaws.com", ".amazonaws.com.cn")
 
 
 class _Link(BaseOperatorLink):
-    """A link that the task makes at its end; a web server that has no task reads it from XCom."""
+    """A link that the task builds at its end. The web server does not run the task, so it reads the link from XCom."""
 
     key: ClassVar[str]
 
@@ -41,24 +41,24 @@ class _Link(BaseOperatorLink):
 
 
 class S3ConsoleLink(_Link):
-    """To the folder that all objects of the load share."""
+    """A link to the folder that all objects of the load share."""
 
     key = "s3_destination_console"
     name = "Objects in S3"
 
 
 class S3ManifestLink(_Link):
-    """To the manifest of the load, where there is one."""
+    """A link to the manifest of the load, if it wrote one."""
 
     key = "s3_destination_manifest"
     name = "Manifest in S3"
 
 
 def links_of(report: LoadReport, client_meta: Any, console_url: str | None) -> dict[str, str]:
-    """Give the links of a load by their keys; none where no console is known.
+    """Return the links of a load by their keys; none where no console is known.
 
-    :param client_meta: that of the boto3 client: region, partition and endpoint.
-    :param console_url: of a store that is not AWS: a URL with ``{bucket}`` and ``{prefix}``.
+    :param client_meta: ``meta`` of the boto3 client: region, partition and endpoint.
+    :param console_url: the console of a store that is not AWS: a URL with ``{bucket}`` and ``{prefix}``.
     """
     shared = commonpath([table.prefix for table in report.tables.values()] or [""])
     folder = f"{shared}/" if shared else ""
@@ -70,7 +70,7 @@ def links_of(report: LoadReport, client_meta: Any, console_url: str | None) -> d
 
 
 def store_links(context: Context, links: Mapping[str, str]) -> None:
-    """Leave the links in XCom where Airflow itself does not, which is before 3.0."""
+    """Push the links to XCom. From 3.0 on, Airflow does so itself."""
     if hasattr(BaseOperatorLink, "xcom_key"):
         return
     push = getattr(context["ti"], "xcom_push", None)

@@ -4,9 +4,9 @@
 ``s3_destination.records``       counter  records of loads that succeeded
 ``s3_destination.objects``       counter  objects of loads that succeeded
 ``s3_destination.bytes``         counter  bytes as stored, of loads that succeeded
-``s3_destination.bad_records``   counter  records that were set aside, of loads that succeeded
+``s3_destination.bad_records``   counter  records that were quarantined, of loads that succeeded
 ``s3_destination.retries``       counter  requests to S3 that were sent again, of all loads
-``s3_destination.duration``      timer    time that a try took, of all loads
+``s3_destination.duration``      timer    time that an attempt took, of all loads
 ===============================  =======  ====================================================
 
 All have the tags ``dag_id`` and ``task_id``.
@@ -23,10 +23,10 @@ if TYPE_CHECKING:
     from airflow_provider_s3dest.report import LoadReport
 
 
-def count_try(ti: Any, seconds: float, retries: int, report: LoadReport | None) -> None:
-    """Count one try of a load.
+def count_attempt(ti: Any, seconds: float, retries: int, report: LoadReport | None) -> None:
+    """Count one attempt of a load.
 
-    :param report: what it wrote; None if it failed or wrote nothing.
+    :param report: what the load wrote; None if it failed or wrote nothing.
     """
     tags = {"dag_id": ti.dag_id, "task_id": ti.task_id}
     if report is not None:

@@ -1,4 +1,4 @@
-"""What a load did, and where in all runs: what asset events, lineage and links tell of it."""
+"""Holds the outcome of a load: what asset events and lineage report of it."""
 
 from __future__ import annotations
 
@@ -12,21 +12,21 @@ from airflow_provider_s3dest.report import LoadReport
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """A load that has come to its end.
+    """What a load wrote, and the path that it was written to.
 
     :param report: what was written.
-    :param path: the path as it was written in the DAG file, before Jinja was rendered.
+    :param path: the path as it stands in the DAG file, before Jinja was rendered.
     """
 
     report: LoadReport
     path: str
 
     def stable_prefixes(self) -> Mapping[str, str]:
-        """Give for each table the folder that its objects share in all runs, with its slash."""
+        """Return for each table the folder that its objects share in all runs, with its slash."""
         return {table: stable_prefix(self.path, table) for table in self.report.tables}
 
     def part(self, tables: Sequence[str]) -> LoadReport:
-        """Give the report of some of the tables alone."""
+        """Return the report of some of the tables alone."""
         reports = {name: table for name, table in self.report.tables.items() if name in tables}
         uris = None if self.report.uris is None else self._uris(self.report.uris, tables)
         return LoadReport.of_tables(self.report.bucket, reports, uris, self.report.manifest)

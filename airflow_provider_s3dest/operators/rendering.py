@@ -1,16 +1,16 @@
-"""Renders Jinja in the operator's arguments, beside placeholders that stay, and says what can't be rendered."""
+"""Renders Jinja in the operator's arguments and in literal records, beside placeholders that stay as they are."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_s3dest.errors import Fault, SpecError, short
-from airflow_provider_s3dest.operators.held_records import jinja_in, release
+from airflow_provider_s3dest.operators.hidden_records import reveal
 from airflow_provider_s3dest.spec import path_template
-from airflow_provider_s3dest.spec.jinja import undeclared_names
+from airflow_provider_s3dest.spec.jinja import has_opener, undeclared_names
 from airflow_provider_s3dest.spec.nested_texts import nested_texts
 
 if TYPE_CHECKING:
@@ -29,8 +29,8 @@ def render_text(
 ) -> Any:
     """Render a text of an argument.
 
-    :param arguments: all that may hold the text, to name the one that does.
-    :param render: renders in the environment that it is given.
+    :param arguments: all arguments that may hold the text, so that an error can name the one that does.
+    :param render: renders the text in an environment.
     :raises SpecError: at Jinja that can't be rendered, and at a placeholder that is misused or misspelt.
     """
     if "{" not in text or not path_template.has_jinja(text):
@@ -40,7 +40,7 @@ def render_text(
     environment = _keeping_placeholders(environment)
     try:
         faults = list(path_template.misuses(text, environment=environment))
-        # Where the DAG renders undefined names as nothing, a misspelt placeholder must not become that.
+        # A DAG may render undefined names as nothing. A misspelt placeholder must fail all the same.
         for name in undeclared_names(text, environment) - environment.globals.keys():
             if _LIKE_A_PLACEHOLDER.fullmatch(name) and name not in context:
                 faults.append(path_template.unknown_name(name))
@@ -52,7 +52,7 @@ def render_text(
 
 
 def _is_native(environment: jinja2.Environment) -> bool:
-    """Say whether rendering a text may make something else of it, such as a number of the table "2026"."""
+    """Return whether rendering may change the type of a text, such as the table "2026" into a number."""
     from jinja2.nativetypes import NativeEnvironment
 
     return isinstance(environment, NativeEnvironment)
@@ -73,7 +73,36 @@ def _fault(text: str, argument: str, error: Exception) -> Fault:
 
 def _argument_of(text: str, arguments: Mapping[str, Any]) -> str:
     for name, value in arguments.items():
-        texts = jinja_in(release(value)) if name == "records" else (inner for _, inner in nested_texts(value))
+        texts = jinja_texts(reveal(value)) if name == "records" else (inner for _, inner in nested_texts(value))
         if text in texts:
             return name
     return "template"
+
+
+def jinja_texts(records: Any) -> Iterator[str]:
+    """Yield the texts of literal records that :func:`render_records` renders, in no particular order."""
+    waiting: list[Iterable[Any]] = [[records]]
+    seen: set[int] = set()  # a list may hold itself
+    while waiting:
+        for one in waiting.pop():
+            cls = type(one)
+            if cls is str:
+                if "{" in one and has_opener(one):  # the quick check first, since there may be millions of texts
+                    yield one
+            elif (cls is dict or cls is list or cls is tuple) and id(one) not in seen:
+                seen.add(id(one))
+                waiting.append(one.values() if cls is dict else one)
+
+
+def render_records(records: Any, render: Callable[[str], Any]) -> Any:
+    """Render the texts of literal records that hold Jinja, and leave all others as they are.
+
+    Jinja removes the line end of a text that ends with one. So only texts with Jinja go through it.
+    """
+    if isinstance(records, str):
+        return render(records) if has_opener(records) else records
+    if type(records) in (list, tuple):
+        return type(records)(render_records(item, render) for item in records)
+    if type(records) is dict:
+        return {key: render_records(item, render) for key, item in records.items()}
+    return records

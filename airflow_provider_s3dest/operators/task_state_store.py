@@ -1,4 +1,4 @@
-"""Keeps the record of a load in Airflow's task state store (Airflow 3.3 and later)."""
+"""Keeps the state of a load in Airflow's task state store (Airflow 3.3 and later)."""
 
 from __future__ import annotations
 
@@ -14,30 +14,32 @@ from airflow_provider_s3dest.errors import StoreError, SupersededError
 KEY = "s3dest"
 
 CHUNK = 30_000
-"""Characters of a value; the store warns of values over 65,535 bytes, and some databases take no more."""
+"""The most characters of a value. The store warns of values over 65,535 bytes, and some databases take no more."""
 
 
 class TaskStateStore:
-    """One key holds who owns the load, and the text or the names of the keys that hold its chunks.
+    """Keep the text of a load's state: one key holds the owner of the load, and the text or the keys of its chunks.
 
-    The store is that of the task instance over all its tries, and it is reached by the id of one try, which changes
-    before every new one: from then on what the earlier try sets is refused, and what it gets is nothing. So nothing
-    found means a first try only once something was set. Keys of chunks follow from their content, and the key that
-    names them is set last: a reader finds the text as it was before a write or after it.
+    All attempts of a task instance share the store, but each reaches it by the id of its own attempt. That id changes
+    before every new attempt. From then on Airflow refuses what the earlier attempt sets, and returns nothing to it. So
+    an attempt that finds nothing is the first one only if it can also set something.
+
+    The key of a chunk follows from its content, and the key that names the chunks is set last. So a reader finds the
+    text as it was before a write or after it.
 
     :param store: ``context["task_state_store"]``.
     """
 
     durable = True
-    in_order = False  # it is a plain overwrite, and a timeout of ours ends no request that is under way
+    in_order = False  # a write is a plain overwrite, and a request that timed out here can still take effect
 
     def __init__(self, store: Any) -> None:
         self._store = store
         self._owner = str(uuid4())
         self._chunks: frozenset[str] = frozenset()
         self._unsure: set[str] = set()
-        # A timeout of the task raises in the main thread, wherever that is. In the midst of a call of that thread,
-        # Airflow would take the call's answer, when it comes, for that of the next one.
+        # A timeout of the task raises in the main thread, at any point. If it interrupted a call to Airflow there,
+        # Airflow would take the late answer to that call for the answer to the next one. So another thread calls.
         self._calls = ThreadPoolExecutor(1, thread_name_prefix="s3dest-state")
 
     def peek(self) -> str | None:
@@ -49,14 +51,14 @@ class TaskStateStore:
         self._chunks = frozenset(root["chunks"])
         pieces = [self._get(name) for name in root["chunks"]]
         if None in pieces:
-            raise StoreError("The task state store holds only a part of the load's record. Clear the task.", final=True)
+            raise StoreError("The task state store holds only a part of the load's state. Clear the task.", final=True)
         return "".join(pieces)
 
     def update(self, change: Callable[[str | None], str]) -> None:
         self._put(change(self.peek()))
 
     def write(self, text: str) -> None:
-        # A custom backend of the store may take a value before the store refuses it, so this asks first.
+        # A custom backend of the store may save a value before the store refuses it. So verify first.
         self.verify()
         self._put(text)
 
@@ -76,9 +78,9 @@ class TaskStateStore:
             for name in pieces.keys() - self._chunks:
                 self._set(name, pieces[name])
             try:
-                self._set(KEY, {"owner": self._owner, "chunks": names})  # a chunk that comes twice is named twice
+                self._set(KEY, {"owner": self._owner, "chunks": names})  # a chunk that occurs twice is named twice
             except StoreError:
-                self._unsure |= pieces.keys()  # it may yet take effect, even after the next
+                self._unsure |= pieces.keys()  # the write may still take effect, even after the next one
                 raise
         gone, self._chunks = self._chunks - pieces.keys() - self._unsure, frozenset(pieces)
         for name in gone:
@@ -112,10 +114,10 @@ def _runtime_error() -> Any:
 
 
 def _failed(error: Exception) -> StoreError:
-    return StoreError(f"Airflow's task state store failed: {error}. Another try may succeed.", final=False)
+    return StoreError(f"Airflow's task state store failed: {error}. Another attempt may succeed.", final=False)
 
 
 def _superseded() -> SupersededError:
     return SupersededError(
-        "A newer try owns this load, says Airflow's task state store: this try stops and changes nothing more."
+        "A newer attempt owns this load, says Airflow's task state store: this attempt stops and changes nothing more."
     )

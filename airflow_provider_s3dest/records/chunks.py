@@ -114,6 +114,11 @@ class ColumnChunk:
     origins: Origins
     size: int
 
+    @property
+    def names(self) -> Iterable[str]:
+        """The names of the columns, in order."""
+        return self.values.keys()
+
     def __len__(self) -> int:
         return self.size
 

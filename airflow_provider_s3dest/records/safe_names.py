@@ -135,7 +135,7 @@ def _with_safe_keys(pairs: Sequence[tuple[str, Any]]) -> dict[str, Any]:
 
 
 def clash_of(keys: Iterable[str]) -> str:
-    """Return the text that names two keys that Athena can't tell apart, as it ignores case; empty if there are none."""
+    """Return the names of two keys that are one to Athena, which ignores case, as text; empty if there are none."""
     seen: dict[str, str] = {}
     for key in keys:
         folded = safe_key(key).lower()

@@ -13,6 +13,7 @@ from itertools import chain
 from typing import Any
 
 from airflow_provider_s3dest.errors import RecordError, short
+from airflow_provider_s3dest.records.arrow.chunk import ArrowChunk
 from airflow_provider_s3dest.records.bad_records import BadRecords, isolate_bad_records
 from airflow_provider_s3dest.records.chunks import Chunk, ColumnChunk, LazyChunk, Origins, PassthroughChunk, RowChunk
 from airflow_provider_s3dest.records.table import STREAM_WINDOW, Table
@@ -21,7 +22,8 @@ from airflow_provider_s3dest.sources.chunking import next_size
 
 log = logging.getLogger(__name__)
 
-_StreamChunk = RowChunk | ColumnChunk | LazyChunk
+_ParsedChunk = RowChunk | ColumnChunk | ArrowChunk
+_StreamChunk = _ParsedChunk | LazyChunk
 
 
 def table_of_known(
@@ -113,11 +115,11 @@ def _emptied(head: list[Any], stream: Iterator[Any]) -> Iterator[Any]:
 
 
 def _passed(chunk: _StreamChunk, columns: Iterable[str]) -> PassthroughChunk | None:
-    return None if isinstance(chunk, (RowChunk, ColumnChunk)) else chunk.passed(tuple(columns))
+    return None if isinstance(chunk, _ParsedChunk) else chunk.passed(tuple(columns))
 
 
-def _read(chunk: _StreamChunk) -> RowChunk | ColumnChunk:
-    return chunk if isinstance(chunk, (RowChunk, ColumnChunk)) else chunk.rows
+def _read(chunk: _StreamChunk) -> _ParsedChunk:
+    return chunk if isinstance(chunk, _ParsedChunk) else chunk.rows
 
 
 def _chosen(table: str, known: tuple[str, ...], columns: tuple[str, ...] | None) -> tuple[str, ...]:
@@ -130,7 +132,7 @@ def _chosen(table: str, known: tuple[str, ...], columns: tuple[str, ...] | None)
 
 def _collect(
     table: str,
-    chunk: RowChunk | ColumnChunk,
+    chunk: _ParsedChunk,
     columns: dict[str, None],
     limit: int | None = None,
     *,
@@ -142,8 +144,8 @@ def _collect(
     :param must_be_writable: whether to refuse a record with new columns if it holds a value that can't be written: a
         column that only bad records have is to be no column.
     """
-    if isinstance(chunk, ColumnChunk):
-        columns.update(dict.fromkeys(chunk.values))
+    if not isinstance(chunk, RowChunk):
+        columns.update(dict.fromkeys(chunk.names))
         return
     if chunk.shape is not None and limit != 0:
         if columns.keys() != set(chunk.shape):
@@ -181,7 +183,7 @@ def _check_writable(table: str, chunk: RowChunk, position: int) -> None:
             ) from error
 
 
-def _checked(table: str, unread: _StreamChunk) -> RowChunk | ColumnChunk:
+def _checked(table: str, unread: _StreamChunk) -> _ParsedChunk:
     """Parse a chunk, and check that each record is a mapping whose keys can be names of columns."""
     chunk = _read(unread)
     if isinstance(chunk, RowChunk):
@@ -225,9 +227,9 @@ def _without_late_columns(
         yield from isolate_bad_records(checked, chunk, bad)
 
 
-def _late_column(table: str, chunk: RowChunk | ColumnChunk, known: Set[str]) -> tuple[int, str] | None:
+def _late_column(table: str, chunk: _ParsedChunk, known: Set[str]) -> tuple[int, str] | None:
     """Find the first record with a column that is not known."""
-    names = chunk.values if isinstance(chunk, ColumnChunk) else chunk.shape
+    names = chunk.shape if isinstance(chunk, RowChunk) else chunk.names
     if names is not None:
         late = next((name for name in names if name not in known), None)
         if late is not None and isinstance(chunk, RowChunk):

@@ -4,7 +4,7 @@ There are three ways, from quick to slow. A fourth one, quicker than all, is to 
 (``passthrough.csv_records``).
 
 1. A block without quotes: lines and fields are split at line ends and delimiters.
-2. A block with quotes: ``csv.reader``, made strict, with a sentinel that tells empty quoted fields from nulls.
+2. A block with quotes: ``csv.reader``, made strict, with a sentinel in place of empty quoted fields.
 3. A record that ``csv.reader`` refuses or that is still open at the end of the block: this module's own parser, record
    by record. It finds the place and the reason of every fault, and joins records that span blocks.
 
@@ -33,7 +33,7 @@ _Row = Sequence[str | None]
 
 _EMPTY = "\x01"
 """Stands for an empty quoted field in the text for csv.reader, which makes the same of it as of an empty unquoted one.
-(From Python 3.13 on it could tell the two apart, by ``QUOTE_NOTNULL``.)"""
+(From Python 3.13 on, ``QUOTE_NOTNULL`` makes the difference.)"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -181,7 +181,7 @@ class CsvParser:
             must_check = self._quarantines and not is_unicode(text)
 
     def _read_at_once(self, text: str, line: int) -> tuple[ParsedRecords, int]:
-        """Let csv.reader read records up to one that is open or that it refuses; also return where that one begins."""
+        """Read records by csv.reader, up to one that is open or refused; also return where that one begins."""
         # csv.reader takes any number of carriage returns before a line feed for one line end.
         if _EMPTY in text or "\r\r" in text:
             return ParsedRecords((), ()), 0
@@ -196,7 +196,7 @@ class CsvParser:
             rows.extend(reader)
         except csv.Error:
             is_whole = False
-        # As a rule a record is a line. Where that can't be told, the line ends inside of fields are counted.
+        # As a rule a record is one line. If not, or if that is unknown, count the line ends inside of fields.
         lines: Sequence[int] = range(line, line + len(rows) + 1)
         if not is_whole or reader.line_num != len(rows):
             lines = list(accumulate((1 + "".join(row).count("\n") for row in rows), initial=line))

@@ -1,4 +1,4 @@
-"""Tells the kinds of the ``records`` argument apart, without reading any record or importing a library of frames."""
+"""Recognizes the kinds of the ``records`` argument, without reading a record or importing a data frame library."""
 
 from __future__ import annotations
 

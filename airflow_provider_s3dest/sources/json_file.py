@@ -50,7 +50,7 @@ class JsonLines:
         return JsonLines(Block(b"\n".join(lines) + b"\n", self._block.first_line + start), self._file)
 
     def passed(self, columns: tuple[str, ...]) -> PassthroughChunk | None:
-        """Return the lines as a JSON encoder would write them, if that can be told without a look at each.
+        """Return the lines as a JSON encoder would write them; None if they have to be parsed one by one for that.
 
         :raises RecordError: at a line that is not UTF-8.
         """
@@ -71,7 +71,7 @@ class JsonLines:
         :raises RecordError: at a line that is no JSON object.
         """
         block, data = self._block, self._text
-        # The first line shows, at little cost, whether it is worth to try the quick way with all of them.
+        # The first line alone shows, at little cost, whether the quick way may work for all of them.
         if records := _as_written(data[: data.find(b"\n") + 1]) and _as_written(data):
             numbers: Sequence[int] = range(block.first_line, block.first_line + len(records))
         else:

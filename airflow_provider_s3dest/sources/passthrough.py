@@ -98,7 +98,7 @@ def csv_records(data: bytes, delimiter: bytes, columns: int) -> tuple[Passthroug
         to be parsed one by one.
     """
     # A carriage return or byte order mark would not be written in this way, and see _DOUBLED. A delimiter of several
-    # bytes can't be told by single bytes.
+    # bytes can't be compared byte by byte.
     if b"\r" in data or _DOUBLED in data or (not data.isascii() and BOM in data) or len(delimiter) > 1:
         return None
     rest = b""

@@ -44,7 +44,7 @@ def open_staged(
 
 
 def known_columns(name: str, files: Sequence[StagedFile]) -> tuple[str, ...] | None:
-    """Return the columns of the files of one table; None if one is JSON, whose columns only its records tell."""
+    """Return the columns of the files of one table; None if one is JSON, whose records would have to be read."""
     known = _types_by_column(name, files)
     return None if known is None else tuple(known)
 
@@ -117,7 +117,7 @@ class _JsonFile:
         self.chunks = read
 
     def header(self) -> tuple[str, ...]:
-        raise AssertionError("only the records of a JSON file tell its columns")
+        raise AssertionError("a JSON file has no header")
 
 
 class _OpenFile:

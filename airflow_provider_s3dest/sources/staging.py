@@ -18,7 +18,11 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class StagedFile:
-    """One file of a staging path."""
+    """One file of a staging path.
+
+    :param format: ``csv``, ``tsv``, ``ndjson``, ``json``, ``parquet`` or ``arrow``.
+    :param compression: ``""``, ``.gz`` or ``.zst``.
+    """
 
     store: FileStore
     path: str

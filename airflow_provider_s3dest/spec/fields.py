@@ -54,12 +54,14 @@ class FrozenDict(dict[str, Any]):
         return self
 
     def __reduce__(self) -> Any:
+        # Pickle would fill an empty dict item by item, which is refused.
         return FrozenDict, (dict(self),)
 
 
 class CsvOptions(BaseModel):
     """``format_spec`` of CSV."""
 
+    # ``defer_build``: DAG files import this module, and most of them use few of its models.
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True, defer_build=True)
 
     delimiter: Annotated[
@@ -168,14 +170,12 @@ class SpecFields(BaseModel):
     ] = {}
     compression: Annotated[
         Literal["", "gzip", "snappy", "zstd", "none"],
-        Field(
-            description="csv, json: empty or gzip; of Parquet's pages: snappy, which empty means, zstd, gzip or none."
-        ),
+        Field(description="csv, json: empty or gzip; parquet: snappy, zstd, gzip or none, and empty means snappy."),
     ] = ""
     compression_level: Annotated[
         int,
         Field(
-            ge=1, le=9, description="Of gzip and zstd: 1 to 9, fast to small; from 4 on, gzip is several times slower."
+            ge=1, le=9, description="1 to 9, fast to small, for gzip and zstd; from 4 on, gzip is several times slower."
         ),
     ] = 2
     write_mode: Annotated[Literal["append"], Field(description="S3 supports append only.")] = "append"
@@ -183,7 +183,8 @@ class SpecFields(BaseModel):
     batch_size_bytes: Annotated[
         int,
         Field(
-            ge=1, description="Bytes of an object before compression, header included, in Parquet as Arrow, at least 1."
+            ge=1,
+            description="Bytes of an object before compression, with header; for Parquet, bytes in Arrow; at least 1.",
         ),
     ] = 5 * 2**20
     no_rotate: Annotated[bool, Field(description="One object per table and task instance.")] = False
@@ -218,11 +219,13 @@ class SpecFields(BaseModel):
     ] = False
     write_empty_objects_for_empty_tables: Annotated[
         bool,
-        Field(description="Write an object for a table of no records: a csv header, a parquet schema, or nothing."),
+        Field(
+            description="Write an object for a table of no records: a csv header, a parquet schema, or an empty object."
+        ),
     ] = False
     content_type: Annotated[
         str,
-        Field(description="Content-Type of the objects; empty: that of the format."),
+        Field(description="Content-Type of the objects; empty: the one of the format."),
     ] = ""
     acl: Annotated[str, Field(description=f"Canned ACL: {', '.join(CANNED_ACLS)}.", examples=list(CANNED_ACLS))] = ""
     server_side_encryption_configuration: Annotated[
@@ -243,7 +246,9 @@ class SpecFields(BaseModel):
         str,
         Field(min_length=1, description="Storage class, such as STANDARD_IA."),
     ] = ""
-    region: Annotated[str, Field(min_length=1, description="Region of the bucket, over the AWS connection's.")] = ""
+    region: Annotated[
+        str, Field(min_length=1, description="Region of the bucket; it overrides the region of the AWS connection.")
+    ] = ""
     endpoint_skip_tls_verify: Annotated[bool, Field(description="Don't verify the endpoint's certificate.")] = False
     use_path_style: Annotated[bool, Field(description="Address the bucket in the path, not in the host name.")] = False
     max_retries: Annotated[int | None, Field(ge=0, description="Retries of a request, at least 0.")] = None

@@ -1,4 +1,4 @@
-"""Runs a DAG for real, and tells what the run left in the metadata database."""
+"""Runs a DAG for real, and reads what the run left in the metadata database."""
 
 from __future__ import annotations
 
@@ -103,7 +103,7 @@ def run_dag(
 
 
 def database_text(*, without: str) -> str:
-    """Give all that the metadata database holds as one text, but for one table."""
+    """Return all that the metadata database holds as one text, without one table."""
     from airflow.utils.session import create_session
     from sqlalchemy import MetaData, select
 

@@ -36,7 +36,7 @@ def load(bucket: Bucket, **arguments: Any) -> S3DestinationOperator:
 
 
 def uris(bucket: Bucket, prefix: str = "") -> list[str]:
-    """Give the URIs of the objects there."""
+    """Return the URIs of the objects there."""
     return sorted(f"s3://{bucket.name}/{key}" for key in bucket.keys(prefix))
 
 
@@ -100,7 +100,6 @@ def test_an_alias_of_the_users_own_is_used(run_dag: RunDag, lake: Bucket) -> Non
 def test_above_the_limit_there_are_prefixes_counts_and_the_manifest_instead_of_uris(
     run_dag: RunDag, lake: Bucket, monkeypatch: pytest.MonkeyPatch, manifest: str | None
 ) -> None:
-    monkeypatch.setattr("airflow_provider_s3dest.load.run.MAX_URIS", 2)
     monkeypatch.setattr("airflow_provider_s3dest.report.MAX_URIS", 2)
     with dag_of(f"many_{manifest}") as dag:
         load(lake, asset=True, records=[{"id": n} for n in range(3)], table="t", manifest=manifest)

@@ -1,4 +1,4 @@
-"""Credentials that change while a load runs: temporary ones are renewed, and a key that was replaced costs one try."""
+"""Credentials that change while a load runs: temporary ones are renewed, and a replaced key costs one attempt."""
 
 from __future__ import annotations
 
@@ -26,7 +26,10 @@ from tests.servers.token_service import KEPT, TokenService
 ROLE = "arn:aws:iam::123456789012:role/loader"
 PATH = "out/{{TABLE}}/{{BATCH}}-{{UUID}}.{{FORMAT}}"
 RECORDS = [{"n": n} for n in range(3 * KEPT)]
-REPLACED = r"It was good earlier in this load, so it was replaced or has expired: another try asks anew\."
+REPLACED = (
+    r"It was good earlier in this load, so it was replaced or has expired\. "
+    r"Another attempt reads the connection again\."
+)
 
 CREDENTIAL_PROCESS = """
 import json, sys, urllib.request
@@ -58,7 +61,7 @@ def load(bucket: Bucket, records: Any, aws_conn_id: str | None = "aws_default", 
 
 
 def stream(count: int, in_the_middle: Callable[[], object]) -> Iterator[dict[str, int]]:
-    """Give records, and let something happen once the first 111, which are three chunks, have been asked for."""
+    """Yield records, and let something happen once the first 111, which are three chunks, have been asked for."""
     for number in range(count):
         if number == 111:
             in_the_middle()
@@ -190,7 +193,7 @@ def test_a_key_that_is_replaced_in_mid_load_fails_that_try_and_the_next_takes_th
         return stream(150, rotate if len(begun) == 1 else lambda: None)
 
     class Streams(S3DestinationOperator):
-        """Is given a new stream in each try."""
+        """Take a new stream in each attempt."""
 
         def execute(self, context: Any) -> dict[str, Any]:
             self.records = records()

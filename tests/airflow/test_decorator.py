@@ -24,7 +24,7 @@ def dag_of(name: str, **arguments: Any) -> DAG:
 
 
 def destination(bucket: Bucket, **arguments: Any) -> Callable[[Callable[..., Any]], Any]:
-    """Give the decorator, with a table and JSON unless the arguments say otherwise."""
+    """Return the decorator, with a table and JSON unless the arguments say otherwise."""
     given = {"bucket": bucket.name, "path": "{{TABLE}}/{{UUID}}", "format": "json", "table": "t", **arguments}
     decorator: Any = task.s3_destination(**{name: value for name, value in given.items() if value is not ...})
     return cast("Callable[[Callable[..., Any]], Any]", decorator)
@@ -223,7 +223,7 @@ def test_a_function_may_skip_its_task(run_dag: RunDag, lake: Bucket) -> None:
 @pytest.mark.parametrize(
     ("name", "gives", "said"),
     [
-        ("none", None, "`records`: is None for table 't': the function of task 'load' gave nothing."),
+        ("none", None, "`records`: is None for table 't': the function of task 'load' returned nothing."),
         ("text", "abc", "`records`: is 'abc'"),
         ("row", [{"id": 1}, 2], "table 't', record 1: a record must be a mapping"),
         ("tables", {"u": []}, "`table`: is 't' beside a mapping of tables."),
@@ -247,8 +247,8 @@ def test_no_table_among_several_may_be_none(run_dag: RunDag, lake: Bucket) -> No
         destination(lake, table=...)(lambda: None).override(task_id="bare")()
     run = run_dag(dag)
 
-    assert "`records`: is None for table 'u': the function of task 'load' gave nothing." in run.log
-    assert "`records`: is None: the function of task 'bare' gave nothing." in run.log
+    assert "`records`: is None for table 'u': the function of task 'load' returned nothing." in run.log
+    assert "`records`: is None: the function of task 'bare' returned nothing." in run.log
 
 
 def test_what_is_wrong_in_a_run_is_told_before_the_function_works(run_dag: RunDag, lake: Bucket) -> None:
@@ -276,8 +276,8 @@ async def _coroutine() -> list[dict[str, int]]:
     ("arguments", "function", "said"),
     [
         ({"batch_size": 0}, list, "`batch_size`: "),
-        ({"records": []}, list, "`records`: is not taken here"),
-        ({"staging_path": "in/"}, list, "`staging_path`: is not taken here"),
+        ({"records": []}, list, "`records`: can't be given"),
+        ({"staging_path": "in/"}, list, "`staging_path`: can't be given"),
         ({}, _coroutine, "`python_callable`: is async"),
     ],
 )

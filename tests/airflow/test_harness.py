@@ -17,7 +17,7 @@ START = datetime(2026, 1, 1, tzinfo=timezone.utc)
 
 
 class Echo(BaseOperator):
-    """Returns its one template field, after so many tries that fail."""
+    """Returns its one template field, after so many attempts that fail."""
 
     template_fields = ("text",)
 

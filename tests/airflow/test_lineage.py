@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from airflow.providers.common.compat.sdk import DAG
 
-from airflow_provider_s3dest.operators.lineage import _place
+from airflow_provider_s3dest.operators.lineage import _namespace_and_name
 from airflow_provider_s3dest.operators.s3_destination import S3DestinationOperator
 from tests.airflow import versions
 from tests.airflow.fixture_types import ConnectAws, RunDag
@@ -92,4 +92,4 @@ def test_one_dataset_a_table_with_schema_and_counts_however_many_objects(
     ],
 )
 def test_a_staging_path_is_an_input_at_its_folder(path: str, place: tuple[str, str]) -> None:
-    assert _place(path) == place
+    assert _namespace_and_name(path) == place

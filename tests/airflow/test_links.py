@@ -22,13 +22,13 @@ START = datetime(2026, 1, 1, tzinfo=timezone.utc)
 
 
 def report(*prefixes: str, manifest: str | None = None, bucket: str = "lake") -> LoadReport:
-    """Give the report of a load with a table at each prefix."""
+    """Return the report of a load with a table at each prefix."""
     tables = {f"t{number}": TableReport(1, 1, 1, ["id"], prefix) for number, prefix in enumerate(prefixes)}
     return LoadReport(1, 1, 1, bucket, tables, [], manifest)
 
 
 def meta(region: str, endpoint_url: str | None = None) -> Any:
-    """Give what a boto3 client knows of itself."""
+    """Return what a boto3 client knows of itself."""
     return boto3.client("s3", region_name=region, endpoint_url=endpoint_url).meta
 
 

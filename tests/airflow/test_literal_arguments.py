@@ -25,13 +25,13 @@ GOOD: dict[str, Any] = {
 
 
 def operator(**arguments: Any) -> S3DestinationOperator:
-    """Build an operator of good arguments but for those given."""
+    """Build an operator with good arguments, replaced by those given."""
     given = {"task_id": "load", **GOOD, **arguments}
     return S3DestinationOperator(**{name: value for name, value in given.items() if value is not ...})
 
 
 def without(*names: str) -> dict[str, Any]:
-    """Give the good arguments but for some."""
+    """Return the good arguments without some."""
     return {name: value for name, value in GOOD.items() if name not in names}
 
 

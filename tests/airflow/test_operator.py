@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import csv
 import gzip
 import io
@@ -242,7 +243,7 @@ def test_the_results_of_a_mapped_task_arrive_as_one_table(run_dag: RunDag, lake:
 
 
 def combined(how: str) -> Any:
-    """Give a reference to the records 1 to 4, by the ways to combine outputs of tasks."""
+    """Return a reference to the records 1 to 4, by the ways to combine outputs of tasks."""
 
     @task
     def number(value: int) -> int:
@@ -690,7 +691,7 @@ def test_no_rotate_without_a_date_or_run_in_the_path_warns(run_dag: RunDag, lake
 
 
 def context_of(**run: Any) -> Any:
-    """Give the least context that the operator needs, and maybe a run."""
+    """Return the least context that the operator needs, and maybe a run."""
     ti = SimpleNamespace(dag_id="d", run_id="r", task_id="load", map_index=-1, try_number=1)
     return {"ti": ti, **({"dag_run": SimpleNamespace(**run)} if run else {})}
 
@@ -759,6 +760,32 @@ def test_literal_records_stay_out_of_the_serialized_dag() -> None:
     assert "s3cr3t" not in serialized
     assert "1 records" in serialized
     assert dag.task_dict["inside"].upstream_task_ids == dag.task_dict["mixed"].upstream_task_ids == {"extract"}
+
+
+def test_literal_records_that_airflow_can_t_serialize_can_be_expanded_over() -> None:
+    pandas = pytest.importorskip("pandas")
+    records = [{"when": pandas.NaT}]  # Airflow can't serialize a DAG that holds this
+    common: dict[str, Any] = {"bucket": "lake", "path": "{{TABLE}}/{{UUID}}", "format": "json"}
+    with dag_of("op_unserializable") as dag:
+        S3DestinationOperator.partial(task_id="expand", table="t", **common).expand(records=[records])
+        S3DestinationOperator.partial(task_id="kwargs", **common).expand_kwargs([{"table": "t", "records": records}])
+
+    assert json.dumps(versions.serialized(dag)).count("<1 records>") == 2
+
+
+def test_a_copy_of_the_operator_shares_its_records(lake: Bucket) -> None:
+    def generate() -> Any:
+        yield {"id": 1}
+
+    generator, of_table = generate(), generate()
+    common: dict[str, Any] = {"bucket": lake.name, "path": "{{TABLE}}/{{UUID}}", "format": "json"}
+    one = S3DestinationOperator(task_id="one", records=generator, table="t", **common)
+    several = S3DestinationOperator(task_id="several", records={"u": of_table}, **common)
+
+    assert copy.deepcopy(one).records.value is generator
+    assert copy.deepcopy(several).records["u"].value is of_table
+    copy.deepcopy(one).execute(context_of())
+    assert json_records(lake) == [{"id": 1}]
 
 
 def test_on_kill_stops_the_load_and_the_task_can_be_tried_again(lake: Bucket) -> None:

@@ -1,4 +1,4 @@
-"""The record of a load in Airflow's task state store; `tests/system` shows what the store does to several tries."""
+"""The state of a load in Airflow's task state store; `tests/system` shows what the store does to several attempts."""
 
 from __future__ import annotations
 

@@ -26,7 +26,7 @@ def dag_of(name: str, **arguments: Any) -> DAG:
 
 
 def good(lake: Bucket) -> dict[str, Any]:
-    """Give good arguments."""
+    """Return good arguments."""
     return {
         "records": [{"id": 1}],
         "table": "t",
@@ -37,7 +37,7 @@ def good(lake: Bucket) -> dict[str, Any]:
 
 
 def output(name: str, value: Any) -> Any:
-    """Give the output of a task that returns a value, in which no Jinja is rendered."""
+    """Return the output of a task that returns a value, in which no Jinja is rendered."""
 
     @task(task_id=f"give_{name}")
     def give() -> Any:

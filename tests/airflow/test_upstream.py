@@ -1,4 +1,4 @@
-"""What the instances of mapped upstream tasks give, and give not, arrives or is told, in real DAG runs."""
+"""What the instances of mapped upstream tasks return arrives; what they do not return is an error, in real DAG runs."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ DEFAULTS: dict[str, Any] = {"format": "json", "path": "{{TABLE}}/{{UUID}}"}
 
 @task
 def extract(number: int) -> Any:
-    """Give a record; of 2 nothing, of 3 nothing since it is skipped, of 4 nothing since it fails."""
+    """Return a record; return nothing for 2, skip 3 and fail for 4."""
     if number == 3:
         raise AirflowSkipException
     if number == 4:
@@ -31,23 +31,23 @@ def extract(number: int) -> Any:
 
 @task
 def numbers() -> list[int]:
-    """Give numbers."""
+    """Return numbers."""
     return [1, 5]
 
 
 @task(multiple_outputs=True)
 def several(number: int) -> dict[str, Any]:
-    """Give two outputs, of 2 one."""
+    """Return two outputs; one for 2."""
     return {"a": [{"id": number}], **({} if number == 2 else {"b": [{"id": number}]})}
 
 
 def mapped(*given: int) -> Any:
-    """Give the output of a task that is mapped over numbers."""
+    """Return the output of a task that is mapped over numbers."""
     return extract.expand(number=list(given))
 
 
 def of_group(*given: int) -> Any:
-    """Give the output of a task group that is mapped over numbers."""
+    """Return the output of a task group that is mapped over numbers."""
 
     @task_group
     def group(number: int) -> Any:
@@ -57,7 +57,7 @@ def of_group(*given: int) -> Any:
 
 
 def output_b() -> Any:
-    """Give one of two outputs of a mapped task."""
+    """Return one of two outputs of a mapped task."""
     several_mapped: Any = several.expand(number=[1, 2])
     return several_mapped["b"]
 

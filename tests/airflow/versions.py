@@ -51,7 +51,7 @@ def run_to_the_end(dag: DAG, logical_date: datetime | None, run_after: datetime,
 
 
 def asset_events(dag_id: str, run_id: str) -> list[tuple[str, str, dict[str, Any]]]:
-    """Give the asset events of a run: task, URI and extra, in the order of their coming."""
+    """Return the asset events of a run: task, URI and extra, in the order of their coming."""
     from airflow.utils.session import create_session
 
     module: Any = importlib.import_module("airflow.models.asset" if AIRFLOW_3 else "airflow.models.dataset")
@@ -62,7 +62,7 @@ def asset_events(dag_id: str, run_id: str) -> list[tuple[str, str, dict[str, Any
 
 
 def xcom_table() -> Any:
-    """Give the model of the metadata database's XCom table."""
+    """Return the model of the metadata database's XCom table."""
     if AIRFLOW_3:
         from airflow.models.xcom import XComModel
 
@@ -73,7 +73,7 @@ def xcom_table() -> Any:
 
 
 def xcom_value(row: Any) -> Any:
-    """Give the value that a row of the XCom table holds; 2.11 has read it already when it loads the row."""
+    """Return the value that a row of the XCom table holds; 2.11 has read it already when it loads the row."""
     if AIRFLOW_3:
         from airflow.providers.common.compat.sdk import XCom
 
@@ -108,7 +108,7 @@ def structured_log(lines: list[str]) -> Iterator[None]:
 
 
 def serialized(dag: DAG) -> dict[str, Any]:
-    """Give a DAG as it is stored in the metadata database."""
+    """Return a DAG as it is stored in the metadata database."""
     module: Any = importlib.import_module("airflow.serialization.serialized_objects")
     serialization = getattr(module, "DagSerialization", None) or module.SerializedDAG
     document: dict[str, Any] = serialization.to_dict(dag)
@@ -222,7 +222,7 @@ def await_assets(dag: DAG) -> None:
 
 
 def due_for_assets() -> list[str]:
-    """Give the ids of the DAGs that the scheduler is to run next, for asset events that have come."""
+    """Return the ids of the DAGs that the scheduler is to run next, for asset events that have come."""
     from airflow.utils.session import create_session
 
     module: Any = importlib.import_module("airflow.models.asset" if AIRFLOW_3 else "airflow.models.dataset")

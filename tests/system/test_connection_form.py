@@ -98,7 +98,7 @@ def test_shows_no_field_that_does_not_apply_and_suggests_what_may_stand_in_the_o
     assert form.suggestions("bucket") == ["my-bucket"]
     assert form.suggestions("path")[0] == "raw/{{TABLE}}/{{UUID}}.{{FORMAT}}"
     assert form.suggestions("aws_conn_id") == ["aws_default"]
-    wait_for(lambda: "At most, and at least 1; empty: 10,000." in form.text, "the section to unfold")
+    wait_for(lambda: "Maximum, at least 1; empty: 10,000." in form.text, "the section to unfold")
 
 
 def test_lets_no_letters_into_a_number_and_saves_no_malformed_json(airflow: AirflowServer, browser: WebDriver) -> None:

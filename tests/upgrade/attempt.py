@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timezone
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
@@ -24,18 +26,35 @@ RUN_STARTED = datetime(2026, 2, 4, 4, 5, 7, tzinfo=timezone.utc)
 
 @dataclass
 class TaskStateStore:
-    """Airflow's task state store, in memory: `context["task_state_store"]` of Airflow 3.3."""
+    """Airflow's task state store, in memory: `context["task_state_store"]` of Airflow 3.3.
+
+    :param file: keeps the values for other processes, if given.
+    """
 
     values: dict[str, Any] = field(default_factory=dict)
+    file: Path | None = None
+
+    @classmethod
+    def of_file(cls, file: Path) -> TaskStateStore:
+        """Go on with the values that a file keeps."""
+        return cls(json.loads(file.read_text()) if file.exists() else {}, file)
 
     def get(self, key: str) -> Any:
         return self.values.get(key)
 
     def set(self, key: str, value: Any, *, retention: Any) -> None:
         self.values[key] = value
+        self._keep()
 
     def delete(self, key: str) -> None:
         self.values.pop(key, None)
+        self._keep()
+
+    def _keep(self) -> None:
+        if self.file is not None:
+            written = self.file.with_suffix(".new")
+            written.write_text(json.dumps(self.values))
+            written.replace(self.file)
 
 
 def connect(server: S3Endpoint) -> None:

@@ -211,8 +211,16 @@ def csv_of_chosen_columns() -> Load:
 
 @recorded
 def csv_gzipped() -> Load:
-    """Compress at the default level, in several blocks."""
+    """Compress at the default level."""
     return once(records=_people(9000), format="csv", compression="gzip", batch_size=4000)
+
+
+@recorded
+def csv_gzipped_in_blocks() -> Load:
+    """Compress more text than the compressor takes at a time, in which little repeats."""
+    numbers = random.Random(2)
+    rows = [{"id": n, "text": numbers.randbytes(600).hex()} for n in range(2000)]
+    return once(records=rows, format="csv", compression="gzip")
 
 
 @recorded
@@ -233,7 +241,8 @@ def json_by_default() -> Load:
 @recorded
 def json_gzipped_fast() -> Load:
     """Compress at the lowest level."""
-    return once(records=_people(5000), format="json", compression="gzip", spec={"compression_level": 1})
+    people = _people(40_000)
+    return once(records=people, format="json", compression="gzip", batch_size=30_000, spec={"compression_level": 1})
 
 
 @recorded

@@ -117,8 +117,7 @@ def _describe_parquet(body: bytes) -> dict[str, Any]:
         "row_groups": [group.num_rows for group in groups],
         "compression": sorted({group.column(n).compression for group in groups for n in range(group.num_columns)}),
         "format_version": file.metadata.format_version,
-        "rows": [repr(row) for row in file.read().to_pylist()][:20],
-        "rows_sha256": sha256(repr(file.read().to_pylist()).encode()).hexdigest(),
+        "rows": [json.dumps(row, default=str, ensure_ascii=False) for row in file.read().to_pylist()],
     }
 
 

@@ -36,6 +36,11 @@ class ArrowChunk:
     table: str
     objects: Mapping[str, Sequence[Any]] = field(default_factory=dict)
 
+    @property
+    def names(self) -> Iterable[str]:
+        """The names of the columns, in order."""
+        return (*self.batch.schema.names, *self.objects)
+
     def __len__(self) -> int:
         return self.size
 

@@ -84,7 +84,7 @@ def array_of(values: Sequence[Any], target: Any = None) -> Any:
 
 
 def common_type(one: Any, other: Any) -> Any:
-    """Return the type that holds the values of two types exactly, as far as types can tell.
+    """Return the type that holds the values of two types exactly, as far as types alone can ensure it.
 
     :raises MixedTypesError: if there is none.
     """

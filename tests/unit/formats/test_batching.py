@@ -12,7 +12,7 @@ from tests.unit.tables import csv_of
 
 
 class Objects:
-    """Keeps the objects of a batch line in memory, and sees that they come one after the other."""
+    """Keeps the objects of a batch writer in memory, and checks that they come one after the other."""
 
     def __init__(self) -> None:
         self.contents: list[bytes] = []

@@ -1,4 +1,4 @@
-"""Parquet files hold what was handed over, value by value, one type a column, cut exactly and the same every time."""
+"""Parquet files hold what was given, value by value, one type a column, cut exactly and the same every time."""
 
 from __future__ import annotations
 
@@ -78,7 +78,7 @@ RECORDS: list[dict[str, Any]] = [
     {"i": 0, "big": -(10**38 - 1), "f": 1e-300, "n": 2**53, "d": 7, "s": None, "b": None, "o": None},
     {},
 ]
-MOMENTS: list[dict[str, Any]] = [
+TIMESTAMPS: list[dict[str, Any]] = [
     {"t": datetime(1, 1, 1), "z": datetime(2024, 1, 31, 12, tzinfo=ZONE), "d": date(1, 1, 1), "c": time(1, 2, 3, 4)},
     {"t": datetime(9999, 12, 31, 23, 59, 59, 999999), "z": datetime(2024, 1, 31, tzinfo=timezone.utc), "d": None},
 ]
@@ -89,7 +89,7 @@ NESTED: list[dict[str, Any]] = [
 ]
 
 
-@pytest.mark.parametrize("records", [RECORDS, MOMENTS, NESTED], ids=["plain", "moments", "nested"])
+@pytest.mark.parametrize("records", [RECORDS, TIMESTAMPS, NESTED], ids=["plain", "timestamps", "nested"])
 @pytest.mark.parametrize("codec", ["", "snappy", "zstd", "gzip", "none"])
 def test_records_read_back_equal_by_pyarrow_duckdb_and_polars(
     records: list[dict[str, Any]], codec: str, tmp_path: Path
@@ -117,7 +117,7 @@ class Colour(Enum):
 
 
 @pytest.mark.parametrize(
-    ("values", "kind", "read"),
+    ("values", "arrow_type", "read"),
     [
         ([1, None], pa.int64(), [1, None]),
         ([None, None], pa.string(), [None, None]),
@@ -137,17 +137,19 @@ class Colour(Enum):
         ([[], None], pa.list_(pa.string()), [[], None]),
     ],
 )
-def test_values_have_the_type_that_the_document_says(values: list[Any], kind: Any, read: list[Any] | None) -> None:
+def test_values_have_the_type_that_the_document_says(
+    values: list[Any], arrow_type: Any, read: list[Any] | None
+) -> None:
     table = parquet_of([{"x": value} for value in values])
-    assert table.schema.field("x").type.equals(kind, check_metadata=False) or str(table.schema.field("x").type).replace(
-        "element", "item"
-    ) == str(kind)
+    assert table.schema.field("x").type.equals(arrow_type, check_metadata=False) or str(
+        table.schema.field("x").type
+    ).replace("element", "item") == str(arrow_type)
     if read is not None:
         assert table["x"].to_pylist() == read
 
 
 @pytest.mark.parametrize(
-    ("values", "told"),
+    ("values", "message"),
     [
         ([1, "x"], "'x' is string here, and in earlier records the type is int64"),
         ([True, 1], "1 is int64 here, and in earlier records the type is bool"),
@@ -162,10 +164,12 @@ def test_values_have_the_type_that_the_document_says(values: list[Any], kind: An
     ],
 )
 @pytest.mark.parametrize("make", [list, iter], ids=["list", "stream"])
-def test_values_without_a_type_in_common_are_refused_with_their_place(values: list[Any], told: str, make: Any) -> None:
+def test_values_without_a_type_in_common_are_refused_with_their_place(
+    values: list[Any], message: str, make: Any
+) -> None:
     with pytest.raises(RecordError, match="schema=") as caught:
         parquet_of(make([{"x": value} for value in values]))
-    assert told in str(caught.value)
+    assert message in str(caught.value)
     assert (caught.value.index, caught.value.column) == (1, "x")
 
 
@@ -187,14 +191,14 @@ def test_what_does_not_fit_the_first_records_of_a_stream_is_refused(late: dict[s
     assert (caught.value.index, caught.value.column) == (15_000, next(iter(late)))
 
 
-@pytest.mark.parametrize(("format_", "kinds"), [("parquet", None), ("csv", {"x": "int64"})])
+@pytest.mark.parametrize(("format_", "types"), [("parquet", None), ("csv", {"x": "int64"})])
 def test_what_is_missing_to_write_it_is_named(
-    monkeypatch: pytest.MonkeyPatch, format_: str, kinds: dict[str, str] | None
+    monkeypatch: pytest.MonkeyPatch, format_: str, types: dict[str, str] | None
 ) -> None:
     monkeypatch.setitem(sys.modules, "pyarrow", None)
     spec = DestinationSpec(bucket="b", path="{{UUID}}", format=format_)
     with pytest.raises(MissingExtraError, match=r"airflow-provider-s3dest\[arrow\]"):
-        with_types_for(spec, open_records("t", [{"x": 1}], None), kinds)
+        with_types_for(spec, open_records("t", [{"x": 1}], None), types)
 
 
 def test_an_object_without_fields_has_no_type() -> None:
@@ -285,31 +289,31 @@ def test_staged_files_share_one_type_or_are_refused(tmp_path: Path) -> None:
     assert pq.read_table(io.BytesIO(file))["x"].to_pylist() == ["1", str(2**40), "text"]
 
 
-@pytest.mark.parametrize(("version", "kind"), [("v1.0", "us"), ("v2.4", "us"), ("v2.6", "ns"), ("v2Latest", "ns")])
-def test_old_versions_have_no_nanoseconds(version: str, kind: str) -> None:
+@pytest.mark.parametrize(("version", "unit"), [("v1.0", "us"), ("v2.4", "us"), ("v2.6", "ns"), ("v2Latest", "ns")])
+def test_old_versions_have_no_nanoseconds(version: str, unit: str) -> None:
     def table(nanoseconds: int) -> pa.Table:
         return pa.table({"t": pa.array([nanoseconds], pa.timestamp("ns"))})
 
-    assert parquet_of(table(1000), format_spec={"version": version}).schema.field("t").type == pa.timestamp(kind)
-    if kind == "us":
+    assert parquet_of(table(1000), format_spec={"version": version}).schema.field("t").type == pa.timestamp(unit)
+    if unit == "us":
         with pytest.raises(RecordError, match="does not fit"):
             parquet_of(table(1001), format_spec={"version": version})
 
 
-@pytest.mark.parametrize(("version", "kind"), [("v1.0", "us"), ("v2.4", "us"), ("v2.6", "ns")])
+@pytest.mark.parametrize(("version", "unit"), [("v1.0", "us"), ("v2.4", "us"), ("v2.6", "ns")])
 @pytest.mark.parametrize("inside", ["key", "item"])
-def test_old_versions_have_no_nanoseconds_in_maps_either(version: str, kind: str, inside: str) -> None:
-    moment, number = pa.timestamp("ns"), pa.int64()
-    key, item = (moment, number) if inside == "key" else (number, moment)
+def test_old_versions_have_no_nanoseconds_in_maps_either(version: str, unit: str, inside: str) -> None:
+    timestamp, number = pa.timestamp("ns"), pa.int64()
+    key, item = (timestamp, number) if inside == "key" else (number, timestamp)
 
     def table(nanoseconds: int) -> pa.Table:
         pair = (nanoseconds, 1) if inside == "key" else (1, nanoseconds)
         return pa.table({"m": pa.array([[], None, [pair]], pa.map_(key, item))})
 
     stored = parquet_of(table(1000), format_spec={"version": version})["m"]
-    assert pa.timestamp(kind) in (stored.type.key_type, stored.type.item_type)
+    assert pa.timestamp(unit) in (stored.type.key_type, stored.type.item_type)
     assert stored.cast(pa.map_(key, item)).to_pylist() == table(1000)["m"].to_pylist()
-    if kind == "us":
+    if unit == "us":
         with pytest.raises(RecordError, match=r"table 't', record 2, column 'm': .*does not fit.*`schema=`"):
             parquet_of(table(1001), format_spec={"version": version})
 

@@ -28,20 +28,20 @@ class Colour(Enum):
     RED = "red"
 
 
-class Moment(Enum):
+class Time(Enum):
     LOCAL = datetime(1880, 1, 1, tzinfo=timezone(timedelta(hours=1, seconds=27)))
 
 
 class Zone(tzinfo):
     """A zone that can't be hashed, as those of dateutil."""
 
-    def utcoffset(self, moment: datetime | None) -> timedelta:
+    def utcoffset(self, timestamp: datetime | None) -> timedelta:
         return timedelta(hours=2)
 
-    def dst(self, moment: datetime | None) -> None:
+    def dst(self, timestamp: datetime | None) -> None:
         return None
 
-    def tzname(self, moment: datetime | None) -> None:
+    def tzname(self, timestamp: datetime | None) -> None:
         return None
 
     def __eq__(self, other: object) -> bool:
@@ -49,7 +49,7 @@ class Zone(tzinfo):
 
 
 class Day(date):
-    """A date that spells itself its own way."""
+    """A date with an ISO format of its own."""
 
     def isoformat(self) -> str:
         return f"day {self.toordinal()}"
@@ -77,7 +77,7 @@ _scalars = st.one_of(
     st.timedeltas(),
     st.binary(max_size=5),
     st.uuids(),
-    st.sampled_from([Colour.RED, Moment.LOCAL]),
+    st.sampled_from([Colour.RED, Time.LOCAL]),
 )
 _values = st.recursive(
     _scalars,
@@ -88,14 +88,14 @@ _values = st.recursive(
     ),
     max_leaves=6,
 )
-_moments = st.datetimes(timezones=st.none() | st.sampled_from([timezone.utc, ODD_OFFSET]))
+_timestamps = st.datetimes(timezones=st.none() | st.sampled_from([timezone.utc, ODD_OFFSET]))
 _records = st.lists(st.fixed_dictionaries({"a": _values, "b": _scalars}), max_size=5)
 _same_kind = st.one_of(
     *(
-        st.lists(st.fixed_dictionaries({"a": st.none() | kind, "b": kind}), min_size=1, max_size=5)
-        for kind in (
+        st.lists(st.fixed_dictionaries({"a": st.none() | values, "b": values}), min_size=1, max_size=5)
+        for values in (
             *(st.integers(), st.floats(), st.booleans(), _texts, st.lists(_values), st.dates(), st.timedeltas()),
-            *(st.dates() | st.lists(st.dates()), _moments, st.times(), _scalars),
+            *(st.dates() | st.lists(st.dates()), _timestamps, st.times(), _scalars),
         )
     )
 )
@@ -145,13 +145,13 @@ _plainly_spelled = st.sampled_from(["1", "1.10", "null", '"x"', '"two words"', '
     st.sampled_from(['{{"a":{},"b":{}}}\n', '{{"a": {}, "b" :{}}}\r\n', '\n {{ "a":{},"b":{}}}\n']),
     st.sampled_from(",\t;|e"),
 )
-def test_staged_json_is_csv_of_each_value_as_it_is_spelled(
+def test_staged_json_is_csv_of_each_value_as_it_is_written(
     odd: list[tuple[str, str]], plain: list[tuple[str, str]], line: str, delimiter: str
 ) -> None:
     pairs = odd + plain
 
-    def field(spelled: str) -> str:
-        text = json.loads(spelled) if spelled.startswith('"') else None if spelled == "null" else spelled
+    def field(raw: str) -> str:
+        text = json.loads(raw) if raw.startswith('"') else None if raw == "null" else raw
         return _field(text, delimiter)
 
     content = "".join(line.format(*pair) for pair in pairs).encode()
@@ -168,8 +168,8 @@ def test_staged_json_is_csv_of_each_value_as_it_is_spelled(
 def test_fields_of_csv_come_out_as_the_same_texts_of_records(rows: list[tuple[Any, Any]], name: str) -> None:
     columns = ColumnChunk(TextColumns({name: 0, "b": 1}, [*chain.from_iterable(rows)]), Origins(), len(rows))
     records = RowChunk.of([{name: a, "b": b} for a, b in rows], Origins())
-    for wanted in ((name, "b"), ("b", name), ("b", "c", name)):
-        for encode in (JsonEncoder("t", wanted).encode, CsvEncoder("t", wanted, ",", skip_header=True).encode):
+    for names in ((name, "b"), ("b", name), ("b", "c", name)):
+        for encode in (JsonEncoder("t", names).encode, CsvEncoder("t", names, ",", skip_header=True).encode):
             of_columns, of_records = encode(columns), encode(records)
             assert (of_columns.data, [*of_columns.ends]) == (of_records.data, [*of_records.ends])
 
@@ -189,7 +189,7 @@ def test_fields_of_csv_come_out_as_the_same_texts_of_records(rows: list[tuple[An
         [{"a": n, "b": f"plain {n}"} for n in range(8)] + [{"a": {"k": [1]}, "b": "\ufeff"}, {"a": None, "b": ""}],
         [{"a": date(1, 1, 1), "b": time(0, 0, 0, 10_000)}],
         [{"a": date(1, 1, 1), "b": n} for n in range(8)] + [{"a": datetime(1, 1, 1, tzinfo=ODD_OFFSET), "b": None}],
-        [{"a": date(1, 1, 1), "b": Moment.LOCAL}, {"a": time(5), "b": None}],
+        [{"a": date(1, 1, 1), "b": Time.LOCAL}, {"a": time(5), "b": None}],
         [{"a": datetime(2026, 7, 1, tzinfo=Zone()), "b": 1}],
     ],
 )
@@ -199,23 +199,23 @@ def test_values_at_the_edges_come_out_the_same_too(records: list[dict[str, Any]]
     assert _csv(RowChunk.of(records, Origins())) == b"".join(map(_csv, alone))
 
 
-@given(_moments, st.dates())
-def test_moments_and_dates_are_spelled_as_python_spells_them(moment: datetime, day: date) -> None:
-    chunk = RowChunk.of([{"a": moment, "b": day}], Origins())
-    assert _csv(chunk) == f"{moment.isoformat()},{day.isoformat()}\n".encode()
-    for of_record in ({"a": moment, "b": [day]}, {"a": [moment], "b": day}):
+@given(_timestamps, st.dates())
+def test_times_and_dates_are_written_as_python_writes_them(timestamp: datetime, day: date) -> None:
+    chunk = RowChunk.of([{"a": timestamp, "b": day}], Origins())
+    assert _csv(chunk) == f"{timestamp.isoformat()},{day.isoformat()}\n".encode()
+    for of_record in ({"a": timestamp, "b": [day]}, {"a": [timestamp], "b": day}):
         assert _json(RowChunk.of([of_record], Origins())).translate(None, b"[]") == (
-            f'{{"a":"{moment.isoformat()}","b":"{day.isoformat()}"}}\n'.encode()
+            f'{{"a":"{timestamp.isoformat()}","b":"{day.isoformat()}"}}\n'.encode()
         )
 
 
-def test_more_dates_than_are_kept_are_all_spelled() -> None:
+def test_more_dates_than_are_kept_are_all_written() -> None:
     days = [date.fromordinal(700_000 + number) for number in range(40_000)]
     chunk = RowChunk.of([{"a": day, "b": 1} for day in days], Origins())
     assert _csv(chunk) == "".join(f"{day.isoformat()},1\n" for day in days).encode()
 
 
-def test_a_date_of_a_subclass_is_spelled_the_same_whether_its_date_was_seen_or_not() -> None:
+def test_a_date_of_a_subclass_is_written_the_same_whether_its_date_was_seen_or_not() -> None:
     day, seen = Day(1723, 4, 5), Day(1723, 4, 6)
     for encode in (_json, _csv):
         unseen = encode(RowChunk.of([{"a": date(2026, 1, 2), "b": day}], Origins()))

@@ -202,8 +202,8 @@ TABLES = st.lists(st.sampled_from(["a", "b", "", 'odd ",\n', "é"]), min_size=1,
 BLOCKS = st.sampled_from([1, 3, 2**20])
 
 
-def spelled(value: Any) -> str | None:
-    """Spell a value of a table as its CSV field."""
+def as_text(value: Any) -> str | None:
+    """Format a value of a table as its CSV field."""
     if value is None or isinstance(value, str):
         return value
     return (
@@ -244,7 +244,7 @@ def test_any_table_reads_back_from_csv_and_is_written_again_the_same(
             if isinstance(value, (list, dict)):
                 assert json.dumps(json.loads(field or "")) == json.dumps(value)
             else:
-                assert field == (alone if value is None else spelled(value))
+                assert field == (alone if value is None else as_text(value))
     path = put(tmp_path_factory.getbasetemp() / "any.csv", text)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(text_lines, "BLOCK_BYTES", block)

@@ -1,4 +1,4 @@
-"""Any table reads back equal from each format, by whichever lane it came, once a schema says what its texts are."""
+"""Any table reads back equal from each format, whatever it came from, once a schema says what its texts are."""
 
 from __future__ import annotations
 
@@ -58,8 +58,8 @@ TABLES = st.lists(
 )
 
 
-def spelled(value: Any) -> str:
-    """Spell a value as a careful writer of staged text does."""
+def as_text(value: Any) -> str:
+    """Format a value as a careful writer of staged text does."""
     if isinstance(value, (list, dict)):
         return json.dumps(value)
     if isinstance(value, bool):
@@ -68,17 +68,17 @@ def spelled(value: Any) -> str:
 
 
 def csv_text(records: Records) -> str:
-    fields = [["" if v is None else '"' + spelled(v).replace('"', '""') + '"' for v in r.values()] for r in records]
+    fields = [["" if v is None else '"' + as_text(v).replace('"', '""') + '"' for v in r.values()] for r in records]
     return "".join(f"{','.join(row)}\n" for row in [list(SCHEMA), *fields])
 
 
 def json_text(record: Mapping[str, Any]) -> str:
-    return json.dumps({k: spelled(v) if isinstance(v, (Decimal, date)) else v for k, v in record.items()})
+    return json.dumps({k: as_text(v) if isinstance(v, (Decimal, date)) else v for k, v in record.items()})
 
 
 def arrow_of(records: Records) -> pa.Table:
-    kinds = {"price": pa.decimal128(18, 2), "day": pa.date32(), "moment": pa.timestamp("us")}
-    return pa.table({name: pa.array([record[name] for record in records], kinds.get(name)) for name in SCHEMA})
+    arrow_types = {"price": pa.decimal128(18, 2), "day": pa.date32(), "moment": pa.timestamp("us")}
+    return pa.table({name: pa.array([record[name] for record in records], arrow_types.get(name)) for name in SCHEMA})
 
 
 def staged(home: Path, name: str, content: str) -> Table:
@@ -90,7 +90,7 @@ def staged_parquet(home: Path, records: Records) -> Table:
     return staged_table(home / "x.parquet")
 
 
-LANES: Mapping[str, Callable[[Path, Records], Table]] = {
+SOURCES: Mapping[str, Callable[[Path, Records], Table]] = {
     "records": lambda _, records: open_records("t", list(records), None),
     "stream": lambda _, records: open_records("t", iter(records), None),
     "Arrow": lambda _, records: open_records("t", arrow_of(records), None),
@@ -142,13 +142,13 @@ def records_in(content: bytes, format_: str) -> list[dict[str, Any]]:
 
 
 @pytest.mark.parametrize("format_", ["csv", "json", "parquet"])
-@pytest.mark.parametrize("lane", LANES)
+@pytest.mark.parametrize("source", SOURCES)
 @settings(derandomize=True, max_examples=100, deadline=None)
 @given(records=TABLES, block=st.sampled_from([1, 30, 2**20]))
 def test_any_table_reads_back_equal(
-    tmp_path_factory: pytest.TempPathFactory, lane: str, format_: str, records: Records, block: int
+    tmp_path_factory: pytest.TempPathFactory, source: str, format_: str, records: Records, block: int
 ) -> None:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(text_lines, "BLOCK_BYTES", block)
-        content = file_of(LANES[lane](tmp_path_factory.mktemp("any"), records), format_)
+        content = file_of(SOURCES[source](tmp_path_factory.mktemp("any"), records), format_)
     assert [repr(record) for record in records_in(content, format_)] == [repr(record) for record in records]

@@ -9,7 +9,7 @@ import pytest
 
 from airflow_provider_s3dest.errors import Fault
 from airflow_provider_s3dest.load.arguments import LoadArguments, table_faults
-from airflow_provider_s3dest.operators.literal_records import literal_record_faults
+from airflow_provider_s3dest.operators.parse_time_checks import literal_record_faults
 from airflow_provider_s3dest.spec.fields import SpecFields
 from airflow_provider_s3dest.spec.sentinels import UNKNOWN
 

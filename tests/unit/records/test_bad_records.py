@@ -64,12 +64,12 @@ def as_stream(records: Sequence[Any]) -> Iterator[Any]:
     yield from records
 
 
-LANES = pytest.mark.parametrize("lane", [list, as_stream])
+INPUTS = pytest.mark.parametrize("as_input", [list, as_stream])
 FORMATS = pytest.mark.parametrize("format_", ["csv", "json", "parquet"])
 
 
 class TestOfPython:
-    @LANES
+    @INPUTS
     @FORMATS
     @pytest.mark.parametrize(
         ("bad", "reason"),
@@ -84,11 +84,11 @@ class TestOfPython:
         ],
         ids=repr,
     )
-    def test_is_set_aside_wherever_it_stands(self, lane: Any, format_: str, bad: Any, reason: str) -> None:
+    def test_is_set_aside_wherever_it_stands(self, as_input: Any, format_: str, bad: Any, reason: str) -> None:
         good = [{"n": str(number)} for number in range(50)]
         for position in (0, 1, 20, 50):
-            content, aside = sift(lane([*good[:position], bad, *good[position:]]), format_=format_)
-            assert content == sift(lane(good), format_=format_)[0]
+            content, aside = sift(as_input([*good[:position], bad, *good[position:]]), format_=format_)
+            assert content == sift(as_input(good), format_=format_)[0]
             (line,) = aside.lines
             assert (line["table"], line["index"]) == ("t", position)
             assert reason in line["error"]
@@ -105,10 +105,10 @@ class TestOfPython:
         content, aside = sift([{"n": NO_RULE}] * 10)
         assert (content, len(aside.lines)) == (b"", 10)
 
-    @LANES
-    def test_their_columns_are_none(self, lane: Any) -> None:
+    @INPUTS
+    def test_their_columns_are_none(self, as_input: Any) -> None:
         rows = [{"n": 1, "odd": NO_RULE}, {"n": 2}, {"n": 3, "x": 1, "more": NO_RULE}, {"n": 4}]
-        assert sift(lane(rows), format_="csv")[0] == b"n\n2\n4\n"
+        assert sift(as_input(rows), format_="csv")[0] == b"n\n2\n4\n"
 
     def test_late_columns_of_a_stream(self, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr("airflow_provider_s3dest.sources.columns.STREAM_WINDOW", 10)

@@ -1,4 +1,4 @@
-"""With `athena`, no key holds what Athena takes in no name, in any lane, and no value gets lost by that."""
+"""With `athena`, no key holds a character that Athena refuses, whatever the source, and no value gets lost by that."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The flag by which a load is told to stop."""
+"""The flag that stops a load."""
 
 from __future__ import annotations
 

@@ -202,7 +202,7 @@ def test_whole_files_of_bad_records_take_no_memory_and_no_stack(tmp_path: Path) 
 
 
 class TestOfAnything:
-    """Random records, good and bad, in every lane: what is written is what the good ones alone give."""
+    """Random records, good and bad, in every form: what is written is what the good ones alone give."""
 
     @settings(max_examples=60, deadline=None)
     @given(
@@ -213,9 +213,9 @@ class TestOfAnything:
         records = [{"n": value, "s": "é"} if good else faults[value % len(faults)] for good, value in marks]
         alone = [record for record, (good, _) in zip(records, marks, strict=True) if good]
         indexes = [index for index, (good, _) in enumerate(marks) if not good]
-        for lane in (list, iter):
-            content, aside = sift(lane(records), format_=format_)
-            assert content == sift(lane(alone), format_=format_)[0]
+        for as_input in (list, iter):
+            content, aside = sift(as_input(records), format_=format_)
+            assert content == sift(as_input(alone), format_=format_)[0]
             assert sorted(line["index"] for line in aside.lines) == indexes
 
     @settings(max_examples=60, deadline=None)

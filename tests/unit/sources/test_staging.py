@@ -7,6 +7,8 @@ import os
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from airflow_provider_s3dest.errors import RecordError, S3DestinationError, SpecError, StagingError
@@ -240,6 +242,14 @@ class TestColumns:
             '{"a":"007","b":"","c":null}\n{"a":1.10,"b":null,"c":null}\n{"a":null,"b":null,"c":{"x": null}}\n'
             '{"a":null,"b":"\\u00e9","c":null}\n{"a":2,"b":null,"c":null}\n{"a":null,"b":null,"c":null}\n'
         )
+
+    def test_json_beside_parquet_is_a_stream_of_both(self, tmp_path: Path) -> None:
+        put(tmp_path / "1.ndjson", '{"a":1.10}\n')
+        pq.write_table(pa.table({"b": [1.5], "a": ["x"]}), tmp_path / "2.parquet")
+        assert written(staged_table(tmp_path), "json").decode() == '{"a":1.10,"b":null}\n{"a":"x","b":1.5}\n'
+        put(tmp_path / "1.ndjson", '{"a":1.10}\n' * 10_000)
+        with pytest.raises(RecordError, match=r"2\.parquet, row 1, column 'b'.*`columns=`"):
+            staged_rows(tmp_path)
 
     def test_late_column_of_a_later_json_file_is_refused_with_its_place(self, tmp_path: Path) -> None:
         put(tmp_path / "1.ndjson", '{"a":1}\n' * 10_000)

@@ -33,7 +33,7 @@ MISSING = object()
 
 
 def _with(**changes: Any) -> dict[str, Any]:
-    """Give the smallest spec that CloudQuery takes, with some fields replaced, added or MISSING."""
+    """Return the smallest spec that CloudQuery takes, with some fields replaced, added or MISSING."""
     spec = {"format": "csv", "path": "{{UUID}}", "bucket": "b", "region": "r", **changes}
     return {key: value for key, value in spec.items() if value is not MISSING}
 
@@ -47,7 +47,7 @@ def _differing(name: str, reason: str, *, cloudquery: bool, **changes: Any) -> C
 
 
 def _validate(**changes: Any) -> dict[str, Any]:
-    """Give a spec of CloudQuery's Go validation, which looks at batch limits of zero."""
+    """Return a spec for CloudQuery's Go validation, which looks at batch limits of zero."""
     zero = {"batch_size": 0, "batch_size_bytes": 0, "batch_timeout": "0s"}
     return _with(**{"format": "json", "bucket": "mybucket", "region": "us-east-1", **zero, **changes})
 

@@ -44,7 +44,7 @@ def _faults(document: Any) -> list[tuple[str, str]]:
 
 
 def _one(key: str, values: list[Any]) -> dict[str, Any]:
-    """Give the key with the only value, or nothing if there is none."""
+    """Return the key with the only value, or nothing if there is none."""
     return dict(zip([key], values, strict=False))
 
 

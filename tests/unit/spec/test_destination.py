@@ -63,7 +63,7 @@ class TestDefaults:
 
 
 class TestFaults:
-    def test_all_faults_are_told_at_once(self) -> None:
+    def test_all_faults_are_reported_at_once(self) -> None:
         error = _refused(
             bucket="",
             path="/a//{{TABEL}}",
@@ -91,7 +91,7 @@ class TestFaults:
             "Records in an object, at least 1."
         )
 
-    def test_the_error_is_a_value_error_that_no_retry_can_mend(self) -> None:
+    def test_the_error_is_a_value_error_that_no_retry_can_help(self) -> None:
         error = _refused()
         assert isinstance(error, ValueError)
         assert isinstance(error, S3DestinationError)
@@ -192,9 +192,9 @@ class TestSingleRules:
     def test_a_canned_acl_is_taken(self, acl: str) -> None:
         assert DestinationSpec(**BASE, acl=acl).put_arguments["ACL"] == acl
 
-    @pytest.mark.parametrize("kind", ["aws:kms", "aws:kms:dsse"])
-    def test_the_kms_kinds_need_a_key(self, kind: str) -> None:
-        assert _faults(**BASE, **{SSE: {"server_side_encryption": kind}}) == [(SSE, f"{kind} needs a key.")]
+    @pytest.mark.parametrize("algorithm", ["aws:kms", "aws:kms:dsse"])
+    def test_the_kms_algorithms_need_a_key(self, algorithm: str) -> None:
+        assert _faults(**BASE, **{SSE: {"server_side_encryption": algorithm}}) == [(SSE, f"{algorithm} needs a key.")]
 
     def test_tags_are_as_many_and_as_long_as_s3_takes(self) -> None:
         longest = {str(number).ljust(128, "k"): "v" * 256 for number in range(10)}
@@ -298,7 +298,7 @@ class TestUnused:
         assert len(caught) == 3
 
     @pytest.mark.parametrize("key", ["batch_timeout", "max_backoff"])
-    def test_a_wrong_type_is_told_once(self, key: str) -> None:
+    def test_a_wrong_type_is_reported_once(self, key: str) -> None:
         assert [found for found, _ in _faults(**BASE, **{key: ["30s"]})] == [key]
 
 

@@ -109,7 +109,10 @@ VALUES: dict[str, list[Any]] = {
     "content_type": ["text/csv; charset=utf-8"],
     "acl": ["private", "public-read", "PRIVATE", "log-delivery-write"],
     SSE: [
-        *({"server_side_encryption": kind} for kind in ("AES256", "aws:kms", "aws:kms:dsse", "none", "", None)),
+        *(
+            {"server_side_encryption": algorithm}
+            for algorithm in ("AES256", "aws:kms", "aws:kms:dsse", "none", "", None)
+        ),
         *({**KMS, "sse_kms_key_id": key} for key in ("1234", "", None, 1)),
         {"server_side_encryption": "AES256", "sse_kms_key_id": "1234"},
         {"server_side_encryption": "AES256", "sse_kms_key_id": ""},
@@ -155,7 +158,7 @@ PYTHON_ONLY: dict[str, list[Any]] = {
     "ddl": [["athena", "athena"]],
     "ddl_path": ["/a", "a//b", "a/", "./a", "a/..", "a\n", "\n", "a\r\nX: y"],
     "content_type": ["\n", "a\r\nX: y", "ü"],
-    SSE: [{"server_side_encryption": kind} for kind in ("aws:kms", "aws:kms:dsse")],
+    SSE: [{"server_side_encryption": algorithm} for algorithm in ("aws:kms", "aws:kms:dsse")],
     "tags": [{f"k{number}": "v" for number in range(11)}, {"": "v"}, {"k" * 129: "v"}, {"k": "v" * 257}],
     "metadata": [{"": "v"}, {"a b": "v"}, {"ü": "v"}, {"a": "ü"}, {"a": "b\n"}, {"a\n": "b"}, {"a": "\t"}],
     "storage_class": ["\n", "a\r\nX: y", "ü"],

@@ -147,7 +147,7 @@ class TestFaults:
             ]
 
     @pytest.mark.parametrize(
-        ("text", "told"),
+        ("text", "message"),
         [
             ('a/{% if TABLE == "t" %}x{% endif %}', '{% if TABLE == "t" %}'),
             ("{% for x in UUID %}{% endfor %}", "{% for x in UUID %}"),
@@ -160,9 +160,9 @@ class TestFaults:
             ("{% set x %}{{TABLE}}{% endset %}{{ x }}", "{% set x %}{{TABLE}}{% endset %}{{ x }}"),
         ],
     )
-    def test_a_placeholder_that_jinja_would_evaluate_is_refused(self, text: str, told: str) -> None:
+    def test_a_placeholder_that_jinja_would_evaluate_is_refused(self, text: str, message: str) -> None:
         for found in (list(misuses(text)), list(faults(text, jinja=True))):
-            assert any(fault.problem.endswith(f"don't work on a placeholder: {told}.") for fault in found)
+            assert any(fault.problem.endswith(f"don't work on a placeholder: {message}.") for fault in found)
 
     @pytest.mark.parametrize(
         "text",

@@ -32,9 +32,9 @@ def of_bits(bits: int, signed: bool) -> st.SearchStrategy[int]:
     return st.integers(-(2 ** (bits - 1)), 2 ** (bits - 1) - 1) if signed else st.integers(0, 2**bits - 1)
 
 
-def units(moments: st.SearchStrategy[datetime], per_second: int) -> st.SearchStrategy[int]:
-    """The same moments, to the second and not, counted from 1970 in parts of a second."""
-    seconds = moments.map(lambda moment: (moment - datetime(1970, 1, 1)) // timedelta(seconds=1))
+def units(timestamps: st.SearchStrategy[datetime], per_second: int) -> st.SearchStrategy[int]:
+    """The same times, to the second and not, counted from 1970 in parts of a second."""
+    seconds = timestamps.map(lambda value: (value - datetime(1970, 1, 1)) // timedelta(seconds=1))
     return st.builds(lambda second, rest: second * per_second + rest, seconds, st.just(0) | fractions(per_second))
 
 
@@ -49,8 +49,8 @@ TEXTS = st.text(st.characters(exclude_categories=["Cs"]), max_size=6) | st.text(
 SCALARS: list[tuple[pa.DataType, st.SearchStrategy[Any]]] = [
     (pa.null(), st.none()),
     (pa.bool_(), st.booleans()),
-    *((kind, of_bits(bits, True)) for bits, kind in ((8, pa.int8()), (16, pa.int16()), (32, pa.int32()))),
-    *((kind, of_bits(bits, False)) for bits, kind in ((8, pa.uint8()), (16, pa.uint16()), (32, pa.uint32()))),
+    *((int_type, of_bits(bits, True)) for bits, int_type in ((8, pa.int8()), (16, pa.int16()), (32, pa.int32()))),
+    *((int_type, of_bits(bits, False)) for bits, int_type in ((8, pa.uint8()), (16, pa.uint16()), (32, pa.uint32()))),
     (pa.int64(), of_bits(64, True) | st.integers(-1, 10_001)),
     (pa.uint64(), of_bits(64, False)),
     (pa.float64(), st.floats() | st.sampled_from([1e16, 1e-7, -0.0, 1e22, 123456789012345680.0])),
@@ -61,7 +61,7 @@ SCALARS: list[tuple[pa.DataType, st.SearchStrategy[Any]]] = [
     (pa.decimal256(70, 6), st.decimals(-(10**30), 10**30, places=6)),
     (pa.date32(), st.dates() | st.dates(date(1890, 1, 1), date(2110, 1, 1))),
     (pa.date64(), st.dates()),
-    (pa.time32("s"), st.times().map(lambda moment: moment.replace(microsecond=0))),
+    (pa.time32("s"), st.times().map(lambda value: value.replace(microsecond=0))),
     (pa.time32("ms"), st.integers(0, 86_399_999)),
     (pa.time64("us"), st.times()),
     (pa.time64("ns"), st.builds(int.__add__, st.integers(0, 86_399).map((10**9).__mul__), fractions(10**9))),
@@ -71,7 +71,7 @@ SCALARS: list[tuple[pa.DataType, st.SearchStrategy[Any]]] = [
     (pa.timestamp("ns"), units(NANO_RANGE, 10**9)),
     (pa.timestamp("ns", "UTC"), units(NANO_RANGE, 10**9)),
     (pa.duration("us"), st.timedeltas(timedelta(days=-9999), timedelta(days=9999))),
-    *((kind, TEXTS) for kind in (pa.string(), pa.large_string(), pa.string_view())),
+    *((arrow_type, TEXTS) for arrow_type in (pa.string(), pa.large_string(), pa.string_view())),
     (pa.binary(), st.binary(max_size=4)),
     (pa.map_(pa.string(), pa.int64()), st.dictionaries(TEXTS, st.integers(0, 9), max_size=2).map(dict.items).map(list)),
 ]  # fmt: skip
@@ -81,8 +81,8 @@ NAMES = ["", 'a "\u00e9\ufeff', "x\n"]
 @st.composite
 def arrays(draw: st.DrawFn, depth: int = 2) -> pa.Array:
     """An array of any type, with nulls, of which some are parts of others."""
-    kind, values = draw(st.sampled_from(SCALARS))
-    array = pa.array(draw(st.lists(st.none() | values, min_size=1, max_size=6)), kind)
+    arrow_type, values = draw(st.sampled_from(SCALARS))
+    array = pa.array(draw(st.lists(st.none() | values, min_size=1, max_size=6)), arrow_type)
     for _ in range(draw(st.integers(0, depth))):
         array = draw(st.sampled_from([as_lists, as_structs, as_dictionary, as_slice]))(array, draw)
     return array
@@ -92,8 +92,8 @@ def as_lists(array: pa.Array, draw: st.DrawFn) -> pa.Array:
     bounds = sorted(draw(st.lists(st.integers(0, len(array)), min_size=2, max_size=5)))
     ends: list[int | None] = [draw(st.sampled_from([bound, bound, None])) for bound in bounds[:-1]]
     make = draw(st.sampled_from([pa.ListArray, pa.LargeListArray]))
-    kind = pa.int32() if make is pa.ListArray else pa.int64()
-    return make.from_arrays(pa.array([*ends, bounds[-1]], kind), array)
+    arrow_type = pa.int32() if make is pa.ListArray else pa.int64()
+    return make.from_arrays(pa.array([*ends, bounds[-1]], arrow_type), array)
 
 
 def as_structs(array: pa.Array, draw: st.DrawFn) -> pa.Array:
@@ -112,8 +112,8 @@ def as_slice(array: pa.Array, draw: st.DrawFn) -> pa.Array:
     return array.slice(start, draw(st.integers(1, len(array) - start)))
 
 
-def same_in_both_lanes(table: pa.Table, delimiter: str = ",") -> None:
-    written(open_records("t", table, None), "csv", delimiter)  # fails where the lanes differ
+def same_by_both_encoders(table: pa.Table, delimiter: str = ",") -> None:
+    written(open_records("t", table, None), "csv", delimiter)  # fails where the encoders differ
     written(open_records("t", table, None), "json")
 
 
@@ -123,36 +123,38 @@ def same_in_both_lanes(table: pa.Table, delimiter: str = ",") -> None:
     st.permutations(["", 'a "\u00e9\ufeff', "x\n"]),
     st.sampled_from(",\t;|¦eT-:.5N"),
 )
-def test_lanes_write_the_same_bytes(columns: list[pa.Array], names: list[str], delimiter: str) -> None:
+def test_both_encoders_write_the_same_bytes(columns: list[pa.Array], names: list[str], delimiter: str) -> None:
     size = min(map(len, columns))
     pairs = zip(names, columns, strict=False)
-    same_in_both_lanes(pa.table({name: array.slice(0, size) for name, array in pairs}), delimiter)
+    same_by_both_encoders(pa.table({name: array.slice(0, size) for name, array in pairs}), delimiter)
 
 
-EACH_TYPE = pytest.mark.parametrize(("kind", "values"), SCALARS, ids=[str(kind) for kind, _ in SCALARS])
+EACH_TYPE = pytest.mark.parametrize(
+    ("arrow_type", "values"), SCALARS, ids=[str(arrow_type) for arrow_type, _ in SCALARS]
+)
 
 
 @EACH_TYPE
 @settings(derandomize=True, max_examples=25, deadline=None)
 @given(data=st.data())
-def test_lanes_write_the_same_bytes_of_each_type(
-    kind: pa.DataType, values: st.SearchStrategy[Any], data: st.DataObject
+def test_both_encoders_write_the_same_bytes_of_each_type(
+    arrow_type: pa.DataType, values: st.SearchStrategy[Any], data: st.DataObject
 ) -> None:
-    array = pa.array(data.draw(st.lists(st.none() | values, min_size=1, max_size=6)), kind)
-    same_in_both_lanes(pa.table({"x": array}), data.draw(st.sampled_from(",;T0-.")))
+    array = pa.array(data.draw(st.lists(st.none() | values, min_size=1, max_size=6)), arrow_type)
+    same_by_both_encoders(pa.table({"x": array}), data.draw(st.sampled_from(",;T0-.")))
 
 
 @EACH_TYPE
 @settings(derandomize=True, max_examples=3, deadline=None)
 @given(data=st.data())
 def test_values_that_repeat_are_written_like_others(
-    kind: pa.DataType, values: st.SearchStrategy[Any], data: st.DataObject
+    arrow_type: pa.DataType, values: st.SearchStrategy[Any], data: st.DataObject
 ) -> None:
     few = data.draw(st.lists(st.none() | values, min_size=1, max_size=6))
-    same_in_both_lanes(pa.table({"x": pa.array(few * 400, kind), "n": list(range(len(few) * 400))}))
+    same_by_both_encoders(pa.table({"x": pa.array(few * 400, arrow_type), "n": list(range(len(few) * 400))}))
 
 
-def lanes(table: Table) -> list[ArrowEncoder]:
+def encoders_of(table: Table) -> list[ArrowEncoder]:
     csv, json = CsvEncoder("t", table.columns, ",", skip_header=True), JsonEncoder("t", table.columns)
     return [ArrowEncoder(csv, "csv", table.columns), ArrowEncoder(json, "json", table.columns)]
 
@@ -170,18 +172,18 @@ def test_usual_types_never_become_python_values() -> None:
     table = open_records("t", pa.table({name: pa.array(values) for name, values in columns.items()}), None)
     (chunk,) = read_chunks(table)
     assert isinstance(chunk, ArrowChunk)
-    for lane in lanes(table):
-        assert lane.encode(OnlyArrow(chunk.batch, chunk.origins, len(chunk), "t")).records == FEW_RECORDS
+    for encoder in encoders_of(table):
+        assert encoder.encode(OnlyArrow(chunk.batch, chunk.origins, len(chunk), "t")).records == FEW_RECORDS
 
 
 @pytest.mark.parametrize("records", [FEW_RECORDS - 1, FEW_RECORDS + 1])
-def test_value_that_can_not_be_written_is_told_with_its_place_whatever_the_size_of_its_chunk(records: int) -> None:
-    moments = pa.array([0] * (records - 1) + [10**17], pa.timestamp("s"))
-    table = open_records("t", pa.table({"n": range(records), "x": moments}), None)
+def test_value_that_can_not_be_written_is_named_with_its_place_whatever_the_size_of_its_chunk(records: int) -> None:
+    timestamps = pa.array([0] * (records - 1) + [10**17], pa.timestamp("s"))
+    table = open_records("t", pa.table({"n": range(records), "x": timestamps}), None)
     (chunk,) = read_chunks(table)
-    for lane in lanes(table):
+    for encoder in encoders_of(table):
         with pytest.raises(RecordError, match="can't be written exactly") as refused:
-            lane.encode(chunk)
+            encoder.encode(chunk)
         assert (refused.value.table, refused.value.index, refused.value.column) == ("t", records - 1, "x")
 
 
@@ -195,10 +197,10 @@ def test_chunks_are_bounded_by_bytes_unless_one_record_is_larger() -> None:
     assert [chunk.origins.start for chunk in chunks] == [sum(map(len, chunks[:n])) for n in range(len(chunks))]
 
 
-@pytest.mark.parametrize("kind", [pa.string_view(), pa.list_(pa.string_view())], ids=str)
-def test_memory_that_slices_share_does_not_count_for_each(kind: pa.DataType) -> None:
+@pytest.mark.parametrize("arrow_type", [pa.string_view(), pa.list_(pa.string_view())], ids=str)
+def test_memory_that_slices_share_does_not_count_for_each(arrow_type: pa.DataType) -> None:
     text = "x" * 100
-    array = pa.array([[text] if pa.types.is_list(kind) else text] * (CHUNK_BYTES // 100), kind)
+    array = pa.array([[text] if pa.types.is_list(arrow_type) else text] * (CHUNK_BYTES // 100), arrow_type)
     chunks = list(read_chunks(open_records("t", pa.table({"x": array}), None)))
     assert len(chunks) <= 8
 

@@ -1,0 +1,97 @@
+"""Hides literal records from what Airflow stores of an operator: rendered fields, the serialized DAG and logs."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from airflow_provider_s3dest.operators.references import has_reference, is_reference
+from airflow_provider_s3dest.sources.input_kinds import is_arrow
+from airflow_provider_s3dest.spec.jinja import has_opener
+from airflow_provider_s3dest.spec.sentinels import is_given
+
+
+class HiddenRecords:
+    """Records behind a short text. Airflow looks at the text alone: it renders and stores nothing of the records."""
+
+    __slots__ = ("value",)
+
+    def __init__(self, value: Any) -> None:
+        self.value = value
+
+    def __repr__(self) -> str:
+        if isinstance(self.value, (list, tuple)):
+            return f"<{len(self.value):,} records>"
+        return f"<records: {type(self.value).__name__}>"
+
+
+def hide(records: Any) -> Any:
+    """Hide records, table by table. References and texts of Jinja stay visible, since Airflow must resolve them."""
+    if records is None or isinstance(records, HiddenRecords) or not is_given(records):
+        return records
+    if isinstance(records, str) and has_opener(records):
+        return records
+    if isinstance(records, Mapping) and not is_arrow(records):
+        return {table: hide(value) for table, value in records.items()}
+    return _hidden_but_references(records)
+
+
+def _hidden_but_references(value: Any) -> Any:
+    if isinstance(value, HiddenRecords) or is_reference(value):
+        return value
+    if not has_reference(value):
+        return HiddenRecords(value)
+    if isinstance(value, Mapping):
+        return {key: _hidden_but_references(member) for key, member in value.items()}
+    return [_hidden_but_references(member) for member in value]
+
+
+def reveal(records: Any) -> Any:
+    """Return the records that :func:`hide` hid."""
+    if isinstance(records, HiddenRecords):
+        return records.value
+    return {table: reveal(value) for table, value in records.items()} if type(records) is dict else records
+
+
+def share(records: Any, memo: dict[int, Any]) -> None:
+    """Note records in the memo of a deep copy: the copy then refers to the same records, which may be a generator."""
+    if isinstance(records, HiddenRecords):
+        memo[id(records.value)] = records.value
+    elif isinstance(records, (dict, list)):
+        for member in records.values() if isinstance(records, dict) else records:
+            share(member, memo)
+
+
+class HidingPartial:
+    """Hides the literal records that an operator is expanded over, then lets Airflow expand it.
+
+    Besides keeping the records out of Airflow's database, this lets them hold what Airflow can't serialize: one
+    ``pandas.NaT`` among the literals of ``expand()`` makes Airflow refuse the whole DAG.
+
+    :param partial: what ``BaseOperator.partial()`` returns.
+    """
+
+    def __init__(self, partial: Any) -> None:
+        self._partial = partial
+
+    def expand(self, **mapped: Any) -> Any:
+        """Expand the operator over arguments; see ``BaseOperator.partial().expand()``."""
+        if "records" in mapped:
+            mapped["records"] = _each(hide, mapped["records"])
+        return self._partial.expand(**mapped)
+
+    def expand_kwargs(self, kwargs: Any, **options: Any) -> Any:
+        """Expand the operator over sets of arguments; see ``BaseOperator.partial().expand_kwargs()``."""
+        return self._partial.expand_kwargs(_each(_with_hidden_records, kwargs), **options)
+
+
+def _each(change: Callable[[Any], Any], values: Any) -> Any:
+    if isinstance(values, Mapping):
+        return {key: change(value) for key, value in values.items()}
+    return [change(value) for value in values] if isinstance(values, (list, tuple)) else values
+
+
+def _with_hidden_records(arguments: Any) -> Any:
+    if isinstance(arguments, Mapping) and "records" in arguments:
+        return {**arguments, "records": hide(arguments["records"])}
+    return arguments

@@ -1,0 +1,140 @@
+"""Parquet and Arrow IPC files: every type is read back, and damaged files are refused by name."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Callable
+from pathlib import Path
+
+import pandas
+import pyarrow as pa
+import pyarrow.parquet
+import pytest
+
+from airflow_provider_s3dest.errors import RecordError, SpecError, StagingError
+from tests.unit.records.arrow.test_values import CASES, array_of
+from tests.unit.tables import put, staged_rows
+
+
+def parquet(table: pa.Table) -> bytes:
+    out = io.BytesIO()
+    pa.parquet.write_table(table, out, row_group_size=40)
+    return out.getvalue()
+
+
+def arrow_file(table: pa.Table) -> bytes:
+    out = io.BytesIO()
+    with pa.ipc.new_file(out, table.schema) as writer:
+        writer.write_table(table, max_chunksize=40)
+    return out.getvalue()
+
+
+def arrow_stream(table: pa.Table) -> bytes:
+    out = io.BytesIO()
+    with pa.ipc.new_stream(out, table.schema) as writer:
+        writer.write_table(table, max_chunksize=40)
+    return out.getvalue()
+
+
+FILES: dict[str, tuple[str, Callable[[pa.Table], bytes]]] = {
+    "parquet": ("x.parquet", parquet),
+    "arrow file": ("x.arrow", arrow_file),
+    "feather": ("x.feather", arrow_file),
+    "arrow stream": ("x.arrows", arrow_stream),
+    "ipc stream": ("x.ipc", arrow_stream),
+    "stream named arrow": ("x.arrow", arrow_stream),
+}
+NOT_IN_PARQUET = (
+    pa.list_view(pa.float32()),
+    pa.large_list_view(pa.float32()),
+    pa.struct([]),
+    pa.decimal128(5, -2),
+    pa.list_(pa.float32(), 2),  # pyarrow 25, the last for Python 3.10, can't read one with nulls
+)
+
+
+@pytest.mark.parametrize(("name", "write"), FILES.values(), ids=list(FILES))
+class TestFiles:
+    def test_every_type_reads_back(self, name: str, write: Callable[[pa.Table], bytes], tmp_path: Path) -> None:
+        for number, (kind, values, expected) in enumerate(CASES):
+            if write is parquet and kind in NOT_IN_PARQUET:
+                continue
+            path = put(tmp_path / str(number) / name, write(pa.table({"x": array_of(kind, values)})))
+            rows = [row["x"] for row in staged_rows(path)]
+            if write is parquet and pa.types.is_timestamp(kind) and kind.unit == "s":
+                assert rows == (expected or values)
+            else:
+                assert repr(rows) == repr(expected or values), kind
+
+    def test_file_of_no_rows_has_its_columns(
+        self, name: str, write: Callable[[pa.Table], bytes], tmp_path: Path
+    ) -> None:
+        put(tmp_path / f"1{name}", write(pa.table({"b": pa.array([], pa.int8()), "a": pa.array([], pa.int8())})))
+        put(tmp_path / "2.csv", "c\n1\n")
+        assert list(staged_rows(tmp_path)[0]) == ["b", "a", "c"]
+
+    def test_file_that_is_cut_off_anywhere_is_refused_by_name(
+        self, name: str, write: Callable[[pa.Table], bytes], tmp_path: Path
+    ) -> None:
+        content = write(pa.table({"a": list(range(100)), "b": ["text"] * 100}))
+        for size in range(0, len(content), 8):  # messages of a stream end at multiples of 8
+            path = put(tmp_path / name, content[:size])
+            with pytest.raises(StagingError, match="Stage it again, whole") as refused:
+                staged_rows(path)
+            assert str(path) in str(refused.value)
+
+    def test_damage_to_the_structure_never_shows_as_another_error(
+        self, name: str, write: Callable[[pa.Table], bytes], tmp_path: Path
+    ) -> None:
+        content = write(pa.table({"a": list(range(100)), "b": ["text"] * 100}))
+        refused = []
+        for position in range(0, len(content), 7):
+            damaged = content[:position] + bytes([content[position] ^ 0xFF]) + content[position + 1 :]
+            path = put(tmp_path / name, damaged)
+            try:
+                staged_rows(path)
+            except (StagingError, RecordError) as error:
+                refused.append(str(error))
+        assert refused
+        assert all(str(path) in error for error in refused)
+
+    def test_value_that_has_no_exact_form_is_named_by_its_row(
+        self, name: str, write: Callable[[pa.Table], bytes], tmp_path: Path
+    ) -> None:
+        moments = pa.array([0] * 50 + [10**17], pa.int64()).cast(pa.timestamp("ms"))
+        path = put(tmp_path / name, write(pa.table({"x": moments})))
+        with pytest.raises(RecordError, match=f"{name}, row 51, column 'x'") as refused:
+            staged_rows(path)
+        assert (refused.value.file, refused.value.line) == (str(path), 51)
+
+
+def test_anything_after_the_end_of_a_stream_is_refused(tmp_path: Path) -> None:
+    content = arrow_stream(pa.table({"a": [1]}))
+    with pytest.raises(StagingError, match="after the end of the stream"):
+        staged_rows(put(tmp_path / "x.arrows", content + content))
+
+
+def test_damage_to_the_values_of_a_file_that_has_checksums_is_refused(tmp_path: Path) -> None:
+    table = pa.table({"a": [f"text {number}" for number in range(200)]})
+    for codec in ("snappy", "zstd", "gzip", "none"):
+        out = io.BytesIO()
+        pa.parquet.write_table(table, out, compression=codec, use_dictionary=False, write_page_checksum=True)
+        content, refused = out.getvalue(), 0
+        for position in range(4, len(content) - 8, 61):
+            damaged = content[:position] + bytes([content[position] ^ 0xFF]) + content[position + 1 :]
+            try:
+                assert staged_rows(put(tmp_path / "x.parquet", damaged)) == table.to_pylist()
+            except StagingError:
+                refused += 1
+        assert refused
+
+
+def test_column_named_twice_in_a_file_is_refused(tmp_path: Path) -> None:
+    path = put(tmp_path / "x.arrow", arrow_file(pa.table([[1], [2]], names=["a", "a"])))
+    with pytest.raises(SpecError, match=r"x\.arrow has the columns \['a'\] twice"):
+        staged_rows(path)
+
+
+def test_index_that_pandas_stored_as_a_column_is_kept(tmp_path: Path) -> None:
+    pandas.DataFrame({"a": [1]}).set_axis(["x"]).to_parquet(tmp_path / "x.parquet")
+    assert staged_rows(tmp_path) == [{"a": 1, "__index_level_0__": "x"}]
