@@ -1,4 +1,4 @@
-"""Takes one attempt of a load through its steps, so that the objects are right after any number of attempts.
+"""Takes one attempt of a load through its steps, so that the objects are correct after any number of attempts.
 
 The steps are, in this order: claim; reserve before each batch; publish; commit. With ``atomic`` every object is a
 multipart upload, and publish completes all of them.
@@ -24,25 +24,25 @@ from airflow_provider_s3dest.errors import LoadStoppedError, SupersededError
 log = logging.getLogger(__name__)
 
 FIRST_RESERVED = 1
-"""Batches of a table that the claim itself reserves, so that a small load writes the state no further time."""
+"""Batches of a table that the claim itself reserves, so that a small load need not write the state again for them."""
 
 RESERVED = 100
-"""Batches of a table that are reserved at a time, at most, as long as the table has not more."""
+"""Most batches of a table that are reserved at a time; for a table that has more already, as many as it has."""
 
 RESERVED_SECONDS = 1.0
-"""Batches are reserved for this time ahead, at the pace of the batches before."""
+"""How far ahead batches are reserved, at the pace of the batches before."""
 
 
 class Delivery:
     """Delivers the objects of one attempt of a load; used as a context, whose end cleans up after a failure.
 
-    :param settings: what the keys follow from; the claim takes their generation from the state.
+    :param settings: what the keys derive from; the claim sets their generation.
     :param identity: names the load.
     :param state_store: keeps the state of the load.
     :param sweeper: removes what is no longer needed.
     :param atomic: whether no object is visible before all are complete.
     :param staged: whether the records come from staged files.
-    :param retried: whether earlier attempts may have stored the same objects, where no state can tell.
+    :param retried: whether there were earlier attempts; it counts only where no state tells what they stored.
     """
 
     def __init__(
@@ -91,25 +91,26 @@ class Delivery:
             return
         try:
             if killed:
-                # A killed task has seconds to live. The next attempt finds in the state what is still open.
+                # A killed task has only seconds left. The next attempt finds in the state what is still open.
                 self._note_begun()
                 self._write()
             elif isinstance(error, SupersededError):
                 self._sweeper.abort(self._uploads.all())
             elif self._committing and self.atomic and not self._state_store.in_order:
-                # The state may yet be written. Then the objects that it names must be there, and a later attempt may
-                # delete staged files because of it.
+                # The failed write of the state may still take effect. Then the objects that it names must exist, and a
+                # later attempt may delete the staged files because of it.
                 log.warning("It is not known whether the commit was written. The next attempt finds out.")
             else:
                 self._give_up()
         except SupersededError:
-            log.warning("A newer attempt owns this load by now: it cleans up what this one left.")
+            log.warning("A newer attempt owns this load now; it cleans up what this attempt left.")
         except Exception as second:
             if isinstance(error, SupersededError):
                 log.warning("Not all multipart uploads that this attempt had open could be aborted: %s", second)
             else:
                 log.warning(
-                    "Not everything could be cleaned up after the failure; the next attempt does it: %s", second
+                    "Not everything could be cleaned up after the failure. The next attempt cleans up the rest: %s",
+                    second,
                 )
 
     def has_loaded_staged(self) -> bool:
@@ -125,9 +126,9 @@ class Delivery:
         """
         if self._retried and not self._state_store.durable:
             log.warning(
-                "This is a retry, and nothing keeps the state of the load. Objects of earlier attempts are overwritten "
-                "if the input is the same. If the input gave more batches then, their surplus objects remain. "
-                "Set `state_path` to have them removed."
+                "This is a retry, and the state of the load is kept nowhere. If the input is the same, this attempt "
+                "overwrites the objects of earlier attempts. If an earlier attempt wrote more batches, its surplus "
+                "objects remain. Set `state_path` to have them removed."
             )
         self._sidecars = [(self._settings.bucket, key) for key in sidecars]
         reserved = [BatchId(table, "", FIRST_RESERVED - 1) for table in ([] if self.atomic else tables)]
@@ -153,9 +154,9 @@ class Delivery:
             self._clean()
 
     def reserve(self, *batches: BatchId) -> None:
-        """Note in the state that the objects of batches may exist; called before anything of them is sent.
+        """Note in the state that the objects of batches may exist; called before any byte of them is sent.
 
-        The state names few more batches than are used, because the next attempt takes unused ones for surplus.
+        Only a few more batches are reserved than are used, because the next attempt deletes the unused ones as surplus.
 
         :raises SupersededError: if a newer attempt owns the load.
         """
@@ -163,12 +164,12 @@ class Delivery:
         self._batches_since += len(batches)
         if self.atomic:
             return
-        known = [ranges for ranges in self._state.pending + self._state.live if ranges.settings == self._settings]
-        unknown = [batch for batch in batches if not any(batch in ranges for ranges in known)]
-        if not unknown:
+        reserved = [ranges for ranges in self._state.pending + self._state.live if ranges.settings == self._settings]
+        unreserved = [batch for batch in batches if not any(batch in ranges for ranges in reserved)]
+        if not unreserved:
             return
         pace = self._batches_since / max(time.monotonic() - self._reserved_at, 0.001)
-        last = [batch._replace(number=batch.number + _ahead(batch, pace)) for batch in unknown]
+        last = [batch._replace(number=batch.number + _ahead(batch, pace)) for batch in unreserved]
         self._state.pending = _with(self._state.pending, self._settings, last)
         self._write()
         self._reserved_at, self._batches_since = time.monotonic(), 0
@@ -223,11 +224,12 @@ class Delivery:
         staged: StagedToDelete | None = None,
         sidecars: Sequence[tuple[str, Callable[[], None]]] = (),
     ) -> None:
-        """Note that the load is whole, and remove what earlier attempts left.
+        """Note that the load is complete, and remove what earlier attempts left.
 
         :param staged: staged files to delete once the commit is written.
-        :param sidecars: key of each manifest and table definition, and what writes it. They are written after the
-            commit and before old objects are deleted. A sidecar of an earlier attempt that is not listed is removed.
+        :param sidecars: key of each manifest and table definition, and a function that writes it. They are written
+            after the commit and before old objects are deleted. A sidecar of an earlier attempt that is not listed is
+            removed.
         :raises SupersededError: if a newer attempt owns the load.
         :raises StoreError: if what earlier attempts left can't be removed.
         """
@@ -238,7 +240,7 @@ class Delivery:
         committed = replace(state, live=live, pending=[], doomed=state.doomed + surplus)
         self._committing = True
         if sidecars:
-            # An attempt that dies before its sidecars are written is loaded again: so its staged files stay for now.
+            # If the attempt dies before its sidecars are written, the files are loaded again: so they must stay.
             self._write(replace(committed, sidecars=[(self._settings.bucket, key) for key, _ in sidecars]))
         else:
             self._write(replace(committed, staged=staged))
@@ -262,10 +264,10 @@ class Delivery:
     def _taken_over(self, earlier: LoadState, reserved: Sequence[BatchId]) -> LoadState:
         """Return the state that follows when this attempt takes over from ``earlier``."""
         if self._is_staged and earlier.staged is not None:
-            return earlier  # the load was whole, and some of its files are deleted: nothing is loaded again
+            return earlier  # the load was complete, and some of its files may be deleted: nothing is loaded again
         state = replace(earlier, atomic=self.atomic, staged=None, doomed=list(earlier.doomed))
         if self.atomic or (earlier.atomic and earlier.pending):
-            # A late CompleteMultipartUpload may still make these objects visible: their names can't be used again.
+            # A late CompleteMultipartUpload may still make these objects visible, so their names can't be used again.
             state.doomed, state.pending = earlier.doomed + earlier.pending, []
         if state.doomed or (self.atomic and state.live):
             state.generation = earlier.generation + 1
@@ -277,9 +279,9 @@ class Delivery:
         return state
 
     def _fence_off(self) -> None:
-        """Abort the uploads of earlier attempts, then delete objects that never were part of a success.
+        """Abort the uploads of earlier attempts, then delete objects that were never part of a success.
 
-        The order matters: an object can't appear any more once its upload is aborted.
+        The order matters: once its upload is aborted, an object can't appear any more.
         """
         state = self._state
         self._sweeper.abort(state.uploads)
@@ -290,19 +292,19 @@ class Delivery:
             state.doomed = [ranges for ranges in state.doomed if ranges.committed]
 
     def _remove_sidecars(self) -> None:
-        """Remove the sidecars that may exist, before anything is written under a name that they list."""
-        unknown = [] if self._state_store.durable else self._sidecars
-        self._delete_sidecars({*self._state.old_sidecars, *unknown})
+        """Remove the sidecars that may exist, before any object is written under a key that they list."""
+        untracked = [] if self._state_store.durable else self._sidecars
+        self._delete_sidecars({*self._state.old_sidecars, *untracked})
         self._state.old_sidecars = []
 
     def _delete_sidecars(self, sidecars: set[tuple[str, str]]) -> None:
         if sidecars:
-            # Unlike keys of objects, keys of sidecars are used again: a newer attempt may have written them by now.
+            # Unlike keys of objects, keys of sidecars are used again: a newer attempt may have written them already.
             self.fence()
             self._sweeper.delete(sidecars)
 
     def _clean(self, *, changed: bool = False) -> None:
-        """Delete what is surplus beside the last success.
+        """Delete what does not belong to the last success.
 
         :param changed: whether to write the state even if nothing is deleted.
         """
@@ -327,15 +329,15 @@ class Delivery:
             self._write()
 
     def _note_begun(self) -> None:
-        """Note exactly what may exist, so that the next attempt finds no surplus where there is none."""
+        """Note exactly which objects may exist, so that the next attempt takes no other keys for surplus."""
         if self.atomic:
             return
-        begun = [BatchId(*place, count - 1) for place, count in self._begun.items()]
+        begun = [BatchId(*partition, count - 1) for partition, count in self._begun.items()]
         earlier = [ranges for ranges in self._earlier if not ranges.committed]
         self._state.pending = _with(earlier, self._settings, begun)
 
     def _write(self, state: LoadState | None = None) -> None:
-        """Write the present state, or another one, which then takes its place."""
+        """Write the present state, or another one that then replaces it."""
         with self._fence.proving():
             state = state or self._state
             state.uploads = self._uploads.for_state()

@@ -22,12 +22,12 @@ from airflow_provider_s3dest.spec.path_template import (
 )
 
 _NAMESPACE = UUID("6f1c2f0e-5a0b-5d3c-9a53-1f6f5a9d7c11")
-"""The namespace of all our version 5 UUIDs; a change of it would make every retry a duplicate."""
+"""The namespace of all our version 5 UUIDs; with another one, a retry after an upgrade would store records twice."""
 
 
 @dataclass(frozen=True, slots=True)
 class LoadIdentity:
-    """What stays the same over all attempts of a load.
+    """The identity of a load, which is the same in all its attempts.
 
     :param load: parts that name the load; for a task instance dag_id, run_id, task_id and map_index.
     :param sync: parts that name the run of the task; all its mapped instances share them.
@@ -60,15 +60,15 @@ class LoadIdentity:
 class KeyBuilder:
     """Builds the keys of a load.
 
-    ``fields`` are the columns whose values are part of the keys, and so name partitions.
+    Its attribute ``fields`` holds the columns whose values are part of the keys, and so name partitions.
 
     :param template: the template of the keys.
     :param file_format: the text of ``{{FORMAT}}``.
     :param identity: names the load.
     :param run_date: the logical date of the run, or the date it was due; None if it has neither.
     :param quarantine: the template for bad records; None if bad records fail the load.
-    :param argument: the argument or field of the spec that holds the template, for errors.
-    :raises SpecError: if the template needs a date and there is none.
+    :param argument: the argument or field of the spec that holds the template; errors name it.
+    :raises SpecError: if the template needs a date and the run has none.
     """
 
     def __init__(
@@ -87,25 +87,26 @@ class KeyBuilder:
         self._values = {"FORMAT": file_format, "SYNC_ID": identity.sync_id, **_date_values(run_date)}
         needed = template.names & set(DATE_FORMATS)
         if needed and run_date is None:
-            problem = f"has {{{{{min(needed)}}}}}, and the run has neither a logical date nor a run_after."
+            problem = f"has {{{{{min(needed)}}}}}, but the run has neither a logical date nor a run_after."
             raise SpecError([Fault(argument, problem, "Use {{SYNC_ID}}, or trigger the run with a date.")])
         self.fields = template.fields
         self._kept_free: dict[str, str] = {}
-        self._places: dict[str, tuple[str, str]] = {}
+        self._owners: dict[str, tuple[str, str]] = {}
 
     def beside(self, template: str, file_format: str, *, argument: str) -> KeyBuilder:
         """Return a builder for other objects of the same load, such as its manifest.
 
         :param template: the template of their keys.
         :param file_format: the text of ``{{FORMAT}}`` in it.
-        :param argument: the argument or field of the spec that holds the template, for errors.
+        :param argument: the argument or field of the spec that holds the template; errors name it.
         """
         return KeyBuilder(PathTemplate.parse(template), file_format, self._identity, self._run_date, argument=argument)
 
     def key(self, batch: BatchId, *, generation: int = 0) -> str:
         """Return the key of the object of one batch.
 
-        :param generation: what the delivery claimed; grows when names of earlier attempts must not be used again.
+        :param generation: the generation that the delivery claimed; it grows when names of earlier attempts must not
+            be used again.
         :raises SpecError: if two tables or partitions would share a key, or a name can't be part of one.
         """
         table, partition, number = batch
@@ -117,14 +118,16 @@ class KeyBuilder:
             return self._template.render({**values, "UUID": uuid})
         key = self._template.render(values)
         if key in self._kept_free:
-            raise SpecError([Fault(self._kept_free[key], f"gives the key of an object: {key!r}.", "Give another.")])
+            raise SpecError(
+                [Fault(self._kept_free[key], f"gives the key of an object: {key!r}.", "Give another path.")]
+            )
         self._check_unshared(key, table, partition)
         return key
 
     def keep_free(self, key: str, argument: str) -> None:
-        """Let no object have this key, because another object of the load has it.
+        """Refuse this key for objects, because a manifest or table definition has it.
 
-        :param argument: the argument or field of the spec that the key follows from, for the error.
+        :param argument: the argument or field of the spec that the key derives from; the error names it.
         """
         self._kept_free[key] = argument
 
@@ -145,17 +148,17 @@ class KeyBuilder:
         return "" if self._quarantine is None else self._quarantine.prefix(table)
 
     def _check_unshared(self, key: str, table: str, partition: str) -> None:
-        other_table, other_partition = self._places.setdefault(key, (table, partition))
+        other_table, other_partition = self._owners.setdefault(key, (table, partition))
         if other_table != table:
             problem = f"gives the tables {other_table!r} and {table!r} the same key {key!r}."
             raise SpecError([Fault(self._argument, problem, "Put {{TABLE}} in.")])
         if other_partition != partition:
             problem = f"gives the partitions {other_partition!r} and {partition!r} the same key {key!r}."
-            raise SpecError([Fault("path", problem, "Put something between the fields.")])
+            raise SpecError([Fault("path", problem, "Put a character between the fields, such as `/`.")])
 
     def _table_values(self, table: Any) -> Mapping[str, str]:
         if not isinstance(table, str) or table in ("", ".", "..") or not is_unicode(table):
-            raise SpecError([Fault("table", f"{short(table)} can't be part of a key.", "Name the table otherwise.")])
+            raise SpecError([Fault("table", f"{short(table)} can't be part of a key.", "Give the table another name.")])
         return {**self._values, **_table_values(table)}
 
     def _partition_values(self, partition: str) -> Mapping[str, str]:
@@ -191,5 +194,5 @@ def _date_values(run_date: datetime | None) -> dict[str, str]:
 
 
 def _uuid(*parts: str | int) -> str:
-    # JSON keeps ("a", "b") and ("a,b",) apart.
+    # JSON keeps ("a", "b") and ("a,b",) apart, which joining the parts would not.
     return str(uuid5(_NAMESPACE, json.dumps(parts)))

@@ -1,4 +1,4 @@
-"""The state of a load: which objects it may have written, by counts, and which multipart uploads may be open."""
+"""The state of a load: the objects that it may have written, as ranges of batches, and open multipart uploads."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ VERSION = 1
 
 @dataclass(frozen=True, slots=True)
 class KeySettings:
-    """All that a key follows from, besides the identity of the load and the batch.
+    """All that a key derives from, besides the identity of the load and the batch.
 
     :param bucket: name of the bucket.
     :param path: template of the keys, with Jinja rendered.
@@ -46,8 +46,8 @@ class KeySettings:
 class BatchRanges:
     """Some objects of a load, as one range of batch numbers for each table and partition.
 
-    :param settings: what the keys of the objects follow from.
-    :param ranges: for each (table, partition) the first number, and the number behind the last.
+    :param settings: what the keys of the objects derive from.
+    :param ranges: for each (table, partition) the first number, and the number after the last.
     :param committed: whether an attempt succeeded with these objects.
     """
 
@@ -57,7 +57,7 @@ class BatchRanges:
 
     @classmethod
     def of(cls, settings: KeySettings, batches: Iterable[BatchId], *, committed: bool = False) -> BatchRanges:
-        """Cover all batches of each table and partition, up to the last one in ``batches``."""
+        """Return ranges from batch 0 to the last one in ``batches``, for each table and partition."""
         ranges: dict[tuple[str, str], tuple[int, int]] = {}
         for table, partition, number in batches:
             _, stop = ranges.get((table, partition), (0, 0))
@@ -72,10 +72,10 @@ class BatchRanges:
         if self.settings != other.settings:
             return self
         left = {}
-        for place, (start, stop) in self.ranges.items():
-            start = max(start, other.ranges.get(place, (0, 0))[1])
+        for partition, (start, stop) in self.ranges.items():
+            start = max(start, other.ranges.get(partition, (0, 0))[1])
             if start < stop:
-                left[place] = start, stop
+                left[partition] = start, stop
         return BatchRanges(self.settings, left, self.committed)
 
     def __contains__(self, batch: BatchId) -> bool:
@@ -98,18 +98,18 @@ class BatchRanges:
                 yield settings.bucket, builder.key(batch, generation=settings.generation)
 
     def as_json(self) -> dict[str, Any]:
-        """Return the ranges as they stand in the text of a state."""
+        """Return the ranges as the JSON of a state has them."""
         settings = self.settings
         naming = [settings.bucket, settings.path, settings.file_format, settings.run_date, settings.generation]
         return {
             "naming": naming if settings.quarantine is None else [*naming, settings.quarantine],
-            "spans": [[*place, *numbers] for place, numbers in self.ranges.items()],
+            "spans": [[*partition, *numbers] for partition, numbers in self.ranges.items()],
             "committed": self.committed,
         }
 
     @classmethod
     def from_json(cls, value: Mapping[str, Any]) -> BatchRanges:
-        """Read the ranges from the text of a state."""
+        """Return the ranges that the JSON of a state has."""
         ranges = {(table, partition): (start, stop) for table, partition, start, stop in value["spans"]}
         return cls(KeySettings(*value["naming"]), ranges, value["committed"])
 
@@ -139,15 +139,15 @@ class StagedToDelete:
 class LoadState:
     """What a load may have written, over all its attempts.
 
-    :param generation: generation of the names that the attempt uses which wrote the state.
-    :param atomic: whether that attempt keeps its objects invisible to the end.
+    :param generation: generation of the names that are used by the attempt that wrote the state.
+    :param atomic: whether that attempt keeps its objects invisible until the end.
     :param live: objects of the last attempt that succeeded.
-    :param pending: objects that may exist since then, and are not part of a success yet.
+    :param pending: objects that later attempts may have written, and that are not part of a success yet.
     :param doomed: objects to delete; their names are never used again.
     :param uploads: multipart uploads that may be open.
     :param staged: the staged files that the last success is to delete; None if it deletes none.
     :param sidecars: bucket and key of each manifest and table definition of the last success.
-    :param old_sidecars: the same of earlier successes; they are removed before any object that they list.
+    :param old_sidecars: the same for earlier successes; they are removed before any object that they list.
     """
 
     generation: int = 0
@@ -163,8 +163,8 @@ class LoadState:
     def to_text(self) -> str:
         """Return the state as JSON text.
 
-        The uploads come first. While a load runs, their list only grows at its end, so that the first chunks of a long
-        text stay the same from one write to the next.
+        The uploads come first, because their list grows only at its end while a load runs. So the beginning of a long
+        text stays the same from one write to the next, and a store that keeps the text in chunks need not write it.
         """
         document = {
             "uploads": [[one.bucket, one.key, one.upload_id] for one in self.uploads],
@@ -182,7 +182,7 @@ class LoadState:
 
     @classmethod
     def from_text(cls, text: str | None) -> LoadState:
-        """Read a state from its JSON text; None stands for a load that never began."""
+        """Return the state that a JSON text holds; None stands for a load that never began."""
         if text is None:
             return cls()
         document = json.loads(text)

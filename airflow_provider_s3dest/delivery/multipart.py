@@ -1,20 +1,21 @@
-"""How an object of unknown size is cut into parts, of which S3 takes a limited number."""
+"""Chooses the sizes of parts for an object of unknown size, because S3 limits their number."""
 
 from __future__ import annotations
 
 from airflow_provider_s3dest.spec.limits import MAX_PART_SIZE
 
 EQUAL_PARTS = 5_000
-"""Parts up to which all are of one size, since some stores take no others."""
+"""Number of the last part that has the size of the first; some stores require parts of one size."""
 
 PARTS_OF_A_STEP = 250
-"""Parts after which the size doubles from then on."""
+"""After the equal parts, the size doubles with every so many parts."""
 
 
 def size_of_part(number: int, first: int) -> int:
-    """Give the bytes of a part, such that an object of many TiB comes to no more parts than S3 takes.
+    """Return the bytes of a part; parts grow, so that an object of many TiB needs no more parts than S3 takes.
 
-    With parts of 16 MiB at first, an object may have 16 TiB; with such of 5 GiB 48.8 TiB, the largest that S3 keeps.
+    If the first parts have 16 MiB, an object may have 16 TiB. If they have 5 GiB, it may have 48.8 TiB, the largest
+    object that S3 stores.
 
     :param number: number of the part, from 1.
     :param first: bytes of the first part.

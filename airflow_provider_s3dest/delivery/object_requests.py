@@ -1,4 +1,4 @@
-"""Sends the requests about the objects of a load, each of them fenced, retried and explained."""
+"""Sends the requests for the objects of a load: each is fenced and retried, and its errors are explained."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ if TYPE_CHECKING:
     from botocore.client import BaseClient
 
 _DENIED_LOOKS = 16
-"""Refused HeadObject requests after which no stored object is looked at any more.
+"""Denied HeadObject requests after which no more are sent.
 
-S3 refuses to tell of a missing object without s3:ListBucket, and of any object without s3:GetObject.
+S3 denies HeadObject for a missing object without the right s3:ListBucket, and for any object without s3:GetObject.
 """
 
 _NOT_THERE = ("404", "NoSuchKey", "NotFound")
@@ -37,7 +37,7 @@ _METHODS = {
 
 
 class ObjectRequests:
-    """Sends requests about the objects of one bucket; used from many threads, and as a context.
+    """Sends requests for the objects of one bucket; used from many threads, and as a context.
 
     :param client: the S3Hook's boto3 client, which threads may share.
     :param bucket: name of the bucket.
@@ -56,7 +56,7 @@ class ObjectRequests:
         self._denied_looks = 0
         self._thread = threading.local()
         self.kept = 0
-        """Objects that an earlier attempt had stored, and that were not sent again."""
+        """Number of objects that an earlier attempt had stored, so that they were not sent again."""
 
     def __enter__(self) -> ObjectRequests:
         self._client.meta.events.register("before-send.s3", self._before_send)
@@ -80,35 +80,35 @@ class ObjectRequests:
 
         :param arguments: headers, metadata and tags, by boto3's names.
         """
-        # S3 refuses parts with a checksum unless the upload announced its kind.
+        # S3 refuses parts with a checksum unless the upload announced the algorithm.
         announced = {"ChecksumAlgorithm": "CRC32"} if self._sends_checksums else {}
         upload_id: str = self._send("CreateMultipartUpload", key, **arguments, **announced)["UploadId"]
         self._delivery.opened(key, upload_id)
         return upload_id
 
     def upload_part(self, key: str, upload_id: str, number: int, content: bytes, crc32: int) -> dict[str, Any]:
-        """Send a part, and return what CompleteMultipartUpload needs to know of it.
+        """Send a part, and return what CompleteMultipartUpload needs to know about it.
 
         :param number: number of the part, from 1.
         :param crc32: CRC32 of the content.
         """
         body = self._body(content, crc32)
         answer = self._send("UploadPart", key, UploadId=upload_id, PartNumber=number, **body)
-        # S3 wants the checksum of each part again, if it was given one.
+        # If parts were sent with checksums, CompleteMultipartUpload must repeat them.
         checksums = {
             name: value for name, value in answer.items() if name.startswith("Checksum") and name != "ChecksumType"
         }
         return {"PartNumber": number, "ETag": answer["ETag"], **checksums}
 
     def complete_multipart(self, key: str, upload_id: str, parts: list[dict[str, Any]]) -> None:
-        """Let an object appear whose parts are sent.
+        """Complete an object whose parts are sent, so that it becomes visible.
 
         :param parts: what :meth:`upload_part` returned for each part, in order.
         """
         try:
             self._send("CompleteMultipartUpload", key, UploadId=upload_id, MultipartUpload={"Parts": parts})
         except StoreError as error:
-            # Some stores forget an upload once it is complete: perhaps only the answer was lost.
+            # Some stores forget an upload once it is complete. Perhaps it is, and only the answer was lost.
             if error.code != "NoSuchUpload" or not self._is_complete(key, parts):
                 raise
         self._delivery.completed(upload_id)
@@ -117,7 +117,7 @@ class ObjectRequests:
         """Return whether an earlier attempt has stored the same content under this key.
 
         :param size: bytes of the content.
-        :param checksum: what the metadata of the object must hold.
+        :param checksum: the checksum that the metadata of the object must hold.
         """
         if self._denied_looks >= _DENIED_LOOKS or not self._delivery.may_be_stored(batch):
             return False
@@ -134,7 +134,7 @@ class ObjectRequests:
         return same
 
     def _send(self, operation: str, key: str, **arguments: Any) -> Any:
-        """Call an operation of the client on one key, unless the load has failed or was stopped.
+        """Send a request for one key, unless the load has failed or was stopped.
 
         :param operation: name of the S3 operation, such as ``PutObject``.
         :raises StoreError: if S3 refuses or can't be reached.
@@ -158,7 +158,7 @@ class ObjectRequests:
             return method(Bucket=self._bucket, Key=key, **{**arguments, **body})
 
     def _before_send(self, **_: Any) -> None:
-        """Let nothing pass that must not be sent any more, botocore's own retries included."""
+        """Check the fence before each request is sent, also before the retries that botocore sends by itself."""
         if not getattr(self._thread, "is_fenced", False):
             return
         # The fence may use the same client, and its requests need no fence.
@@ -177,14 +177,14 @@ class ObjectRequests:
         return bool(head["ETag"] == multipart_etag(parts))
 
     def _body(self, content: bytes, crc32: int) -> dict[str, Any]:
-        """Return the arguments that send a content with its checksum, which botocore then need not compute."""
+        """Return the arguments for a content and its checksum; botocore then need not compute one."""
         return {"Body": content, **({"ChecksumCRC32": crc32_text(crc32)} if self._sends_checksums else {})}
 
 
 def _before_sign(request: Any, **_: Any) -> None:
-    """Tell botocore of a checksum that it did not compute itself.
+    """Tell botocore that the request has a checksum already.
 
-    Over TLS it then does not hash the body a second time for the signature; over plain http it still does.
+    Over TLS, botocore then does not hash the body for the signature; over plain HTTP it still does.
     """
     if "x-amz-checksum-crc32" in request.headers:
         request.context["checksum"] = {"request_algorithm": {"in": "header", "name": "x-amz-checksum-crc32"}}

@@ -1,4 +1,4 @@
-"""Sends the content of one object: by one PutObject if it is small, else in parts that are sent while it grows."""
+"""Sends the content of one object: with one PutObject if it is small, else in parts that are sent while it grows."""
 
 from __future__ import annotations
 
@@ -21,10 +21,10 @@ from airflow_provider_s3dest.spec import DestinationSpec
 from airflow_provider_s3dest.spec.limits import CHECKSUM, MAX_PARTS
 
 PUT_BYTES = 32 * 2**20
-"""Objects up to this size, before compression, are sent by one PutObject, which costs less than a multipart upload."""
+"""Objects up to this size before compression are sent with one PutObject, which costs less than a multipart upload."""
 
 Stored = Callable[[StoredObject, "Callable[[], None] | None"], None]
-"""Is told of an object that is sent, and of what completes it if that is held back."""
+"""Called with an object that is sent, and with the function that completes it if that is held back, else None."""
 
 
 @dataclass
@@ -41,14 +41,14 @@ class _Multipart:
 
 
 class ObjectUpload:
-    """Takes the content of one object, and sends it by the threads of a pool.
+    """Takes the content of one object, and sends it on the threads of a pool.
 
     :param requests: sends its requests.
-    :param pool: runs them beside the encoding.
+    :param pool: runs the requests while records are encoded.
     :param target: key and batch of the object.
-    :param spec: bucket, compression, part size, and what is sent along.
+    :param spec: bucket, compression, part size, and the headers, metadata and tags of the object.
     :param atomic: whether the object is a multipart upload that is completed later.
-    :param stored: told of the object once it is sent.
+    :param stored: called with the object once it is sent.
     """
 
     def __init__(
@@ -83,7 +83,10 @@ class ObjectUpload:
                 self._take_compressed(self._compressor.compress(pieces.popleft()))
 
     def close(self, records: int) -> None:
-        """Send what is left; the object is stored some time later."""
+        """Send the rest of the content; the object is stored some time later.
+
+        :param records: number of records in the object.
+        """
         self._records = records
         if self._multipart is None:
             self._pool.submit(self._size, self._put)
@@ -104,7 +107,7 @@ class ObjectUpload:
     def _put(self) -> None:
         compressed = self._compressor.compress(b"".join(self._pieces))
         self._pieces.clear()
-        # Neither `bytes` nor `+` copies where nothing is added, which is so without compression.
+        # Without compression `flush` returns nothing, and then neither `bytes` nor `+` copies.
         content = bytes(compressed) + self._compressor.flush()
         if self._atomic:
             multipart = self._multipart = self._begin_multipart()
@@ -158,7 +161,7 @@ class ObjectUpload:
             self._finish(multipart)
 
     def _finish(self, multipart: _Multipart) -> None:
-        """Complete the object, or hold that back."""
+        """Complete the object, or hold its completion back."""
 
         def complete() -> None:
             parts = [multipart.parts[number] for number in sorted(multipart.parts)]

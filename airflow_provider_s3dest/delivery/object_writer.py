@@ -13,7 +13,7 @@ from airflow_provider_s3dest.formats.batching import ObjectSink
 from airflow_provider_s3dest.spec import DestinationSpec
 
 Writes = Sequence[tuple[str, Callable[[], None]]]
-"""For each sidecar its key, and what writes it."""
+"""For each sidecar its key, and the function that writes it."""
 
 
 class ObjectSinks(Protocol):
@@ -22,7 +22,7 @@ class ObjectSinks(Protocol):
     def open(self, key: str, batch: BatchId, spec: DestinationSpec | None = None) -> ObjectSink:
         """Begin an object that holds the records of a batch.
 
-        :param spec: says how it is compressed, and what is sent along; None: the spec of the load.
+        :param spec: compression, headers, metadata and tags of the object; None: the spec of the load.
         """
         ...
 
@@ -35,9 +35,9 @@ class ObjectSinks(Protocol):
         ...
 
     def prepare(self, key: str, content: bytes, content_type: str) -> Callable[[], None] | None:
-        """Return what stores an object that is no batch; None if nothing is stored.
+        """Return a function that stores an object that is not a batch; None if nothing is stored.
 
-        With ``atomic`` its bytes are sent now, so that storing it later needs one request only.
+        With ``atomic`` its bytes are sent now, so that storing it later needs only one request.
         """
         ...
 
@@ -50,8 +50,8 @@ class ObjectWriter:
     """Writes the objects of one attempt of a load.
 
     :param keys: builds their keys.
-    :param delivery: has claimed the load, unless nothing is stored.
-    :param sinks: takes their contents.
+    :param delivery: the attempt of the load, which is claimed unless nothing is stored.
+    :param sinks: take their contents.
     """
 
     def __init__(self, keys: KeyBuilder, delivery: Delivery, sinks: ObjectSinks) -> None:
@@ -60,18 +60,18 @@ class ObjectWriter:
     def open(self, batch: BatchId, spec: DestinationSpec | None = None) -> ObjectSink:
         """Begin the object of a batch.
 
-        :param spec: says how it is compressed, and what is sent along; None: the spec of the load.
+        :param spec: compression, headers, metadata and tags of the object; None: the spec of the load.
         :raises SupersededError: if a newer attempt owns the load.
         """
         self._delivery.reserve(batch)
         return self._sinks.open(self._keys.key(batch, generation=self._delivery.generation), batch, spec)
 
     def reserve(self, batches: Iterable[BatchId]) -> None:
-        """Reserve several batches that are about to begin, by one write of the state."""
+        """Reserve several batches that are about to begin, with one write of the state."""
         self._delivery.reserve(*batches)
 
     def check_key(self, table: str, partition: str) -> None:
-        """Check that a partition can be part of a key, and that no other one has the same key.
+        """Check that a partition can be part of a key, and that no other partition has the same key.
 
         :raises SpecError: if not.
         """
@@ -86,7 +86,7 @@ class ObjectWriter:
         return self._sinks.finish()
 
     def publish(self, objects: Sequence[StoredObject], sidecars: Iterable[tuple[str, bytes, str]]) -> Writes:
-        """Make all objects visible that are not yet; return the writes of the sidecars, which :meth:`commit` does.
+        """Make all objects visible, and return the writes of the sidecars, which :meth:`commit` does.
 
         :param objects: all objects of the load.
         :param sidecars: key, content and Content-Type of each manifest and table definition.
@@ -96,9 +96,9 @@ class ObjectWriter:
         return writes
 
     def commit(self, objects: Sequence[StoredObject], staged: StagedToDelete | None, writes: Writes) -> None:
-        """Note that the load is whole, write the sidecars, and remove what earlier attempts left.
+        """Note that the load is complete, write the sidecars, and remove what earlier attempts left.
 
-        :param staged: staged files to delete from now on; None: none.
+        :param staged: staged files to delete from now on; None: no file is deleted.
         :param writes: what :meth:`publish` returned.
         """
         self._delivery.commit(objects, staged, writes)

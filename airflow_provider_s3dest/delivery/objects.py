@@ -1,4 +1,4 @@
-"""What a load's objects are called within the load, and what is known of one once it is sent."""
+"""Names the batches of a load, and describes the object of a batch once it is sent."""
 
 from __future__ import annotations
 
@@ -6,14 +6,14 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 
 QUARANTINE = "quarantine"
-"""The partition of bad records; that of the values of fields has a ``=`` in its name."""
+"""The partition of bad records. No partition of records has this name: theirs contain a ``=``."""
 
 
 class BatchId(NamedTuple):
-    """One batch of a load, and so one object.
+    """Names one batch of a load, and so one object.
 
     :param table: name of the table.
-    :param partition: name of the partition; empty without.
+    :param partition: name of the partition; empty if the table has no partitions.
     :param number: number of the batch within its table and partition, from 0.
     """
 
@@ -26,7 +26,7 @@ class BatchId(NamedTuple):
 class StoredObject:
     """One object of a load: its key, its batch, the number of its records, and its bytes as stored.
 
-    :param crc32: of the bytes as stored, in base64, as S3 tells it.
+    :param crc32: CRC32 of the bytes as stored, in base64, as S3 returns it; empty in a dry run.
     """
 
     key: str

@@ -12,7 +12,7 @@ LOGGED_SECONDS = 1.0
 """Time that a multipart upload may be open before the state names it."""
 
 LOGGED_UPLOADS = 1_000
-"""The time grows by :data:`LOGGED_SECONDS` with every so many open uploads, so that the state's cost stays bounded."""
+"""That time grows by :data:`LOGGED_SECONDS` with every so many open uploads, to bound the cost of writing the state."""
 
 
 class OpenUploads:
@@ -25,7 +25,7 @@ class OpenUploads:
         self._written = time.monotonic()
 
     def take_over(self, uploads: Iterable[Upload]) -> None:
-        """Take the uploads that earlier attempts left in the state."""
+        """Begin with the uploads that earlier attempts left in the state."""
         self._open = {upload.upload_id: upload for upload in uploads}
         self._written = time.monotonic()
 
@@ -48,7 +48,7 @@ class OpenUploads:
             return list(self._open.values())
 
     def for_state(self) -> list[Upload]:
-        """Return the uploads that may be open, for a state that is written now."""
+        """Return the uploads that may be open, and count them as written into the state."""
         with self._lock:
             self._unwritten.clear()
             return list(self._open.values())

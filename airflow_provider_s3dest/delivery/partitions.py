@@ -1,4 +1,4 @@
-"""Names partitions as Hive does: ``region=eu/day=2026-02-03``, each value escaped, and null by a name of its own."""
+"""Names partitions as Hive does: ``region=eu/day=2026-02-03``, with escaped values and a special name for null."""
 
 from __future__ import annotations
 
@@ -14,11 +14,13 @@ NULL = "__HIVE_DEFAULT_PARTITION__"
 """The partition of null and of empty text (Apache Hive, ``FileUtils.escapePathName``)."""
 
 _ESCAPED = re.compile(r"""[\x00-\x1f\x7f"#%'*/:=?\\{\[\]^]|\A\.{1,2}\Z""")
-"""What Hive escapes, and what a path would take for a folder of another meaning."""
+"""What Hive escapes, and the names ``.`` and ``..``, which have a special meaning in a path."""
 
 
 def partition_of(fields: Iterable[str], texts: Iterable[str | None]) -> str:
-    """Name a partition: what identifies it, and what its values in keys are read from.
+    """Return the name of a partition: it identifies the partition, and holds the values that stand in keys.
+
+    :param texts: the value of each field as text; None is null.
 
     Example::
 
@@ -29,13 +31,13 @@ def partition_of(fields: Iterable[str], texts: Iterable[str | None]) -> str:
 
 
 def values_in(partition: str, fields: Iterable[str]) -> Mapping[str, str]:
-    """Read the escaped value of each field from the name of a partition."""
-    known = dict(one.split("=", 1) for one in partition.split("/"))
-    return {field: known[_escaped(field)] for field in fields}
+    """Return the escaped value of each field, read from the name of a partition."""
+    values = dict(one.split("=", 1) for one in partition.split("/"))
+    return {field: values[_escaped(field)] for field in fields}
 
 
 def partition_text(value: Any) -> str | None:
-    """Turn a value into the text that names its partition, which is that of a CSV field; None is null.
+    """Return the text of a value that names its partition, which is its text in CSV; None is null.
 
     :raises NoRuleError: if the value is nested, or has no rule.
     """
@@ -49,7 +51,7 @@ def partition_text(value: Any) -> str | None:
 
 
 def passes_for_null(text: str | None) -> bool:
-    """Say whether readers take the partition of a text for that of null."""
+    """Return whether a text has the same partition as null."""
     return text in ("", NULL)
 
 

@@ -1,4 +1,4 @@
-"""Keeps the record of a load as an object of S3, fenced by conditional writes."""
+"""Keeps the state of a load in an object of S3, fenced by conditional writes."""
 
 from __future__ import annotations
 
@@ -22,11 +22,22 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 _CONFLICTS = 10
-"""Conditional writes that may be answered with a conflict before it is an error."""
+"""How often a conditional write is sent before a conflict is an error."""
+
+_LOST_RACE = ("PreconditionFailed", "412", "NoSuchKey")
+_CONFLICT = "ConditionalRequestConflict"
+_FORBIDDEN = ("AccessDenied", "403", "Forbidden")
 
 
 @dataclass(frozen=True, slots=True)
-class _Found:
+class _StateObject:
+    """What the object holds.
+
+    :param owner: names the attempt that wrote it, by a random UUID.
+    :param token: names the write, by a random UUID.
+    :param text: the state.
+    """
+
     etag: str
     owner: str
     attempt: Attempt
@@ -35,70 +46,76 @@ class _Found:
 
 
 class S3StateStore:
-    """One object holds the text, and who wrote it.
+    """Keeps the state in one object, together with the attempt that wrote it.
 
-    It is created with ``If-None-Match: *`` and replaced with ``If-Match``; each body holds a random token, so that an
-    ETag never comes back (Amazon S3 User Guide, "How to prevent object overwrites with conditional writes").
+    The object is created with ``If-None-Match: *`` and replaced with ``If-Match`` (Amazon S3 User Guide, "How to
+    prevent object overwrites with conditional writes"). Each body holds a random token, so that no two writes have the
+    same ETag.
 
     :param client: the boto3 client.
-    :param key: key of the object, outside of the data's prefix.
-    :param attempt: which try this is.
+    :param bucket: bucket of the object.
+    :param key: key of the object, outside the folder of the data.
+    :param attempt: the attempt that reads and writes.
     """
 
     durable = in_order = True
 
     def __init__(self, client: BaseClient, bucket: str, key: str, attempt: Attempt) -> None:
         self._client: Any = client
-        self._patiently = Retrier(client)
+        self._retrier = Retrier(client)
         self._target = {"Bucket": bucket, "Key": key}
         self._attempt = attempt
         self._owner = str(uuid4())
         self._etag: str | None = None
 
     def peek(self) -> str | None:
-        found = self._read()
-        return None if found is None else found.text
+        stored = self._read()
+        return None if stored is None else stored.text
 
     def update(self, change: Callable[[str | None], str]) -> None:
         for _ in range(_CONFLICTS):
             refusal: StoreError | None = None
             try:
-                found = self._read()
+                stored = self._read()
             except StoreError as error:
                 if error.code not in _FORBIDDEN:
                     raise
-                # Without s3:ListBucket a missing object is forbidden too. Only what isn't there can be created.
-                found, refusal = None, error
-            if found is not None and self._is_newer(found.attempt):
+                # Without s3:ListBucket, S3 also answers so for a missing object. Creating it shows which it is: only a
+                # missing object can be created.
+                stored, refusal = None, error
+            if stored is not None and self._is_newer(stored.attempt):
                 raise self._superseded()
-            if self._put(change(None if found is None else found.text), found.etag if found else None):
+            if self._put(change(None if stored is None else stored.text), stored.etag if stored else None):
                 return
             if refusal is not None:
                 raise refusal
-        raise StoreError(f"Other tries keep writing {self._uri}. Another try may succeed.", final=False)
+        raise StoreError(f"Other attempts keep writing {self._uri}. Another attempt may succeed.", final=False)
 
     def write(self, text: str) -> None:
         for _ in range(_CONFLICTS):
             if self._put(text, self._etag):
                 return
-            found = self._read()
-            if found is None:
-                raise StoreError(f"{self._uri} was deleted while the load ran. Leave it to the load.", final=False)
-            if found.owner != self._owner:
+            stored = self._read()
+            if stored is None:
+                raise StoreError(f"{self._uri} was deleted while the load ran. Do not delete it.", final=False)
+            if stored.owner != self._owner:
                 raise self._superseded()
-            self._etag = found.etag  # an earlier write of ours, whose answer was lost
-        raise StoreError(f"{self._uri} can't be replaced. Another try may succeed.", final=False)
+            self._etag = stored.etag  # of an earlier write of this attempt, whose answer was lost
+        raise StoreError(f"{self._uri} can't be replaced. Another attempt may succeed.", final=False)
 
     def verify(self) -> None:
         etag = self._request("HeadObject", self._client.head_object)["ETag"]
         if etag != self._etag:
-            found = self._read()
-            if found is None or found.owner != self._owner:
+            stored = self._read()
+            if stored is None or stored.owner != self._owner:
                 raise self._superseded()
-            self._etag = found.etag
+            self._etag = stored.etag
 
     def _put(self, text: str, etag: str | None) -> bool:
-        """Write if the object is still that of the ETag, or still missing; say whether it now holds the text."""
+        """Write the text if the object still has this ETag, or is still missing; return whether that succeeded.
+
+        :param etag: the expected ETag; None: the object is expected to be missing.
+        """
         token = str(uuid4())
         body = json.dumps({"owner": self._owner, "attempt": self._attempt, "token": token, "record": text})
         condition = {"IfMatch": etag} if etag is not None else {"IfNoneMatch": "*"}
@@ -118,16 +135,16 @@ class S3StateStore:
                     raise
                 code = error.code
             if code in _LOST_RACE:
-                # It was this very write, if its first answer was lost and botocore sent it again.
-                found = self._read_if_allowed()
-                if found is None or found.token != token:
+                # The winner may be this very write: its first answer was lost, and botocore sent it again.
+                stored = self._read_if_allowed()
+                if stored is None or stored.token != token:
                     return False
-                self._etag = found.etag
+                self._etag = stored.etag
                 return True
             time.sleep(random.uniform(0, 0.05 * 2**number))
         return False
 
-    def _read(self) -> _Found | None:
+    def _read(self) -> _StateObject | None:
         try:
             etag, text = self._request("GetObject", self._get)
             body = json.loads(text)
@@ -137,9 +154,9 @@ class S3StateStore:
             raise
         except (ValueError, TypeError) as error:
             raise StoreError(
-                f"{self._uri} holds no record of a load. Give another `state_path`.", final=True
+                f"{self._uri} does not hold the state of a load. Give another `state_path`.", final=True
             ) from error
-        return _Found(etag, body["owner"], Attempt(*body["attempt"]), body["token"], body["record"])
+        return _StateObject(etag, body["owner"], Attempt(*body["attempt"]), body["token"], body["record"])
 
     def _get(self, **target: str) -> tuple[str, bytes]:
         answer = self._client.get_object(**target)
@@ -150,9 +167,9 @@ class S3StateStore:
             with going_on(), explained(operation, *self._names):
                 return method(**self._target, **arguments)
 
-        return self._patiently(send)
+        return self._retrier(send)
 
-    def _read_if_allowed(self) -> _Found | None:
+    def _read_if_allowed(self) -> _StateObject | None:
         try:
             return self._read()
         except StoreError as error:
@@ -167,7 +184,7 @@ class S3StateStore:
 
     def _superseded(self) -> SupersededError:
         return SupersededError(
-            f"A newer try owns this load, says {self._uri}: this try stops and changes nothing more."
+            f"A newer attempt owns this load, says {self._uri}: this attempt stops and changes nothing more."
         )
 
     @property
@@ -177,8 +194,3 @@ class S3StateStore:
     @property
     def _uri(self) -> str:
         return "s3://{}/{}".format(*self._names)
-
-
-_LOST_RACE = ("PreconditionFailed", "412", "NoSuchKey")
-_CONFLICT = "ConditionalRequestConflict"
-_FORBIDDEN = ("AccessDenied", "403", "Forbidden")

@@ -1,4 +1,4 @@
-"""Says what a store for the state of a load must do."""
+"""The protocol of a store for the state of a load, and a store that keeps nothing."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ from typing import Protocol
 class StateStore(Protocol):
     """Keeps one text for a load, over all its attempts.
 
-    Each write is fenced: an attempt that was superseded by a newer one can't write.
+    Each write is fenced: an attempt can't write any more once a newer attempt has claimed the load.
     """
 
     durable: bool
     """Whether a later attempt will find what this one wrote."""
 
     in_order: bool
-    """Whether a write that failed can't take effect after a later one."""
+    """Whether a write that failed can no longer take effect after a later write."""
 
     def peek(self) -> str | None:
         """Read the text without claiming the load; return None if there is no text."""

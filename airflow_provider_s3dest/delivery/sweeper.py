@@ -1,4 +1,4 @@
-"""Removes what earlier tries left: aborts multipart uploads, deletes objects."""
+"""Removes what earlier attempts left: aborts multipart uploads and deletes objects."""
 
 from __future__ import annotations
 
@@ -17,11 +17,13 @@ if TYPE_CHECKING:
     from botocore.client import BaseClient
 
 WORKERS = 8
+"""Requests at a time."""
 
 KEYS_PER_REQUEST = 1_000
-"""Of DeleteObjects (Amazon S3 API Reference, "DeleteObjects")."""
+"""Most keys of one DeleteObjects request (Amazon S3 API Reference, "DeleteObjects")."""
 
 _NAMED = 5
+"""Objects that an error names at most."""
 
 T = TypeVar("T")
 
@@ -36,24 +38,24 @@ class Sweeper:
     def __init__(self, client: BaseClient, stop: StopFlag) -> None:
         self._client: Any = client
         self._stop = stop
-        self._patiently = Retrier(client, stop.wait)
+        self._retrier = Retrier(client, stop.wait)
 
     def stop(self) -> None:
-        """Begin nothing more, in whatever thread."""
+        """Begin no further request, in any thread."""
         self._stop.set()
 
     def abort(self, uploads: Sequence[Upload]) -> None:
-        """Abort multipart uploads; one that is gone already is fine.
+        """Abort multipart uploads; an upload that does not exist any more is no error.
 
-        :raises StoreError: if one can't be aborted, after all others were tried.
+        :raises StoreError: if one can't be aborted; the others are aborted all the same.
         """
         self._each(self._abort, uploads)
 
     def delete(self, objects: Iterable[tuple[str, str]]) -> None:
-        """Delete objects, by bucket and key; one that is gone already is fine.
+        """Delete objects, by bucket and key; an object that does not exist is no error.
 
-        :raises StoreError: if one can't be deleted, after all others were tried. It is final, and names them, if the
-            right is missing and objects are there.
+        :raises StoreError: if one can't be deleted; the others are deleted all the same. If the right to delete is
+            missing and objects exist, the error is final and names them.
         """
         denied: list[tuple[str, str]] = []
         requests = [
@@ -80,9 +82,9 @@ class Sweeper:
                 raise
 
     def _delete(self, bucket: str, keys: Sequence[str]) -> list[tuple[str, str]]:
-        """Delete objects of one bucket; gives those for which the right is missing."""
+        """Delete objects of one bucket; return the objects for which the right is missing."""
         try:
-            return self._patiently(lambda: self._delete_once(bucket, keys))
+            return self._retrier(lambda: self._delete_once(bucket, keys))
         except StoreError as error:
             if error.denied:
                 return [(bucket, key) for key in keys]
@@ -98,36 +100,36 @@ class Sweeper:
             if not is_denied(failed.get("Code", "")):
                 raise StoreError(
                     f"DeleteObject s3://{bucket}/{failed['Key']}: S3 answered {failed.get('Code')}: "
-                    f"{failed.get('Message')}. Another try may succeed.",
+                    f"{failed.get('Message')}. Another attempt may succeed.",
                     final=False,
                 )
             denied.append((bucket, failed["Key"]))
         return denied
 
     def _refuse_surplus(self, denied: Sequence[tuple[str, str]]) -> None:
-        """Fail if any object that could not be deleted is there, or may be."""
-        there: list[str] = []
-        unknown: list[str] = []
-        self._each(lambda item: self._look(*item, there, unknown), denied)
-        if not there and not unknown:
+        """Raise an error if an object that could not be deleted exists, or may exist."""
+        existing: list[str] = []
+        possible: list[str] = []
+        self._each(lambda item: self._look(*item, existing, possible), denied)
+        if not existing and not possible:
             return
-        surplus = sorted(there or unknown)
+        surplus = sorted(existing or possible)
         named = ", ".join(surplus[:_NAMED]) + (f" and {len(surplus) - _NAMED:,} more" if len(surplus) > _NAMED else "")
-        what = "Surplus objects of earlier tries" if there else "What may be surplus objects of earlier tries"
-        right = "s3:DeleteObject" if there else "s3:DeleteObject, or s3:GetObject and s3:ListBucket to look"
+        what = "Surplus objects of earlier attempts" if existing else "Possible surplus objects of earlier attempts"
+        right = "s3:DeleteObject" if existing else "s3:DeleteObject, or s3:GetObject and s3:ListBucket to look for them"
         raise StoreError(
-            f"{what} can't be removed: {named}. The credentials need {right} there; "
-            "grant it and clear the task, or delete the objects.",
+            f"{what} can't be removed: {named}. The credentials need {right}. "
+            "Grant the right and clear the task, or delete the objects.",
             final=True,
         )
 
-    def _look(self, bucket: str, key: str, there: list[str], unknown: list[str]) -> None:
+    def _look(self, bucket: str, key: str, existing: list[str], possible: list[str]) -> None:
         try:
             self._request("HeadObject", self._client.head_object, bucket, key, Key=key)
-            there.append(f"s3://{bucket}/{key}")
+            existing.append(f"s3://{bucket}/{key}")
         except StoreError as error:
             if error.denied:
-                unknown.append(f"s3://{bucket}/{key}")
+                possible.append(f"s3://{bucket}/{key}")
             elif error.code not in ("404", "NoSuchKey", "NotFound"):
                 raise
 
@@ -136,10 +138,10 @@ class Sweeper:
             with explained(operation, bucket, key):
                 method(Bucket=bucket, **arguments)
 
-        self._patiently(send)
+        self._retrier(send)
 
     def _each(self, action: Callable[[T], object], items: Sequence[T]) -> None:
-        """Do something with all items, several at a time, and raise the first error at the end."""
+        """Call ``action`` with each item, several at a time, and raise the first error at the end."""
         if not items:
             return
         executor = ThreadPoolExecutor(min(WORKERS, len(items)), thread_name_prefix="s3dest-sweep")

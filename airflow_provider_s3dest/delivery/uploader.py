@@ -1,4 +1,4 @@
-"""Uploads objects to S3 beside the encoding."""
+"""Uploads objects to S3 while records are encoded."""
 
 from __future__ import annotations
 
@@ -24,16 +24,17 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 _TICK_SECONDS = 0.25
+"""Time between two calls of the delivery's ``tick``."""
 
 
 class Uploader:
-    """Uploads the objects of a load to one bucket; used as a context, whose end waits for the requests under way.
+    """Uploads the objects of a load to one bucket; used as a context, whose end waits for requests that are under way.
 
     :param client: the S3Hook's boto3 client, which threads may share.
-    :param spec: bucket, compression, part size, and what is sent with every object.
+    :param spec: bucket, compression, part size, and the headers, metadata and tags of every object.
     :param delivery: says whether objects are held back, and notes every multipart upload.
     :param stop: set from outside to end the load.
-    :param on_stored: called with the bytes of every object that is sent, from any thread.
+    :param on_stored: called with the size of every object that is sent, from any thread.
     """
 
     def __init__(
@@ -110,7 +111,7 @@ class Uploader:
         self._stop.check()
 
     def _tick_on(self) -> None:
-        """Let the delivery note open uploads, however long a source keeps the thread that encodes."""
+        """Let the delivery note open uploads, also while the thread that encodes waits for a source."""
         try:
             while not self._ended.wait(_TICK_SECONDS):
                 self._delivery.tick()

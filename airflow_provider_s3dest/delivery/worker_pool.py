@@ -1,4 +1,4 @@
-"""Runs the requests of a load on threads, with a bound on the bytes in flight; the first failure stops the rest."""
+"""Runs the requests of a load on threads and limits the bytes in flight; the first failure stops the rest."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ WORKERS = 8
 """Requests at a time; boto3's connection pool holds 10 by default."""
 
 IN_FLIGHT_BYTES = 64 * 2**20
-"""Bytes that are submitted and not yet sent, at most; one piece larger than that goes alone."""
+"""Most bytes that are submitted and not yet sent; a piece that is larger is sent alone."""
 
 _WAIT_SECONDS = 0.5
-"""Time after which a thread that waits looks at the stop flag again: a signal handler can wake nobody."""
+"""How often a waiting thread looks at the stop flag, because a signal handler can't wake it."""
 
 _STOP_SECONDS = 1.5
-"""Time that the requests under way have to end when the load is stopped; a killed task lives 5 s at most."""
+"""How long a stopped load waits for requests that are under way; Airflow lets a killed task live for 5 s."""
 
 
 class WorkerPool:
@@ -37,7 +37,8 @@ class WorkerPool:
     def submit(self, size: int, job: Callable[[], None]) -> None:
         """Run a job on one of the threads, once there is room for its bytes.
 
-        :raises BaseException: the first failure of any job, instead.
+        :param size: bytes that the job sends.
+        :raises BaseException: the first failure of any job; then this job is not run.
         """
         with self._changed:
             while self._in_flight and self._in_flight + size > IN_FLIGHT_BYTES:
@@ -52,7 +53,7 @@ class WorkerPool:
     def wait(self) -> None:
         """Wait until all jobs are done.
 
-        :raises BaseException: the first failure of any job, instead.
+        :raises BaseException: the first failure of any job, at once.
         """
         with self._changed:
             while self._jobs and self._failure is None and not self._stop.is_set():
@@ -60,7 +61,7 @@ class WorkerPool:
         self.check()
 
     def fail(self, error: BaseException) -> None:
-        """Run no further job, because of an error; only the first error counts."""
+        """Run no further job because of an error; only the first error is kept."""
         with self._changed:
             self._failure = self._failure or error
             self._changed.notify_all()
@@ -77,14 +78,15 @@ class WorkerPool:
     def end(self, error: BaseException | None) -> bool:
         """Drop the jobs that have not begun, and wait for the others; return whether all of them have ended.
 
-        :param error: what ended the load. After a stop, and after what is no ``Exception``, the wait is short.
+        :param error: the error that ended the load, or None. After a stop, and after an error that is not an
+            ``Exception``, the wait is short.
         """
         if error is not None:
             self.fail(error)
         patient = error is None or (isinstance(error, Exception) and not self._stop.is_set())
         self._executor.shutdown(wait=patient, cancel_futures=True)
         if not patient:
-            # A killed task has seconds to live, yet the state should name what its last requests opened.
+            # A killed task has only seconds left, but the state should name the uploads that its last requests open.
             with self._changed:
                 self._changed.wait_for(lambda: not self._running, _STOP_SECONDS)
         return patient

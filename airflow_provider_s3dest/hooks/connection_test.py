@@ -1,4 +1,4 @@
-"""Tests a connection: writes an object where a load would write, and removes it."""
+"""Tests a connection: writes an object where a load would write one, and removes it."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ def write_and_remove(client: Any, spec: DestinationSpec, path: str) -> tuple[boo
     """Write an empty object and remove it.
 
     :param client: the boto3 client.
-    :param spec: the bucket, and what is sent with every object.
-    :param path: template of the keys; the object lies below its fixed part.
-    :return: whether both went well, and what the user should know.
+    :param spec: the bucket, and the headers, metadata and tags of every object.
+    :param path: template of the keys; the object lies in its fixed folder.
+    :return: whether both requests succeeded, and a message for the user.
     :raises StoreError: if the object can't be written.
     """
     key = f"{prefix_of_text(path)}_s3dest-connection-test-{uuid4()}"

@@ -1,4 +1,4 @@
-"""The hook: a connection with defaults of the spec, over the Amazon provider's S3Hook."""
+"""The hook: delivers records with the defaults of a connection, through the Amazon provider's S3Hook."""
 
 from __future__ import annotations
 
@@ -43,23 +43,23 @@ _OF_REQUESTS = (
     *SENT_ALONG,
     *("content_type", "region", "endpoint_skip_tls_verify", "use_path_style", "max_retries"),
 )
-"""Fields of the spec that say how S3 is reached, and what is sent with every object."""
+"""Fields of the spec that say how S3 is reached, and which headers, metadata and tags every object has."""
 
 _TESTED_FROM = (
-    "Tested with the credentials and the network of the process that was asked (of the UI: the API server); "
-    "those of the workers may differ."
+    "Tested with the credentials and the network of this process (for a test in the UI, the API server); "
+    "the workers may have others."
 )
 
 
 class S3DestinationHook(BaseHook):
     """Delivers records to S3.
 
-    The connection, of type ``s3_destination``, holds in its extra any field of the destination spec, and
-    ``aws_conn_id``. Credentials, endpoint, region, retries and TLS come from that AWS connection.
+    The extra of a connection of type ``s3_destination`` may hold any field of the destination spec, and
+    ``aws_conn_id``. Credentials, endpoint, region, retries and TLS come from the AWS connection.
 
     :param s3_destination_conn_id: connection with defaults of the spec; None: no such connection is looked up.
-    :param aws_conn_id: AWS connection; not given: that of the s3_destination connection, else ``aws_default``;
-        None: boto3's own chain of credentials.
+    :param aws_conn_id: AWS connection; by default the one that the s3_destination connection names, else
+        ``aws_default``; None: boto3's own chain of credentials.
 
     Example::
 
@@ -76,14 +76,14 @@ class S3DestinationHook(BaseHook):
 
     @classmethod
     def get_connection_form_widgets(cls) -> dict[str, Any]:
-        """Give the fields of the connection's form; from Airflow 3.2 on, ``get_provider_info`` does."""
+        """Return the fields of the connection's form; from Airflow 3.2 on, they come from ``get_provider_info``."""
         from airflow_provider_s3dest.hooks.connection_form import form_widgets
 
         return form_widgets()
 
     @classmethod
     def get_ui_field_behaviour(cls) -> dict[str, Any]:
-        """Give what the connection's form hides and relabels; from Airflow 3.2 on, ``get_provider_info`` does."""
+        """Return what the connection's form hides and relabels; from Airflow 3.2 on, ``get_provider_info`` has it."""
         from airflow_provider_s3dest.hooks.connection_form import field_behaviour
 
         return field_behaviour()
@@ -95,7 +95,7 @@ class S3DestinationHook(BaseHook):
         self.s3_destination_conn_id = s3_destination_conn_id
         self._aws_conn_id = aws_conn_id
         self._connection_fields: dict[str, Any] | None = None
-        self.client_meta: Any = None  # of the client that the last load went through: region, partition, endpoint
+        self.client_meta: Any = None  # region, partition and endpoint of the client of the last load
         self._retry_counter: RetryCounter | None = None
 
     def load(
@@ -119,42 +119,42 @@ class S3DestinationHook(BaseHook):
     ) -> LoadReport:
         """Deliver records, or the records of staged files, to S3.
 
-        :param records: a list, tuple, iterator or generator of mappings; a mapping of table name to such; or
-            anything with ``__arrow_c_stream__``.
-        :param staging_path: instead of records: a path or a list of paths, file, folder or glob.
-        :param table: name of the table, unless a mapping or ``{{TABLE}}`` in the staging path tells it.
+        :param records: a list, tuple, iterator or generator of mappings; an object with ``__arrow_c_stream__``; or a
+            mapping of table name to any of these.
+        :param staging_path: instead of ``records``: a path or a list of paths; each is a file, a folder or a glob.
+        :param table: name of the table; left out if ``records`` is a mapping of tables, or if ``{{TABLE}}`` in the
+            staging path gives it.
         :param spec: a destination spec, or a CloudQuery document as a mapping or YAML text.
-        :param columns: names of the columns that are written, in order; by default all.
-        :param schema: the Arrow types of the columns, by their names, such as ``{"price": "decimal(18,2)"}``; of
-            several tables, a mapping of table to such. Values are cast where that is exact, else refused.
-        :param load_id: names the load; a load of the same id and input writes the same objects. Random by default.
-        :param atomic: let no object be seen before all are complete. With a ``load_id`` it needs ``state_path``.
-        :param state_path: folder of S3, ``s3://bucket/folder`` or one of the destination's bucket, for a record of what
-            the load writes: with it, what an earlier load of the same ``load_id`` left is removed.
-        :param dry_run: read, encode and report names and counts, and write nothing.
-        :param manifest: write an object that lists all others, once they are there: ``redshift`` for COPY, or
-            ``s3dest`` with columns, records, bytes and checksums; its key is ``manifest_path`` of the spec.
-        :param on_bad_record: ``fail`` at the first record that can't be delivered, or ``quarantine``: such records go,
-            as they came and with the reason, to objects of their own, as lines of JSON.
-        :param max_bad_records: how many there may be: a number, or a share of all records between 0 and 1; by default
-            any. Beyond it the load fails.
-        :param quarantine_path: template of the keys of their objects, with ``{{UUID}}``; by default
-            ``_quarantine/{{TABLE}}/{{UUID}}.json`` below what is fixed of ``path``.
-        :param spec_fields: fields of the spec by name, over those of ``spec`` and of the connection.
-        :return: what was written. Dates in the path are those of the moment of the call, in UTC.
+        :param columns: names of the columns that are written, in order; by default all columns.
+        :param schema: the Arrow type of each column, by name, such as ``{"price": "decimal(18,2)"}``; for several
+            tables, a mapping of table name to such mappings. A value that can't be cast exactly is refused.
+        :param load_id: names the load; loads with the same id and input write the same objects. Random by default.
+        :param atomic: keep all objects invisible until they are complete. With a ``load_id`` it needs ``state_path``.
+        :param state_path: folder of S3 for the state of the load, as ``s3://bucket/folder`` or as a folder of the
+            destination's bucket. With it, the load removes what an earlier load with the same ``load_id`` left.
+        :param dry_run: read and encode the records and report keys and counts, but write nothing.
+        :param manifest: also write an object that lists all others, once they are complete: ``redshift`` for COPY, or
+            ``s3dest`` with columns, records, bytes and checksums. Its key is ``manifest_path`` of the spec.
+        :param on_bad_record: ``fail``: the first record that can't be delivered fails the load; ``quarantine``: such
+            records are written to separate objects, as lines of JSON with the original record and the reason.
+        :param max_bad_records: how many records may be quarantined: a number, or a share of all records between 0 and
+            1; with more the load fails. By default any number.
+        :param quarantine_path: template of the keys of quarantined records, with ``{{UUID}}``; by default
+            ``_quarantine/{{TABLE}}/{{UUID}}.json`` in the fixed folder of ``path``.
+        :param spec_fields: fields of the spec by name; they override those of ``spec`` and of the connection.
+        :return: what was written. Dates in the path are those of the call, in UTC.
         :raises SpecError: with everything that is wrong with the arguments.
         :raises RecordError: at a record that can't be delivered.
-        :raises BadRecordsError: if more of them are set aside than ``max_bad_records`` allows.
+        :raises BadRecordsError: if more records are quarantined than ``max_bad_records`` allows.
         :raises StagingError: if a staging path matches nothing, or a file can't be read.
         :raises StoreError: if S3 refuses or can't be reached.
         """
         fields, found = spec_fields_of(spec)
-        given: Any = load_id
-        if given == "" or not isinstance(given, (str, type(None))):
+        if load_id == "" or not isinstance(load_id, (str, type(None))):
             found.append(Fault("load_id", f"is {short(load_id)}.", "Give a text, or leave it out for a random one."))
         if state_path is not None and load_id is None:
-            problem = "is given without `load_id`, so that no later load finds the record."
-            found.append(Fault("state_path", problem, "Name the load, or leave it out."))
+            problem = "has no effect without `load_id`: no later load finds the state."
+            found.append(Fault("state_path", problem, "Give `load_id`, or leave `state_path` out."))
         arguments = LoadArguments(
             fields=merged(spec_fields, fields, self.known_fields()),
             records=records,
@@ -187,13 +187,14 @@ class S3DestinationHook(BaseHook):
     ) -> list[dict[str, Any]]:
         """Split staged files into shards of about the same number of bytes, for a mapped ``S3DestinationOperator``.
 
-        :param staging_path: a path or a list of paths, file, folder or glob.
-        :param shards: how many; fewer if there are fewer files, and one a table if there are more tables.
-        :param table: name of the table, unless ``{{TABLE}}`` in the staging path tells it.
-        :param columns: names of the columns to write, in order; by default those of all files of the table, where
-            CSV, Parquet and Arrow files tell them, for which each is opened.
+        :param staging_path: a path or a list of paths; each is a file, a folder or a glob.
+        :param shards: how many shards. If there are fewer files, there are fewer shards; if there are more tables, one
+            for each table.
+        :param table: name of the table; left out if ``{{TABLE}}`` in the staging path gives it.
+        :param columns: names of the columns to write, in order. By default all columns of the table's files, if these
+            are CSV, Parquet or Arrow files; each file is opened for that.
         :return: the arguments of each shard's load: ``staging_path``, ``table`` and, if they are known, ``columns``.
-        :raises SpecError: if path and table don't go together.
+        :raises SpecError: if ``table`` is missing, or given although the staging path has ``{{TABLE}}``.
         :raises StagingError: if a staging path matches nothing, or a file can't be read.
 
         Example::
@@ -207,9 +208,9 @@ class S3DestinationHook(BaseHook):
                 task_id="load", bucket="lake", path="raw/{{TABLE}}/{{UUID}}.csv", format="csv"
             ).expand_kwargs(list_shards())
         """
-        wanted = check_columns(columns)
-        found = staged_tables(staging_path, table, _file_stores(self.get_conn()).of)
-        return [shard.arguments() for shard in split(found, shards, wanted)]
+        names = check_columns(columns)
+        files = staged_tables(staging_path, table, _file_stores(self.get_conn()).of)
+        return [shard.arguments() for shard in split(files, shards, names)]
 
     def deliver(
         self,
@@ -221,14 +222,20 @@ class S3DestinationHook(BaseHook):
         state: StateStore | None = None,
         stop: StopFlag | None = None,
     ) -> LoadReport:
-        """Deliver under a given identity: what both :meth:`load` and the operator do.
+        """Deliver a load under a given identity, for :meth:`load` and for the operator.
 
-        :param arguments: with the fields of operator, spec and connection already laid over one another.
+        :param arguments: the arguments; their fields of the spec are merged from operator, spec and connection.
         :param identity: names the load; the keys of its objects derive from it.
-        :param run_date: the date from which the dates in keys derive.
+        :param run_date: the date from which the dates in keys derive; None if the run has no date.
         :param attempt: which attempt of the load this is.
-        :param state: keeps the state of the load, unless ``state_path`` is given.
+        :param state: keeps the state of the load, unless ``state_path`` is given; None: the state is not kept.
         :param stop: set from outside to end the load.
+        :raises SpecError: with everything that is wrong with the arguments.
+        :raises RecordError: at a record that can't be delivered.
+        :raises BadRecordsError: if more records are quarantined than ``max_bad_records`` allows.
+        :raises StagingError: if a staging path matches nothing, or a file can't be read.
+        :raises StoreError: if S3 refuses or can't be reached.
+        :raises SupersededError: if a newer attempt owns the load.
         """
         self.check(arguments)
         plan, stop = LoadPlan.of(arguments, identity, run_date), stop or StopFlag()
@@ -250,34 +257,35 @@ class S3DestinationHook(BaseHook):
             return deliver_as_planned(plan, delivery, client, _file_stores(client), stop)
 
     def _guarded_client(self, spec: DestinationSpec, stop: StopFlag) -> Any:
-        """Make the client of a load, before threads share it: each of them would make one of its own."""
+        """Return the client of a load; it is made here once, because the threads of the load share it."""
         client = client_of(self.s3_hook(spec))
         self.client_meta, self._retry_counter = client.meta, RetryCounter(client)
         stop.guard(client)
         return client
 
     def check(self, arguments: LoadArguments, unknown: Collection[str] = ()) -> None:
-        """See that a load can begin.
+        """Check that a load can begin.
 
         :param unknown: names of arguments whose value is not known yet.
-        :raises SpecError: with everything that is wrong with the arguments, and with the connections where they lack.
+        :raises SpecError: if an argument is wrong, or the connection can't be read; with everything that is wrong with
+            the arguments and the connections.
         """
         faults = list(arguments.faults(unknown))
         if faults or UNKNOWN in arguments.fields.values():
-            told = {fault.key for fault in faults}
-            raise SpecError([*faults, *(fault for fault in self._connection_faults() if fault.key not in told)])
+            keys = {fault.key for fault in faults}
+            raise SpecError([*faults, *(fault for fault in self._connection_faults() if fault.key not in keys)])
 
     def connection_fields(self) -> dict[str, Any]:
-        """Give the fields of the spec that the connection holds; none without a connection.
+        """Return the fields of the spec that the connection holds; none without a connection.
 
         :raises SpecError: if the connection does not exist, or its extra is wrong.
         """
         return spec_fields_in(self._extra())
 
     def known_fields(self) -> dict[str, Any]:
-        """Give the fields that the connection holds; of one that does not exist, all of them as ``UNKNOWN``.
+        """Return the fields of the spec that the connection holds; all of them as ``UNKNOWN`` if it can't be read.
 
-        :meth:`deliver` then fails for that, and tells what else is wrong as well.
+        :meth:`deliver` then raises an error that names the fault of the connection together with all others.
         """
         try:
             return self.connection_fields()
@@ -286,14 +294,14 @@ class S3DestinationHook(BaseHook):
 
     @property
     def aws_conn_id(self) -> str | None:
-        """The AWS connection that is used; None: boto3's own chain of credentials."""
+        """The id of the AWS connection that is used; None: boto3's own chain of credentials."""
         if is_given(self._aws_conn_id):
             return self._aws_conn_id  # type: ignore[return-value]
         return self._extra().get(AWS_CONN_ID) or DEFAULT_AWS_CONN_ID
 
     @property
     def retries(self) -> int:
-        """How many requests of the last load were sent again."""
+        """Number of requests of the last load that were sent again."""
         return self._retry_counter.number if self._retry_counter else 0
 
     @property
@@ -302,14 +310,14 @@ class S3DestinationHook(BaseHook):
         return self._extra().get(CONSOLE_URL)
 
     def _connection_faults(self) -> Iterator[Fault]:
-        """Find what is wrong with the connections themselves."""
+        """Yield what is wrong with the connections themselves."""
         conn_id: Any
         try:
             self._extra()
             conn_id = self.aws_conn_id
         except SpecError as error:
             yield from error.faults
-            conn_id = self._aws_conn_id if is_given(self._aws_conn_id) else None  # else the missing one would name it
+            conn_id = self._aws_conn_id if is_given(self._aws_conn_id) else None  # the unreadable extra might name it
         if conn_id is not None:
             try:
                 self._check_aws(conn_id)
@@ -317,9 +325,9 @@ class S3DestinationHook(BaseHook):
                 yield from error.faults
 
     def s3_hook(self, spec: DestinationSpec | None = None) -> S3Hook:
-        """Build the Amazon provider's hook, with what the spec says over what the AWS connection says.
+        """Return the Amazon provider's hook; what the spec says about requests overrides the AWS connection.
 
-        :raises SpecError: if the AWS connection does not exist, or can make no client.
+        :raises SpecError: if the AWS connection does not exist, or no client can be made with it.
         """
         conn_id = self.aws_conn_id
         if conn_id is not None:
@@ -327,16 +335,16 @@ class S3DestinationHook(BaseHook):
         return s3_hook(conn_id, spec)
 
     def get_conn(self) -> Any:
-        """Give a boto3 client, with what the s3_destination connection says over what the AWS connection says.
+        """Return a boto3 client; what the s3_destination connection says overrides the AWS connection.
 
-        :raises SpecError: if a connection is missing, or can make no client.
+        :raises SpecError: if a connection does not exist, or no client can be made with it.
         """
         return client_of(self.s3_hook(self._connection_spec("any")))
 
     def test_connection(self) -> tuple[bool, str]:
-        """Write an object where the spec would write, and remove it.
+        """Write an empty object where a load would write one, and remove it.
 
-        :return: whether both went well, and what the user should know.
+        :return: whether both requests succeeded, and a message for the user.
         """
         succeeded, message = self._test_write()
         return succeeded, f"{message} {_TESTED_FROM}"
@@ -345,14 +353,17 @@ class S3DestinationHook(BaseHook):
         try:
             fields = self.connection_fields()
             if not fields.get("bucket"):
-                return False, "The connection names no `bucket`, so there is nowhere to write a test object."
+                return (
+                    False,
+                    "The connection names no `bucket`, so no object can be written. Add it to the extra.",
+                )
             spec = self._connection_spec(fields["bucket"])
             return write_and_remove(client_of(self.s3_hook(spec)), spec, fields.get("path") or "")
         except S3DestinationError as error:
             return False, str(error)
 
     def _connection_spec(self, bucket: str) -> DestinationSpec:
-        """Give a spec of what the connection says about requests; its other fields a task may yet complete."""
+        """Return a spec with what the connection says about requests; other fields may be left to the tasks."""
         fields = {name: value for name, value in self.connection_fields().items() if name in _OF_REQUESTS}
         return DestinationSpec(bucket=bucket, format="json", path="{{UUID}}", **fields)
 

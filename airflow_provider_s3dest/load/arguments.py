@@ -1,4 +1,4 @@
-"""What a load is asked to do, and every rule about that beyond the destination spec's own."""
+"""The arguments of a load, and every rule about them; the rules of the destination spec are in ``spec.rules``."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from airflow_provider_s3dest.errors import Fault, short
 from airflow_provider_s3dest.load import quarantine_rules, schema, state_path
 from airflow_provider_s3dest.load.columns import check_columns, columns_faults
 from airflow_provider_s3dest.load.sidecars import manifest
-from airflow_provider_s3dest.load.sidecars.ddl import rules as layout
+from airflow_provider_s3dest.load.sidecars.ddl import rules as ddl_rules
 from airflow_provider_s3dest.sources.input_kinds import is_arrow, is_records
 from airflow_provider_s3dest.sources.staging_path import check_staging_path, staging_path_faults
 from airflow_provider_s3dest.spec import path_template
@@ -21,7 +21,6 @@ from airflow_provider_s3dest.spec.rules import faults as spec_faults
 from airflow_provider_s3dest.spec.sentinels import NOT_GIVEN, UNKNOWN, is_given
 
 log = logging.getLogger(__name__)
-
 
 _TEXTS = (
     "staging_path",
@@ -33,23 +32,23 @@ _TEXTS = (
     "s3_destination_conn_id",
     "aws_conn_id",
 )
-"""Arguments that hold texts, beside the fields of the spec."""
+"""Arguments that hold texts, besides the fields of the spec."""
 
 
 @dataclass(frozen=True, slots=True)
 class LoadArguments:
     """The arguments of a load, as the operator and the hook take them.
 
-    :param fields: fields of the destination spec, already laid over one another; ``UNKNOWN`` where the value of one is
-        not known.
-    :param keeps_state: whether a record of what is written is kept even without ``state_path``.
+    :param fields: fields of the destination spec, merged from all their sources; ``UNKNOWN`` where a value is not
+        known.
+    :param keeps_state: whether the state of the load is kept even without ``state_path``.
     :param manifest: kind of the manifest, or None.
     :param on_bad_record: ``fail`` or ``quarantine``.
-    :param max_bad_records: a number, or a share of all records; None: any.
-    :param quarantine_path: template of the keys of bad records; None: the default.
-    :param written_path: the path before Jinja was rendered in it, if that differs from the one in ``fields``.
-    :param sources: ids of the tasks that the records come from, by table; None stands for the only table.
-    :param found: what was found wrong already, while the arguments were collected.
+    :param max_bad_records: a number, or a share of all records; None: any number.
+    :param quarantine_path: template of the keys of bad records; None: the default path.
+    :param written_path: the path before its Jinja was rendered; None: the same as in ``fields``.
+    :param sources: ids of the tasks that the records come from, by table; None is the key of the only table.
+    :param found: faults that were found while the arguments were collected.
     """
 
     fields: Mapping[str, Any]
@@ -74,67 +73,90 @@ class LoadArguments:
     found: Sequence[Fault] = ()
 
     def warn(self) -> None:
-        """Say in the log what is allowed and yet seldom meant."""
+        """Log a warning about what is allowed but rarely intended."""
         path = self.written_path or self.fields["path"]
         if self.fields.get("no_rotate") and not path_template.names_a_run(path):
             log.warning(
-                "The path %s names neither a date nor a run: with `no_rotate` the next run overwrites "
-                "this one's objects. "
-                "Put {{YEAR}}/{{MONTH}}/{{DAY}} or {{SYNC_ID}} in to keep them.",
+                "The path %s names neither a date nor a run: with `no_rotate` the next run overwrites the objects of "
+                "this run. To keep them, put {{YEAR}}/{{MONTH}}/{{DAY}} or {{SYNC_ID}} into the path.",
                 path,
             )
 
     def faults(self, unknown: Collection[str] = ()) -> Iterator[Fault]:
-        """Find everything that is wrong.
+        """Yield everything that is wrong.
 
         :param unknown: names of arguments, and of fields of the spec, whose value is not known yet;
-            ``records.orders`` for the records of one table among others.
+            ``records.orders`` stands for the records of one table of a mapping.
         """
         unknown = {*unknown, *(name for name, value in self.fields.items() if value is UNKNOWN)}
         yield from self.found
-        known = {name: value for name, value in self.fields.items() if name not in unknown}
-        of_spec = list(spec_faults(known, elsewhere=unknown))
-        yield from of_spec
-        if not of_spec and unknown.isdisjoint(layout.NEEDED):
-            copies_manifest = self.manifest == "redshift"
-            yield from layout.faults(known, copies_manifest=copies_manifest)
-            if self.on_bad_record == "quarantine" and "quarantine_path" not in unknown:
-                quarantine = str(self.quarantine_path or quarantine_rules.default_path(known["path"]))
-                yield from layout.quarantine_faults(known, quarantine, copies_manifest=copies_manifest)
-        replaced = [f for name in _TEXTS if name not in unknown for f in variable_faults(getattr(self, name), name)]
-        yield from replaced
-        unknown |= {fault.key for fault in replaced}
+        yield from self._field_faults(unknown)
+        variables = list(self._variable_faults(unknown))
+        yield from variables
+        # A text with a variable in it is reported once: no other rule judges it.
+        unknown |= {fault.key for fault in variables}
         yield from self._switch_faults()
-        if self.state_path is not None and "state_path" not in unknown:
-            yield from self._state_faults()
+        yield from self._state_path_faults(unknown)
         yield from self._connection_faults(unknown)
         yield from manifest.faults(self.manifest)
-        yield from quarantine_rules.faults(self.on_bad_record, self.quarantine_path, self.max_bad_records)
-        if self.quarantine_path is not None and "quarantine_path" not in unknown:
-            yield from quarantine_rules.path_faults(self.quarantine_path, self.written_path or self.fields.get("path"))
+        yield from self._quarantine_faults(unknown)
         yield from self._input_faults(unknown)
-        if "columns" not in unknown:
-            yield from columns_faults(self.columns)
-        if "schema" not in unknown:
-            yield from schema.faults(self.schema, None if "columns" in unknown else self.columns)
+        yield from self._column_faults(unknown)
+
+    def state_faults(self, folders: Iterable[str]) -> Iterator[Fault]:
+        """Yield a fault if the state of the load would lie in a folder of the data."""
+        if self.state_path is not None:
+            yield from state_path.faults_inside(self.state_path, self.fields.get("bucket"), folders)
 
     def columns_of(self, table: str) -> tuple[str, ...] | None:
-        """Give the columns of a table that are written: those named, else those of the schema; None: all."""
-        own = schema.of_table(self.schema, table)
-        return check_columns(self.columns) or (None if own is None else tuple(own))
+        """Return the columns of a table that are written: ``columns``, else those of ``schema``; None: all columns."""
+        types = schema.of_table(self.schema, table)
+        return check_columns(self.columns) or (None if types is None else tuple(types))
+
+    @property
+    def _unrendered_path(self) -> Any:
+        """The path with its Jinja not rendered; None if there is no path."""
+        return self.written_path or self.fields.get("path")
+
+    def _field_faults(self, unknown: Collection[str]) -> Iterator[Fault]:
+        fields = {name: value for name, value in self.fields.items() if name not in unknown}
+        faults = list(spec_faults(fields, elsewhere=unknown))
+        yield from faults
+        # The rules of table definitions take a spec without faults.
+        if not faults and set(ddl_rules.NEEDED).isdisjoint(unknown):
+            copies_manifest = self.manifest == "redshift"
+            yield from ddl_rules.faults(fields, copies_manifest=copies_manifest)
+            if self.on_bad_record == "quarantine" and "quarantine_path" not in unknown:
+                path = str(self.quarantine_path or quarantine_rules.default_path(fields["path"]))
+                yield from ddl_rules.quarantine_faults(fields, path, copies_manifest=copies_manifest)
+
+    def _variable_faults(self, unknown: Collection[str]) -> Iterator[Fault]:
+        for name in _TEXTS:
+            if name not in unknown:
+                yield from variable_faults(getattr(self, name), name)
 
     def _switch_faults(self) -> Iterator[Fault]:
         for name in ("atomic", "delete_staging", "dry_run"):
-            if not isinstance(getattr(self, name), bool):
-                yield Fault(name, f"is {short(getattr(self, name))}.", "Give True or False.")
-            elif name == "delete_staging" and self.delete_staging and not is_given(self.staging_path):
-                yield Fault(name, "is given without `staging_path`.", "Leave it out.")
-            elif name != "dry_run" and getattr(self, name) and self.state_path is None and not self.keeps_state:
+            value = getattr(self, name)
+            if not isinstance(value, bool):
+                yield Fault(name, f"is {short(value)}.", "Give True or False.")
+            elif name == "delete_staging" and value and not is_given(self.staging_path):
+                yield Fault(name, "has no effect without `staging_path`.", "Leave it out, or give `staging_path`.")
+            elif name != "dry_run" and value and self.state_path is None and not self.keeps_state:
                 yield Fault(
                     name,
-                    "needs a record of what is written, which Airflow itself keeps for a task from 3.3 on.",
-                    "Give `state_path`, a folder of S3 for it.",
+                    "needs the state of earlier attempts, which Airflow itself keeps for a task only from 3.3 on.",
+                    "Give `state_path`, a folder of S3 for the state.",
                 )
+
+    def _state_path_faults(self, unknown: Collection[str]) -> Iterator[Fault]:
+        if self.state_path is None or "state_path" in unknown:
+            return
+        faults = list(state_path.faults(self.state_path))
+        yield from faults
+        path = self._unrendered_path
+        if not faults and isinstance(path, str):
+            yield from self.state_faults([path_template.prefix_of_text(path)])
 
     def _connection_faults(self, unknown: Collection[str]) -> Iterator[Fault]:
         for name, remedy in (("s3_destination_conn_id", "leave it out"), ("aws_conn_id", "None for boto3's own chain")):
@@ -146,84 +168,91 @@ class LoadArguments:
             else:
                 yield from path_template.refused_placeholders(conn_id, name)
 
-    def _state_faults(self) -> Iterator[Fault]:
-        found = list(state_path.faults(self.state_path))
-        yield from found
-        path = self.written_path or self.fields.get("path")
-        if not found and isinstance(path, str):
-            yield from self.state_faults([path_template.prefix_of_text(path)])
+    def _quarantine_faults(self, unknown: Collection[str]) -> Iterator[Fault]:
+        yield from quarantine_rules.faults(self.on_bad_record, self.quarantine_path, self.max_bad_records)
+        if self.quarantine_path is not None and "quarantine_path" not in unknown:
+            yield from quarantine_rules.path_faults(self.quarantine_path, self._unrendered_path)
 
-    def state_faults(self, folders: Iterable[str]) -> Iterator[Fault]:
-        """Find whether the record of the load would lie in a folder of the data."""
-        if self.state_path is not None:
-            yield from state_path.faults_inside(self.state_path, self.fields.get("bucket"), folders)
+    def _column_faults(self, unknown: Collection[str]) -> Iterator[Fault]:
+        if "columns" not in unknown:
+            yield from columns_faults(self.columns)
+        if "schema" not in unknown:
+            yield from schema.faults(self.schema, None if "columns" in unknown else self.columns)
 
     def _input_faults(self, unknown: Collection[str]) -> Iterator[Fault]:
         has_records, has_path = is_given(self.records), is_given(self.staging_path)
-        if has_records == has_path:
-            yield Fault(
-                "records", f"and `staging_path` are {'both' if has_path else 'not'} given.", "Give exactly one."
-            )
+        if has_records and has_path:
+            yield Fault("records", "is given together with `staging_path`.", "Give only one of the two.")
+        elif not has_records and not has_path:
+            yield Fault("records", "is missing, and so is `staging_path`.", "Give one of the two.")
         table_known = "table" not in unknown
         if table_known and self.table is not None and (fault := table_fault(self.table)):
             yield fault
-            table_known = False  # and no rule judges it further
+            table_known = False  # no other rule judges it
         if has_path and "staging_path" not in unknown:
             if table_known and not has_records:
                 yield from check_staging_path(self.staging_path, self.table)
             else:
                 yield from staging_path_faults(self.staging_path)
         if has_records and "records" not in unknown:
-            yield from self._records_faults(unknown, table_known and not has_path)
+            table_matters = table_known and not has_path
+            if isinstance(self.records, Mapping) and not is_arrow(self.records):
+                yield from self._tables_faults(unknown, table_matters)
+            else:
+                yield from self._records_faults(table_known=table_matters)
 
-    def _records_faults(self, unknown: Collection[str], table_known: bool) -> Iterator[Fault]:
-        records = self.records
-        if not (isinstance(records, Mapping) and not is_arrow(records)):
-            if self._holds_none(records, None):
-                yield self._none_fault(self.table if table_known else None)
-            elif not is_records(records):
-                yield Fault("records", f"is {short(records)}.", "Give a list of mappings, or the output of a task.")
-            if table_known and self.table is None:
-                yield Fault("table", "is missing.", "Name the table of the records.")
-            return
-        known = {table: own for table, own in records.items() if f"records.{table}" not in unknown}
-        none = [table for table, own in known.items() if self._holds_none(own, table)]
-        yield from map(self._none_fault, none)
-        wrong = {table: own for table, own in known.items() if table not in none and not is_records(own)}
+    def _records_faults(self, *, table_known: bool) -> Iterator[Fault]:
+        """Yield what is wrong with the records of the only table."""
+        if self._holds_none(self.records, None):
+            yield self._none_fault(self.table if table_known else None)
+        elif not is_records(self.records):
+            yield Fault("records", f"is {short(self.records)}.", "Give a list of mappings, or the output of a task.")
+        if table_known and self.table is None:
+            yield Fault("table", "is missing.", "Name the table of the records.")
+
+    def _tables_faults(self, unknown: Collection[str], table_known: bool) -> Iterator[Fault]:
+        """Yield what is wrong with a mapping of tables to their records."""
+        tables = {table: records for table, records in self.records.items() if f"records.{table}" not in unknown}
+        missing = [table for table, records in tables.items() if self._holds_none(records, table)]
+        yield from map(self._none_fault, missing)
+        wrong = {
+            table: records for table, records in tables.items() if table not in missing and not is_records(records)
+        }
         if wrong:
-            shown = ", ".join(f"{short(own)} under {short(table)}" for table, own in islice(wrong.items(), 3))
+            examples = ", ".join(f"{short(value)} under {short(name)}" for name, value in islice(wrong.items(), 3))
             yield Fault(
                 "records",
-                f"is a mapping with {shown}{', ...' * (len(wrong) > 3)}.",
-                "A mapping is of table name to list of records; put a single record into a list.",
+                f"is a mapping with {examples}{', ...' * (len(wrong) > 3)}.",
+                "A mapping maps each table name to a list of records; put a single record into a list.",
             )
         elif table_known and self.table is not None:
+            # `sources.python_records` says the same of a mapping that a task returned.
             yield Fault("table", f"is {short(self.table)} beside a mapping of tables.", "Leave one of the two out.")
-        yield from filter(None, (table_fault(table) for table in records if table not in wrong))
+        yield from filter(None, (table_fault(table) for table in self.records if table not in wrong))
         path = self.fields.get("path")
         if isinstance(path, str) and "path" not in unknown:
-            yield from table_faults(path, records)
+            yield from table_faults(path, self.records)
         template = self.fields.get("manifest_path")
-        yield from manifest.table_faults(self.manifest, template if isinstance(template, str) else "", records)
-        yield from layout.table_faults(self.fields, records)
+        yield from manifest.table_faults(self.manifest, template if isinstance(template, str) else "", self.records)
+        yield from ddl_rules.table_faults(self.fields, self.records)
 
     def _holds_none(self, records: Any, table: str | None) -> bool:
-        """Say whether the records of a table are None, or those of one of the tasks that make a list of them."""
+        """Return whether the records of a table are None, or one of the task outputs that they consist of is."""
         is_list_of_outputs = isinstance(records, list) and bool(self._tasks(table))
-        return records is None or (is_list_of_outputs and any(one is None for one in records))
+        return records is None or (is_list_of_outputs and any(output is None for output in records))
 
     def _none_fault(self, table: str | None) -> Fault:
         of_table = "" if table is None else f" for table {table!r}"
         tasks = ", ".join(map(repr, self._tasks(table)))
         reason = f": {tasks} returned nothing, failed, was skipped, or pushed under another key" if tasks else ""
-        return Fault("records", f"is None{of_table}{reason}.", "Return a list, an empty one for no records.")
+        return Fault("records", f"is None{of_table}{reason}.", "Return a list; it may be empty.")
 
     def _tasks(self, table: str | None) -> Sequence[str]:
         return self.sources.get(table) or self.sources.get(None) or ()
 
 
 def table_fault(table: Any) -> Fault | None:
-    """Find whether a table's name can be part of a key."""
+    """Return what keeps a table's name from being part of a key; None if nothing does."""
     if not isinstance(table, str) or table in ("", ".", "..") or not path_template.is_unicode(table):
         return Fault("table", f"is {short(table)}.", "Give a name that can be part of a key.")
     if path_template.placeholders(table):
@@ -232,6 +261,6 @@ def table_fault(table: Any) -> Fault | None:
 
 
 def table_faults(path: str, tables: Collection[str]) -> Iterator[Fault]:
-    """Find whether a path keeps the tables of a load apart."""
+    """Yield a fault if a path does not keep the tables of a load apart."""
     if len(tables) > 1 and not {"TABLE", "TABLE_HYPHEN"} & path_template.placeholders(path):
-        yield Fault("path", f"has no {{{{TABLE}}}}, and the load has {len(tables)} tables.", "Put {{TABLE}} in.")
+        yield Fault("path", f"has no {{{{TABLE}}}}, but the load has {len(tables)} tables.", "Put {{TABLE}} in.")

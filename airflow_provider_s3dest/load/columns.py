@@ -1,4 +1,4 @@
-"""The ``columns`` argument: which columns are written, in which order."""
+"""The ``columns`` argument: which columns are written, and in which order."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from airflow_provider_s3dest.spec import path_template
 
 
 def check_columns(columns: Any) -> tuple[str, ...] | None:
-    """Check the ``columns`` argument: names in order, each once.
+    """Return the ``columns`` argument as a tuple, after a check that it is a list of different names.
 
     :raises SpecError: if it is anything else.
     """
@@ -20,15 +20,15 @@ def check_columns(columns: Any) -> tuple[str, ...] | None:
     if isinstance(columns, str) or not isinstance(columns, Sequence) or not all(isinstance(c, str) for c in columns):
         raise SpecError([Fault("columns", f"is {short(columns)}.", "Give a list of column names.")])
     twice = sorted(column for column, times in Counter(columns).items() if times > 1)
-    if twice or not columns:
-        raise SpecError(
-            [Fault("columns", f"names {twice or 'nothing'}" + (" twice." if twice else "."), "Name each column once.")]
-        )
+    if twice:
+        raise SpecError([Fault("columns", f"names {twice} twice.", "Name each column once.")])
+    if not columns:
+        raise SpecError([Fault("columns", "names nothing.", "Name a column, or leave it out for all columns.")])
     return tuple(columns)
 
 
 def columns_faults(columns: Any) -> Iterator[Fault]:
-    """Find what is wrong with the names of the columns to write."""
+    """Yield what is wrong with the ``columns`` argument."""
     try:
         names = check_columns(columns)
     except SpecError as error:

@@ -1,4 +1,4 @@
-"""Delivers a load as planned: claims it, runs it, and deletes the staged files that it is to delete."""
+"""Delivers a load as planned: claims it, runs it, and deletes its staged files if that was asked for."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def deliver_as_planned(
     """
     with Progress() as progress:
         if plan.is_staged and delivery.has_loaded_staged():
-            # Some of the files may be deleted by now: what remains of them is no input.
+            # Some of the files may be deleted already, so the remaining files are not the whole input.
             with delivery:
                 delivery.claim()
                 return _finish_deletion(delivery, stores)

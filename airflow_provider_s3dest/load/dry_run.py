@@ -11,7 +11,7 @@ from airflow_provider_s3dest.spec import DestinationSpec
 
 
 class DryRun:
-    """Opens sinks that compress their contents, only to know their sizes.
+    """Opens sinks that compress their contents only to measure them.
 
     :param spec: says how objects are compressed.
     :param on_stored: called with the bytes of every object.

@@ -1,4 +1,4 @@
-"""The inputs of a load: its tables, each of which is opened when its turn comes, and the staged files to delete."""
+"""The inputs of a load: its tables, which are opened one after the other, and the staged files to delete."""
 
 from __future__ import annotations
 
@@ -22,8 +22,8 @@ from airflow_provider_s3dest.sources.staging import remove_staged, staged_tables
 class Inputs:
     """What a load reads.
 
-    :param openers: opens each table, by its name. An opener is given what takes bad records; None: the first bad record
-        fails the load.
+    :param openers: a function for each table that opens it, by the table's name. Its argument takes bad records; None:
+        the first bad record fails the load.
     :param to_delete: path and version of the staged files to delete after the load; None: no file is deleted.
     """
 
@@ -35,29 +35,29 @@ class FileStores:
     """The stores of staged files, by the scheme of their paths.
 
     :param client: the boto3 client that reads ``s3://``.
-    :param other: makes the store of all other schemes, when one is needed.
+    :param other: makes the store of each other scheme when it is first needed.
     """
 
     def __init__(self, client: Any, other: Callable[[], FileStore]) -> None:
-        self._known: dict[str, FileStore] = {"": LocalFiles(), "s3": S3Files(client)}
+        self._stores: dict[str, FileStore] = {"": LocalFiles(), "s3": S3Files(client)}
         self._other = other
 
     def of(self, scheme: str) -> FileStore:
         """Return the store of a scheme, such as ``s3``; empty for the local disk."""
-        if scheme not in self._known:
-            self._known[scheme] = self._other()
-        return self._known[scheme]
+        if scheme not in self._stores:
+            self._stores[scheme] = self._other()
+        return self._stores[scheme]
 
     def remove(self, files: Sequence[tuple[str, str]]) -> None:
-        """Delete staged files that are still those that were read, by path and version."""
+        """Delete staged files, given by path and version, unless they have changed since they were read."""
         remove_staged(files, self.of)
 
 
 def inputs_of(plan: LoadPlan, stores: FileStores, counted: Callable[[Iterable[Any]], Iterator[Any]] = iter) -> Inputs:
-    """List the tables of a load, without reading them.
+    """Return the tables of a load, without reading them.
 
     :param stores: where staged files are looked for.
-    :param counted: passes on records that come one by one, and counts them.
+    :param counted: yields the records of a stream and counts them.
     :raises StagingError: if a staging path matches nothing.
     """
     arguments = plan.arguments

@@ -14,33 +14,38 @@ from airflow_provider_s3dest.records.values import NoRuleError
 from airflow_provider_s3dest.spec.path_template import is_unicode
 
 MAX_PARTITIONS = 10_000
-"""Partitions of a table in a load: each is an object at least, and a line of the record of what is written."""
+"""Partitions of a table in a load; each is at least one object, and one line in the state of the load."""
 
 MAX_WHOLE_PARTITIONS = 100
-"""The same where each partition is one object: all are open to the end, with up to 32 MiB each in memory,
-of Parquet 40 MiB."""
+"""The same where each partition is one object. All objects are then open to the end, and each holds up to 32 MiB in
+memory, or 40 MiB of Parquet."""
 
 MAX_OPEN = 1_000
-"""Batches of a table that are open at once."""
+"""Batches of a table that may be open at once."""
 
 MAX_HELD_BYTES = 256 * 2**20
-"""Bytes of open batches that are held in memory, before compression."""
+"""Bytes of open batches that may be held in memory, before compression."""
+
+_TEXT_OR_NULL = frozenset({str, type(None)})
+
+_ONE_TEXT_PER_VALUE = frozenset({int, bool, date})
+"""Types whose equal values have equal texts. Floats have not (0.0 == -0.0), nor have timestamps (in two time zones)."""
 
 
 class PartitionedWriter:
-    """The batches of a table, by partition.
+    """Writes the records of a table into the batches of their partitions.
 
-    Beyond :data:`MAX_OPEN` open batches, or :data:`MAX_HELD_BYTES` held by them, that one ends which has waited longest
-    for a record. This is decided record by record, so that cuts depend on the records, their order and the limits
-    alone, as without partitions.
+    If more than :data:`MAX_OPEN` batches are open, or if they hold more than :data:`MAX_HELD_BYTES`, the batch that has
+    waited longest for a record is closed. This is decided record by record. So the cuts depend only on the records,
+    their order and the limits, as they do without partitions.
 
     :param table: name of the table, for errors.
     :param fields: the columns whose values name a partition.
-    :param drops: whether these columns are left out of the objects, so that their values stand in the key alone.
+    :param drops: whether these columns are left out of the objects, so that only the key holds their values.
     :param whole: whether each partition is one object.
     :param batches_of: makes the batches of a partition.
-    :param reserve: told of partitions of which a batch is about to begin, with its number.
-    :param held: bytes of an open batch up to which it is held in memory.
+    :param reserve: called with the partition and number of each batch that is about to begin.
+    :param held: the most bytes that an open batch holds in memory.
     """
 
     def __init__(
@@ -55,7 +60,7 @@ class PartitionedWriter:
         held: int,
     ) -> None:
         self._table, self._fields, self._drops, self._whole = table, fields, drops, whole
-        self._batches_of, self._reserve, self._held = batches_of, reserve, held
+        self._batches_of, self._reserve, self._most_held = batches_of, reserve, held
         self._writers: dict[str, BatchWriter] = {}
         self._open: dict[str, BatchWriter] = {}
         self._held_bytes = 0
@@ -63,7 +68,7 @@ class PartitionedWriter:
         self._texts: dict[tuple[type, Any], str | None] = {}
 
     def named(self, chunk: Chunk) -> Sequence[str]:
-        """Name the partition of each record of a chunk.
+        """Return the name of each record's partition.
 
         :raises RecordError: at a record whose partition can't be named, or is one too many.
         """
@@ -76,13 +81,13 @@ class PartitionedWriter:
     def add(self, partitions: Sequence[str], encoded: EncodedRecords) -> None:
         """Add the records of a chunk.
 
-        :param partitions: what :meth:`named` gave for it.
+        :param partitions: what :meth:`named` returned for the chunk.
         """
         last = {partition: position for position, partition in enumerate(partitions)}
         self._reserve([(one, self._writers[one].batches) for one in last if one not in self._open])
         if self._has_room(last, encoded.size):
             parts = _by_partition(partitions, encoded)
-            # Those that wait longest come first, as if record by record.
+            # By their last records: so `_open` has the order that adding record by record would give it.
             for partition in sorted(parts, key=last.__getitem__):
                 self._add_to(partition, parts[partition])
         else:
@@ -96,7 +101,7 @@ class PartitionedWriter:
             writer.close()
 
     def _partitions_of(self, chunk: Chunk) -> list[str]:
-        """Name the partition of each record."""
+        """Return the name of each record's partition."""
         names, partitions = self._partition_names, []
         for position, texts in enumerate(zip(*(self._texts_of(chunk, field) for field in self._fields), strict=True)):
             name = names.get(texts)
@@ -113,7 +118,7 @@ class PartitionedWriter:
             return values
         texts = []
         for position, value in enumerate(values):
-            same = (type(value), value) if type(value) in _OF_ONE_SPELLING else None
+            same = (type(value), value) if type(value) in _ONE_TEXT_PER_VALUE else None
             if same is None or same not in self._texts:
                 try:
                     text = partition_text(value)
@@ -132,11 +137,12 @@ class PartitionedWriter:
         if len(self._writers) == most:
             problem = f"the partition {short(partition)} is beyond the {most:,} that a table can have in a load"
             remedy = "Partition by a column of fewer values, or spread the records over several loads."
-            # Which records are too many hangs on their order alone, so that none of them is a bad one.
+            # Which partition is one too many depends on the order of the records. So this is an error of the load,
+            # not of a record that could be quarantined.
             problem += f"{' with `no_rotate`' * self._whole}."
             raise self._refusal(problem, remedy, chunk, position, separable=False)
         if not is_unicode(partition):
-            problem = f"the partition {short(partition)} holds half of a surrogate pair and is no Unicode."
+            problem = f"the partition {short(partition)} holds half of a surrogate pair and is not valid Unicode."
             raise self._refusal(problem, "Decode it properly upstream.", chunk, position)
         try:
             return self._batches_of(partition)
@@ -148,7 +154,7 @@ class PartitionedWriter:
     def _refuse_lost(self, chunk: Chunk, position: int, texts: Sequence[str | None]) -> None:
         for field, text in zip(self._fields, texts, strict=True):
             if passes_for_null(text):
-                problem = f"the partition of {text!r} is that of null, and the column is left out of the objects."
+                problem = f"{text!r} has the same partition as null, and the column is left out of the objects."
                 raise self._refusal(problem, "Use `partition_columns: keep`.", chunk, position, field)
 
     def _refusal(
@@ -165,7 +171,7 @@ class PartitionedWriter:
         return RecordError(problem, remedy, table=self._table, place=place, column=column, separable=separable)
 
     def _has_room(self, partitions: Mapping[str, object], size: int) -> bool:
-        """Say whether no batch has to end before it is full, whatever the order of so many more bytes."""
+        """Return whether this many more bytes fit, in any order, without closing a batch that is not full."""
         if self._whole:
             return True
         return len(self._open.keys() | partitions.keys()) <= MAX_OPEN and self._held_bytes + size <= MAX_HELD_BYTES
@@ -186,12 +192,7 @@ class PartitionedWriter:
             writer.close()
 
     def _held_by(self, writer: BatchWriter) -> int:
-        return min(writer.open_bytes, self._held)
-
-
-_TEXT_OR_NULL = frozenset({str, type(None)})
-_OF_ONE_SPELLING = frozenset({int, bool, date})
-"""Types whose equal values have the same text, as 0.0 and -0.0 have not, nor a moment in two time zones."""
+        return min(writer.open_bytes, self._most_held)
 
 
 def _by_partition(partitions: Sequence[str], encoded: EncodedRecords) -> dict[str, EncodedRecords]:
@@ -201,4 +202,4 @@ def _by_partition(partitions: Sequence[str], encoded: EncodedRecords) -> dict[st
         return dict.fromkeys(positions, encoded)
     for position, partition in enumerate(partitions):
         positions[partition].append(position)
-    return {partition: encoded.take(own) for partition, own in positions.items()}
+    return {partition: encoded.take(indices) for partition, indices in positions.items()}

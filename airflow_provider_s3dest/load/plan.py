@@ -25,8 +25,8 @@ from airflow_provider_s3dest.spec.sentinels import is_given
 class LoadPlan:
     """What a load does, and under which keys.
 
-    :param arguments: what it is asked to do; without faults.
-    :param spec: where to, in which format and how it is cut.
+    :param arguments: the arguments of the load, which have no faults.
+    :param spec: where the objects go, their format, and how the records are cut.
     :param identity: names the load.
     :param settings: what the keys follow from.
     :param keys: builds the keys.
@@ -71,7 +71,7 @@ class LoadPlan:
         return None if state_path is None else state_object(state_path, self.spec.bucket, self.identity)
 
     def sidecars(self, tables: Collection[str]) -> list[Sidecar]:
-        """Check what needs the names of the tables, and return what is written about the objects.
+        """Return what the load writes about its objects, after the checks that need the names of the tables.
 
         :raises SpecError: if two tables would share a key, or an object would lie where it must not.
         """

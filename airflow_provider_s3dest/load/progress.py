@@ -1,4 +1,4 @@
-"""Tells in the log how far a load is, every few seconds, and what it did at the end."""
+"""Logs every few seconds how far a load is, and at the end what it did."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ MANY_OBJECTS = 1_000
 
 
 class Progress:
-    """Counts what a load has done so far, and tells it every few seconds; used as a context, which the load runs in.
+    """Counts what a load has done so far, and logs it every few seconds; used as a context around the load.
 
-    A thread of its own writes the lines, so that they come while a source or a request is waited for. It ends with the
-    context.
+    A separate thread writes the lines, so that they also come while the load waits for a source or a request. The
+    thread ends with the context.
     """
 
     def __init__(self) -> None:
@@ -34,7 +34,7 @@ class Progress:
         self._encoded = self._ahead = self._objects = self._bytes = 0
 
     def __enter__(self) -> Progress:
-        self._thread = threading.Thread(target=self._tell, name="s3dest-progress", daemon=True)
+        self._thread = threading.Thread(target=self._log_often, name="s3dest-progress", daemon=True)
         self._thread.start()
         return self
 
@@ -43,28 +43,31 @@ class Progress:
         self._thread.join()
 
     def begin(self, table: str) -> None:
-        """Note that this table is opened now, and its records come next."""
+        """Note that this table is opened now and that its records come next."""
         self._table, self._ahead = table, 0
 
     def counted(self, records: Iterable[T]) -> Iterator[T]:
-        """Give records, each of which is noted as read."""
+        """Yield the records, and note each as read."""
         for record in records:
             self._ahead += 1
             yield record
 
     def encoded(self, records: int) -> None:
-        """Note that so many more records are encoded."""
+        """Note that more records are encoded."""
         self._encoded += records
         self._ahead = max(0, self._ahead - records)  # 0 for sources whose records are not counted one by one
 
     def stored(self, size: int) -> None:
-        """Note that one more object of so many bytes is stored."""
+        """Note that one more object is stored; called from any thread.
+
+        :param size: bytes of the object.
+        """
         with self._lock:
             self._objects += 1
             self._bytes += size
 
     def line(self) -> str:
-        """Say how far the load is."""
+        """Return a line of text that says how far the load is."""
         seconds = time.monotonic() - self._began
         return (
             f"{'Before the first table' if self._table is None else f'Table {self._table}'}: "
@@ -73,12 +76,15 @@ class Progress:
             f"{self._encoded / seconds:,.0f} records/s, {size_text(self._bytes / seconds)}/s"
         )
 
-    def _tell(self) -> None:
+    def _log_often(self) -> None:
         while not self._ended.wait(INTERVAL_SECONDS):
             log.info("%s", self.line())
 
     def end(self, report: LoadReport, verb: str) -> None:
-        """Write the line that sums the load up, and a hint if it made many small objects."""
+        """Log what the load did, and a hint if it made many small objects.
+
+        :param verb: what was done with the records, such as ``Stored``.
+        """
         seconds = time.monotonic() - self._began
         log.info(
             "%s %s of %s as %s (%s) in s3://%s, %.1f s",
@@ -92,8 +98,8 @@ class Progress:
         )
         if report.objects > MANY_OBJECTS and report.bytes / report.objects < SMALL_OBJECT_BYTES:
             log.warning(
-                "%s objects of %s on average: readers and S3's request prices suffer from many small objects. "
-                "Raise `batch_size` and `batch_size_bytes`, for instance to 1,000,000 and 128 MiB.",
+                "The load made %s objects of %s on average. Many small objects are slow to read, and S3 charges for "
+                "each request. Raise `batch_size` and `batch_size_bytes`, for instance to 1,000,000 and 128 MiB.",
                 f"{report.objects:,}",
                 size_text(report.bytes / report.objects),
             )
@@ -104,7 +110,7 @@ def _count(number: int, noun: str) -> str:
 
 
 def size_text(size: float) -> str:
-    """Spell a number of bytes, such as ``5.0 MiB``."""
+    """Format a number of bytes, such as ``5.0 MiB``."""
     for unit in ("bytes", "KiB", "MiB", "GiB"):
         if size < 1024:
             return _count(round(size), "byte") if unit == "bytes" else f"{size:.1f} {unit}"

@@ -1,4 +1,4 @@
-"""The quarantine of a load: where its bad records go, in which objects, and how many there may be."""
+"""The quarantine of a load: where its bad records go, and how many there may be."""
 
 from __future__ import annotations
 
@@ -30,7 +30,8 @@ class Quarantine:
     """Where the bad records of a load go.
 
     :param spec: the spec of their objects.
-    :param limit: how many bad records there may be: a number, or a share of all records between 0 and 1; None: any.
+    :param limit: how many bad records there may be: a number, or a share of all records between 0 and 1; None: any
+        number.
     """
 
     spec: DestinationSpec
@@ -73,7 +74,7 @@ class Quarantine:
         listed = "".join(f"\n  - {error}" for error in bad.first)
         raise BadRecordsError(
             f"{count:,} of {good + count:,} records are bad, and `max_bad_records` allows {most}. "
-            f"Mend them upstream, or allow more:{listed}{more}"
+            f"Correct them upstream, or allow more:{listed}{more}"
         )
 
     def log_bad_records(self, tables: Mapping[str, TableReport], keys: KeyBuilder, verb: str) -> None:
@@ -95,10 +96,10 @@ class Quarantine:
 
 
 class QuarantineWriter:
-    """Writes bad records, for each table into batches of its own.
+    """Writes bad records, those of each table into separate batches.
 
-    The batches are cut like those of good records, and apart from them: bad records don't change where good ones are
-    cut.
+    The batches have the same limits as batches of good records, but are cut independently of them: bad records don't
+    change where good records are cut.
     """
 
     def __init__(self, quarantine: Quarantine, objects: ObjectWriter) -> None:

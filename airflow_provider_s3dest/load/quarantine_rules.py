@@ -1,4 +1,4 @@
-"""What ``on_bad_record``, ``quarantine_path`` and ``max_bad_records`` may be."""
+"""The rules of the arguments ``on_bad_record``, ``quarantine_path`` and ``max_bad_records``."""
 
 from __future__ import annotations
 
@@ -9,25 +9,28 @@ from typing import Any
 from airflow_provider_s3dest.errors import Fault, short
 from airflow_provider_s3dest.spec import path_template
 
-KINDS = ("fail", "quarantine")
+MODES = ("fail", "quarantine")
 
 
-def faults(kind: Any, path: Any, limit: Any) -> Iterator[Fault]:
-    """Find what is wrong with ``on_bad_record``, ``quarantine_path`` and ``max_bad_records``."""
-    if kind not in KINDS:
-        yield Fault("on_bad_record", f"is {short(kind)}.", f"Give one of {', '.join(KINDS)}.")
-    elif kind == "fail":
+def faults(on_bad_record: Any, path: Any, limit: Any) -> Iterator[Fault]:
+    """Yield what is wrong with ``on_bad_record``, ``quarantine_path`` and ``max_bad_records``, in this order.
+
+    The template itself has rules of its own: :func:`path_faults`.
+    """
+    if on_bad_record not in MODES:
+        yield Fault("on_bad_record", f"is {short(on_bad_record)}.", f"Give one of {', '.join(MODES)}.")
+    elif on_bad_record == "fail":
         for name, value in (("quarantine_path", path), ("max_bad_records", limit)):
             if value is not None:
-                problem = 'is given, and `on_bad_record` is "fail".'
-                yield Fault(name, problem, 'Set on_bad_record="quarantine", or leave it out.')
+                problem = 'has no effect while `on_bad_record` is "fail".'
+                yield Fault(name, problem, f'Set on_bad_record="quarantine", or leave `{name}` out.')
     if limit is not None and not _is_limit(limit):
-        remedy = "Give a whole number of records, or a share of all between 0 and 1, such as 0.01."
+        remedy = "Give a whole number of records, or a share of all records between 0 and 1, such as 0.01."
         yield Fault("max_bad_records", f"is {short(limit)}.", remedy)
 
 
 def default_path(data: str) -> str:
-    """Give the template of the keys of bad records beside those of a path of data."""
+    """Return the default template of the keys of bad records, which lies in the fixed folder of the data's path."""
     return f"{path_template.prefix_of_text(data)}_quarantine/{{{{TABLE}}}}/{{{{UUID}}}}.json"
 
 
@@ -38,9 +41,9 @@ def _is_limit(limit: Any) -> bool:
 
 
 def path_faults(path: Any, data: Any = None) -> Iterator[Fault]:
-    """Find what is wrong with a ``quarantine_path``.
+    """Yield what is wrong with a ``quarantine_path``.
 
-    :param data: the path of the data, Jinja in it not rendered; None if it is not known.
+    :param data: the path of the data, with its Jinja not rendered; None if it is not known.
     """
     if not isinstance(path, str):
         yield Fault("quarantine_path", f"is {short(path)}.", "Give a template, such as _bad/{{TABLE}}/{{UUID}}.json.")
@@ -52,19 +55,19 @@ def path_faults(path: Any, data: Any = None) -> Iterator[Fault]:
         yield Fault("quarantine_path", "has no {{UUID}}: each batch would overwrite the last.", "Put {{UUID}} in.")
     if isinstance(data, str):
         folder = path_template.prefix_of_text(data)
-        # Without one, what is filled in may be a folder; with Jinja, what is rendered may hold one.
+        # Without a fixed folder, a placeholder or rendered Jinja may still make one; then nothing can be said here.
         if folder or not ("/" in data or path_template.has_jinja(data)):
             yield from faults_inside(path, folder)
 
 
 def faults_inside(path: str, folder: str) -> Iterator[Fault]:
-    """Find whether bad records would lie among the data, where whoever reads them takes them for data.
+    """Yield a fault if bad records would lie in the folder of the data, where readers would take them for data.
 
     :param path: key or template of the bad records.
-    :param folder: that of the data, with its slash; empty: they may lie anywhere.
+    :param folder: the folder of the data, with its slash; empty: the data may lie anywhere.
     """
     inside = path.removeprefix(folder)
     if path.startswith(folder) and not any(name.startswith(("_", ".")) for name in inside.split("/")):
-        where = f"the folder {folder!r} of the data" if folder else "the data, which lie in no folder"
-        problem = f"is {path!r}, among {where}: who reads it would read the bad records."
-        yield Fault("quarantine_path", problem, "Give a folder beside it, or one whose name begins with `_`.")
+        where = f"inside the folder {folder!r} of the data" if folder else "beside the data, which lie in no folder"
+        problem = f"is {path!r}, {where}: readers would take bad records for data."
+        yield Fault("quarantine_path", problem, "Give another folder, or one whose name begins with `_`.")

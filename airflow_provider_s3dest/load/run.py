@@ -1,4 +1,4 @@
-"""Runs a load: tables to batches, batches to objects, objects to S3, and a report of it."""
+"""Runs a load: writes tables as batches, batches as objects, objects to S3, and reports what was written."""
 
 from __future__ import annotations
 
@@ -25,10 +25,10 @@ def run(
 ) -> LoadReport:
     """Write the records of all tables, one table after the other.
 
-    :param objects: has claimed the load, unless nothing is stored.
-    :param progress: told of every table and chunk.
+    :param objects: writes the objects of the load, which is claimed unless nothing is stored.
+    :param progress: counts tables and records.
     :raises RecordError: at a record that can't be written; no object holds a part of its batch.
-    :raises BadRecordsError: if more records are quarantined than may be.
+    :raises BadRecordsError: if more records are quarantined than ``max_bad_records`` allows.
     :raises StoreError: if S3 refuses or can't be reached.
     :raises SupersededError: if a newer attempt owns the load.
     """

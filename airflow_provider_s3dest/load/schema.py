@@ -1,4 +1,4 @@
-"""The ``schema`` argument: the Arrow types of columns, by their names in text."""
+"""The ``schema`` argument: the Arrow type of each column, given as text."""
 
 from __future__ import annotations
 
@@ -38,10 +38,10 @@ _REMEDY = "Use a name such as int64, string, decimal(18,2), timestamp[us, tz=UTC
 
 
 def faults(schema: Any, columns: Any = None) -> Iterator[Fault]:
-    """Find what is wrong with a ``schema`` argument, without pyarrow.
+    """Yield what is wrong with a ``schema`` argument; this needs no pyarrow.
 
-    :param schema: the types of columns, or a mapping of table to such.
-    :param columns: the ``columns`` argument, each of which the schema has to name.
+    :param schema: a mapping of column to type, or a mapping of table to such mappings.
+    :param columns: the ``columns`` argument; the schema must have a type for each of them.
     """
     if schema is None:
         return
@@ -49,35 +49,36 @@ def faults(schema: Any, columns: Any = None) -> Iterator[Fault]:
         yield Fault("schema", f"is {short(schema)}.", "Give a mapping of column to the name of an Arrow type.")
         return
     if _is_by_table(schema):
-        for own in schema.values():
-            yield from faults(own, columns)
+        for types in schema.values():
+            yield from faults(types, columns)
         return
-    for name, kind in schema.items():
+    for name, type_name in schema.items():
         if not isinstance(name, str) or not path_template.is_unicode(name):
             yield Fault("schema", f"has the key {short(name)}.", "Give the name of a column.")
-        elif not isinstance(kind, str) or _parsed(kind) is None:
-            yield Fault("schema", f"gives {name!r} the type {short(kind)}, which is none.", _REMEDY)
+        elif not isinstance(type_name, str) or _parsed(type_name) is None:
+            yield Fault("schema", f"gives {name!r} the type {short(type_name)}, which is not an Arrow type.", _REMEDY)
         else:
             yield from path_template.refused_placeholders(name, "schema")
     if isinstance(columns, Sequence) and not isinstance(columns, str):
         missing = [column for column in columns if column not in schema]
         if missing:
-            yield Fault("columns", f"names {missing}, and `schema` does not.", "Give their types, or take them out.")
+            remedy = "Add their types to `schema`, or leave them out of `columns`."
+            yield Fault("columns", f"names {missing}, but `schema` does not.", remedy)
 
 
 def of_table(schema: Mapping[str, Any] | None, table: str) -> Mapping[str, str] | None:
-    """Give the types of one table's columns; None: none are given."""
+    """Return the types of the columns of one table; None: no types are given."""
     return schema.get(table) if schema and _is_by_table(schema) else schema
 
 
 def _is_by_table(schema: Mapping[str, Any]) -> bool:
-    return all(isinstance(own, Mapping) for own in schema.values())
+    return all(isinstance(types, Mapping) for types in schema.values())
 
 
 def arrow_types(schema: Mapping[str, str]) -> dict[str, Any]:
-    """Give the ``pyarrow.DataType`` of each column.
+    """Return the ``pyarrow.DataType`` of each column.
 
-    :raises MissingExtraError: if pyarrow is not there.
+    :raises MissingExtraError: if pyarrow is not installed.
 
     Example::
 
@@ -85,34 +86,34 @@ def arrow_types(schema: Mapping[str, str]) -> dict[str, Any]:
         {'price': Decimal128Type(decimal128(18, 2))}
     """
     import_pyarrow()
-    made = {}
-    for name, kind in schema.items():
-        make = _parsed(kind)
-        assert make is not None, "the faults were looked for"
-        made[name] = make()
-    return made
+    types = {}
+    for name, type_name in schema.items():
+        make = _parsed(type_name)
+        assert make is not None, "a schema with faults is refused before"
+        types[name] = make()
+    return types
 
 
 def _parsed(text: str) -> Callable[[], Any] | None:
-    """Read the name of a type: give what makes it, None if it is no name of one."""
-    found = _PARTS.fullmatch(text.strip()) if path_template.is_unicode(text) else None
-    if found is None:
+    """Return a function that makes the type with this name; None if the name is not that of a type."""
+    match = _PARTS.fullmatch(text.strip()) if path_template.is_unicode(text) else None
+    if match is None:
         return None
-    if found["plain"]:
-        name = _SHORT.get(found["plain"], found["plain"])
+    if match["plain"]:
+        name = _SHORT.get(match["plain"], match["plain"])
         return (lambda: import_pyarrow().type_for_alias(name)) if name in _PLAIN else None
-    if found["decimal"]:
-        return _decimal(found["decimal"], int(found["precision"]), int(found["scale"]))
-    if found["clock"]:
-        return _clock(found["clock"], found["unit"], found["tz"])
-    if found["width"]:
-        width = int(found["width"])
+    if match["decimal"]:
+        return _decimal(match["decimal"], int(match["precision"]), int(match["scale"]))
+    if match["clock"]:
+        return _clock(match["clock"], match["unit"], match["tz"])
+    if match["width"]:
+        width = int(match["width"])
         return (lambda: import_pyarrow().binary(width)) if 0 < width < 2**31 else None
-    if found["list"]:
-        kind, item = {"list": "list_"}.get(found["list"], found["list"]), _parsed(found["item"])
-        return None if item is None else lambda: getattr(import_pyarrow(), kind)(item())
-    fields = [part.partition(":")[::2] for part in _split(found["fields"])]
-    parts = [(name.strip(), _parsed(kind)) for name, kind in fields]
+    if match["list"]:
+        factory, item = {"list": "list_"}.get(match["list"], match["list"]), _parsed(match["item"])
+        return None if item is None else lambda: getattr(import_pyarrow(), factory)(item())
+    fields = [part.partition(":")[::2] for part in _split(match["fields"])]
+    parts = [(name.strip(), _parsed(type_name)) for name, type_name in fields]
     names = {name for name, _ in parts}
     if not parts or "" in names or len(names) < len(parts) or any(make is None for _, make in parts):
         return None
@@ -120,10 +121,10 @@ def _parsed(text: str) -> Callable[[], Any] | None:
 
 
 def _decimal(name: str, precision: int, scale: int) -> Callable[[], Any] | None:
-    kind = "decimal128" if name == "decimal" else name
-    if not 1 <= precision <= (38 if kind == "decimal128" else 76) or scale > precision:
+    factory = "decimal128" if name == "decimal" else name
+    if not 1 <= precision <= (38 if factory == "decimal128" else 76) or scale > precision:
         return None
-    return lambda: getattr(import_pyarrow(), kind)(precision, scale)
+    return lambda: getattr(import_pyarrow(), factory)(precision, scale)
 
 
 def _clock(name: str, unit: str, tz: str | None) -> Callable[[], Any] | None:
@@ -134,7 +135,7 @@ def _clock(name: str, unit: str, tz: str | None) -> Callable[[], Any] | None:
 
 
 def _is_zone(name: str) -> bool:
-    """Say whether a time zone is an offset or one that this machine knows: of no other can a moment be spelled."""
+    """Return whether a time zone is an offset or is known to this machine; others can't be written as text."""
     if re.fullmatch(r"[+-]\d\d:\d\d", name):
         return True
     try:
@@ -145,7 +146,7 @@ def _is_zone(name: str) -> bool:
 
 
 def _split(text: str) -> list[str]:
-    """Split at commas that stand in no brackets."""
+    """Split a text at its commas, except for those inside brackets."""
     parts, depth, begin = [], 0, 0
     for position, character in enumerate(text):
         depth += (character in "<([") - (character in ">)]")

@@ -1,4 +1,4 @@
-"""Where the record of a load lies, when an argument says so: an object below a folder of S3."""
+"""The ``state_path`` argument: a folder of S3 for the states of loads, one object for each load."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from airflow_provider_s3dest.spec import path_template
 
 
 def faults(state_path: Any) -> Iterator[Fault]:
-    """Find what is wrong with the argument.
+    """Yield what is wrong with the argument.
 
     :param state_path: ``s3://bucket/folder``, or a folder of the destination's bucket.
     """
@@ -27,25 +27,23 @@ def faults(state_path: Any) -> Iterator[Fault]:
 
 
 def faults_inside(state_path: str, bucket: Any, folders: Iterable[str]) -> Iterator[Fault]:
-    """Find whether the record would lie among the data, where whoever reads them finds it.
+    """Yield a fault if the state would lie in a folder of the data, where readers of the data would find it.
 
-    :param bucket: that of the destination.
-    :param folders: folders of the data, with their slashes; an empty one is none.
+    :param bucket: the bucket of the destination.
+    :param folders: folders of the data, with their slashes; an empty text stands for no folder.
     """
     state_bucket, state_folder = _split(state_path, bucket)
     for folder in folders:
         if folder and state_bucket == bucket and f"{state_folder}/".startswith(folder):
-            problem = (
-                f"is {state_path!r}, inside the folder {folder!r} of the data: who reads it would find the record."
-            )
-            yield Fault("state_path", problem, "Give a folder beside it.")
+            problem = f"is {state_path!r}, inside the folder {folder!r} of the data: readers would take it for data."
+            yield Fault("state_path", problem, "Give a folder outside it.")
             return
 
 
 def state_object(state_path: str, bucket: str, identity: LoadIdentity) -> tuple[str, str]:
-    """Give bucket and key of the object that keeps the record of a load.
+    """Return bucket and key of the object that keeps the state of a load.
 
-    :param bucket: that of the destination.
+    :param bucket: the bucket of the destination, for a ``state_path`` that names none.
     """
     bucket, folder = _split(state_path, bucket)
     return bucket, f"{folder}/{identity.load_uuid}.json"

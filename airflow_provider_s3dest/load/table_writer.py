@@ -1,4 +1,4 @@
-"""Writes one table: encodes its chunks, and cuts them into batches, each an object."""
+"""Writes one table: encodes its chunks and cuts them into batches, each of which becomes one object."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ from airflow_provider_s3dest.spec import DestinationSpec
 
 
 class TableWriter:
-    """Writes the records of one table, and of each of its partitions if the path names some.
+    """Writes the records of one table, sorted into partitions if the path has ``{{FIELD}}``.
 
     :param spec: format, limits of a batch, and options.
-    :param table: the table with the columns of the objects.
+    :param table: the table, with the columns that the objects have.
     :param objects: opens the object of each batch.
     """
 

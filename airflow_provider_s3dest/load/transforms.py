@@ -1,4 +1,4 @@
-"""Prepares a table for encoding, as the spec and the schema ask for it."""
+"""Prepares a table for encoding: types, safe names, and the columns of the objects."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ from airflow_provider_s3dest.spec import DestinationSpec
 class PreparedTable:
     """A table that is ready to be encoded.
 
-    :param typed: the table with the types of its columns, under the names that the source gave them.
-    :param named: the same table with the names that its columns have in the end.
-    :param written: the table with the columns of the objects: those of the path may be left out.
+    :param typed: the table with typed columns, which have the names that the source gave them.
+    :param named: the same table with the final names of its columns.
+    :param written: the same table with the columns that the objects have; those of the path may be left out.
     """
 
     typed: Table
@@ -39,7 +39,7 @@ def prepared(spec: DestinationSpec, table: Table, schema: Mapping[str, str] | No
 
 
 def passing_for(spec: DestinationSpec) -> TextDialect | None:
-    """Return the dialect in which staged text passes through as it stands; None if nothing may pass through."""
+    """Return the dialect in which staged text may pass through unchanged; None if no text may."""
     if spec.partition_fields or spec.format == "parquet":
         return None
     if spec.format == "csv":
@@ -48,7 +48,7 @@ def passing_for(spec: DestinationSpec) -> TextDialect | None:
 
 
 def with_types_for(spec: DestinationSpec, table: Table, schema: Mapping[str, str] | None) -> Table:
-    """Make every chunk of a table Arrow data with one type a column, where the format or a schema needs that.
+    """Return a table whose chunks are Arrow data with one type for each column, if the format or a schema needs that.
 
     :param schema: the Arrow type of each column, by its name; None: the source decides.
     """
@@ -65,7 +65,7 @@ def with_types_for(spec: DestinationSpec, table: Table, schema: Mapping[str, str
 
 
 def with_safe_keys_for(spec: DestinationSpec, table: Table) -> Table:
-    """Make the keys of a table safe for Athena, where the spec asks for it; its chunks have their types already."""
+    """Return a table whose names are safe for Athena, if the spec asks for it; the types of its columns must be set."""
     if not spec.athena:
         return table
     if spec.format != "parquet":
@@ -76,10 +76,10 @@ def with_safe_keys_for(spec: DestinationSpec, table: Table) -> Table:
 
 
 def _with_object_columns(spec: DestinationSpec, table: Table) -> Table:
-    """Check that the table has the columns of the path, and leave them out if the spec says so."""
+    """Check that the table has the columns that the path names, and leave them out if the spec says so."""
     missing = [field for field in spec.partition_fields if field not in table.columns]
     if missing and table.columns:
-        problem = f"has {{{{FIELD}}}} of {missing}, and table {table.name!r} has no such column."
+        problem = f"has {{{{FIELD}}}} of {missing}, but table {table.name!r} has no such column."
         raise SpecError([Fault("path", problem, f"Its columns are {', '.join(table.columns)}.")])
     if spec.partition_columns == "keep":
         return table

@@ -103,7 +103,7 @@ def test_a_retry_and_a_clear_write_the_same_names(run_dag: RunDag, lake: Bucket)
     assert run.state == again.state == "success", run.log
     assert len(first) == 3
     assert lake.objects() == first
-    assert ("no record of what earlier tries wrote is kept" in run.log) != versions.KEEPS_STATE
+    assert ("the state of the load is kept nowhere" in run.log) != versions.KEEPS_STATE
 
 
 @pytest.mark.parametrize("atomic", [False, True], ids=["plain", "atomic"])
@@ -721,7 +721,7 @@ def test_dates_are_those_of_the_run_in_utc(lake: Bucket) -> None:
     one.execute(context_of(logical_date=None, run_after=datetime(2026, 5, 6, 7, 8, tzinfo=timezone.utc)))
 
     assert sorted(lake.objects()) == ["2025-12-31T1807", "2026-05-06T0708"]
-    with pytest.raises(Exception, match=r"has \{\{DAY\}\}, and the run has neither a logical date nor a run_after"):
+    with pytest.raises(Exception, match=r"has \{\{DAY\}\}, but the run has neither a logical date nor a run_after"):
         one.execute(context_of())
 
 

@@ -191,8 +191,8 @@ class TestLiterals:
         ("arguments", "fault"),
         [
             ({"on_bad_record": "drop"}, "`on_bad_record`: is 'drop'. Give one of fail, quarantine."),
-            ({"on_bad_record": "fail", "max_bad_records": 5}, "`max_bad_records`: is given, and `on_bad_record` is"),
-            ({"on_bad_record": "fail", "quarantine_path": "_x/{{UUID}}"}, "`quarantine_path`: is given, and"),
+            ({"on_bad_record": "fail", "max_bad_records": 5}, "`max_bad_records`: has no effect while"),
+            ({"on_bad_record": "fail", "quarantine_path": "_x/{{UUID}}"}, "`quarantine_path`: has no effect while"),
             ({"max_bad_records": -1}, "`max_bad_records`: is -1. Give a whole number"),
             ({"max_bad_records": 1.0}, "`max_bad_records`: is 1.0"),
             ({"max_bad_records": True}, "`max_bad_records`: is True"),
@@ -203,7 +203,7 @@ class TestLiterals:
             ({"quarantine_path": "_x/{{UUID|lower}}"}, "filters and expressions don't work on a placeholder"),
             ({"quarantine_path": "_x/{{TABLE}}.json"}, "`quarantine_path`: has no {{UUID}}"),
             ({"quarantine_path": "_x/{{FIELD.a}}/{{UUID}}"}, "`quarantine_path`: has {{FIELD}}"),
-            ({"quarantine_path": "raw/bad/{{UUID}}"}, "among the folder 'raw/' of the data"),
+            ({"quarantine_path": "raw/bad/{{UUID}}"}, "inside the folder 'raw/' of the data"),
             ({"path": "{{UUID}}.csv", "quarantine_path": "bad/{{UUID}}"}, "among the data, which lie in no folder"),
             ({"quarantine_path": "_x/${BAD}/{{UUID}}"}, "`quarantine_path`: ${BAD} is CloudQuery's variable"),
         ],
@@ -228,7 +228,7 @@ class TestLiterals:
         S3DestinationOperator(**bad, on_bad_record="quarantine")
 
     def test_a_path_that_only_the_run_shows_to_lie_among_the_data_is_refused_there(self, lake: Bucket) -> None:
-        with pytest.raises(SpecError, match="among the folder 't/' of the data"):
+        with pytest.raises(SpecError, match="inside the folder 't/' of the data"):
             S3DestinationHook().load(
                 records=[],
                 table="t",

@@ -180,7 +180,7 @@ def test_the_run_tells_all_faults_together(run_dag: RunDag, lake: Bucket) -> Non
         "`records`: is None for table 'a': 'give_a' returned nothing",
         "`records`: is a mapping with 5 under 'b'",
         "`records`: is None for table 'c': 'give_c' returned nothing",
-        "`path`: has no {{TABLE}}, and the load has 3 tables",
+        "`path`: has no {{TABLE}}, but the load has 3 tables",
         "`s3_destination_conn_id`: there is no connection 'nowhere'",
         "`aws_conn_id`: there is no connection 'nowhere_either'",
     ):

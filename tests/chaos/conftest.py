@@ -71,13 +71,13 @@ def short_waits(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture
 def none_lives(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Let a try not wait for what earlier ones may begin to send: none of them lives."""
+    """Let an attempt not wait for what earlier ones may begin to send: none of them lives."""
     monkeypatch.setattr("airflow_provider_s3dest.delivery.fence.QUIET_SECONDS", 0.0)
 
 
 @pytest.fixture(autouse=True)
-def counted_tries(record_property: Callable[[str, object], None]) -> Iterator[None]:
-    """Tell the report how many tries of a load a test made."""
-    before = next(copy(loads.tries))
+def counted_attempts(record_property: Callable[[str, object], None]) -> Iterator[None]:
+    """Tell the report how many attempts of a load a test made."""
+    before = next(copy(loads.attempts))
     yield
-    record_property("tries", next(copy(loads.tries)) - before)
+    record_property("tries", next(copy(loads.attempts)) - before)

@@ -39,7 +39,7 @@ class FullLoad(Load):
         return self.format
 
     def settings(self) -> dict[str, Any]:
-        """Give what every try of the load is told."""
+        """Return what every attempt of the load is told."""
         return {
             **super().settings(),
             "format": self.format,
@@ -53,7 +53,7 @@ class FullLoad(Load):
 
     def expected(self, wanted: Tables) -> dict[str, list[bytes]]:
         """Tell what the objects of each folder must hold: what a load of the same, which nothing befell, wrote."""
-        twin = replace(self, atomic=False, keeps_record=False, name=str(uuid4()))
+        twin = replace(self, atomic=False, keeps_state=False, name=str(uuid4()))
         load(self.bucket, wanted, None, **twin.settings())
         found = twin.found()
         del found["_manifest"]
@@ -65,25 +65,25 @@ class FullLoad(Load):
         return {**own, "_manifest": [self._manifest(own, wanted)]}
 
     def assert_exact(self, wanted: Tables, report: LoadReport, open_uploads: Sequence[str] = ()) -> None:
-        """See besides that the record of the load names what is there, and nothing else."""
+        """Check also that the state of the load names what is there, and nothing else."""
         super().assert_exact(wanted, report, open_uploads)
-        record = self.record()
-        assert self.keys() == sorted({*self._keys_of(record.live), *(key for _, key in record.sidecars)})
-        assert [record.pending, record.doomed, record.uploads, record.old_sidecars] == [[], [], [], []]
+        state = self.load_state()
+        assert self.keys() == sorted({*self._keys_of(state.live), *(key for _, key in state.sidecars)})
+        assert [state.pending, state.doomed, state.uploads, state.old_sidecars] == [[], [], [], []]
 
     def assert_sound(self, *, written: bool) -> None:
-        """See that a try that died left nothing that the next can't know of, and nothing that tells what isn't so.
+        """Check that an attempt that died left nothing that the next can't find, and nothing that is wrong.
 
         :param written: whether it had begun to write records.
         """
-        record, there = self.record(), self.keys()
-        sidecars = {key for _, key in record.sidecars + record.old_sidecars}
-        assert {*there} <= sidecars | self._keys_of(record.live + record.pending + record.doomed)
+        state, there = self.load_state(), self.keys()
+        sidecars = {key for _, key in state.sidecars + state.old_sidecars}
+        assert {*there} <= sidecars | self._keys_of(state.live + state.pending + state.doomed)
         beside = [key for key in there if key.removeprefix(self.folder).startswith(SIDECARS)]
-        if not self.atomic and written and not record.sidecars:
+        if not self.atomic and written and not state.sidecars:
             assert beside == []
         if beside:
-            assert self._keys_of(record.live) <= {*there}
+            assert self._keys_of(state.live) <= {*there}
         for key in beside:
             if "/_manifest/" in key:
                 for table in json.loads(self.bucket.read(key))["tables"].values():
@@ -96,7 +96,7 @@ class FullLoad(Load):
         return {key for names in several for _, key in names.keys(identity)}
 
     def _assert_meant(self, written: Mapping[str, Sequence[bytes]], wanted: Tables) -> None:
-        """See that each folder holds what it must, however it is spelled."""
+        """Check that each folder holds what it must, however it is spelled."""
         good = {name: [record for record in records if not is_bad(record)] for name, records in wanted.items()}
         definitions = [len(DIALECTS) * len(wanted)]
         assert [len(own) for folder, own in written.items() if folder == "_ddl"] == definitions

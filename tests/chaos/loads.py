@@ -37,12 +37,12 @@ T = TypeVar("T")
 
 both_modes = pytest.mark.parametrize("atomic", [False, True], ids=["plain", "atomic"])
 
-tries = count()
-"""Counts all tries of all loads."""
+attempts = count()
+"""Counts all attempts of all loads."""
 
 
 def sample(cases: Sequence[T], every: int) -> Sequence[T]:
-    """Give all cases in the long form, else every so many; with a prime all values of all parameters come up."""
+    """Return all cases in the long form, else every so many; with a prime all values of all parameters come up."""
     return cases if LONG else cases[::every]
 
 
@@ -62,7 +62,7 @@ def tables(version: str, *, small: int = 12, large: int = 3, huge: int = 0, bad:
 
 
 def is_bad(record: Mapping[str, Any]) -> bool:
-    """Say whether a record is one of the bad ones."""
+    """Return whether a record is one of the bad ones."""
     return record["n"] is BAD
 
 
@@ -82,12 +82,12 @@ def bodies(wanted: Tables) -> dict[str, list[bytes]]:
 class Load:
     """A load in a folder of its own, beside an object there that is none of its business.
 
-    :param keeps_record: whether a record is kept under `state_path`.
+    :param keeps_state: whether the state is kept under `state_path`.
     """
 
     bucket: Bucket
     atomic: bool
-    keeps_record: bool = True
+    keeps_state: bool = True
     name: str = field(default_factory=lambda: str(uuid4()))
 
     def __post_init__(self) -> None:
@@ -105,7 +105,7 @@ class Load:
 
     @property
     def state_key(self) -> str:
-        """Key of the object that keeps the record."""
+        """Key of the object that keeps the state."""
         return f"state/{self.name}.json"
 
     @property
@@ -114,7 +114,7 @@ class Load:
         return f"{self.folder}small/000000-not-ours.json"
 
     def settings(self) -> dict[str, Any]:
-        """Give what every try of the load is told."""
+        """Return what every attempt of the load is told."""
         return {
             "load_id": self.name,
             "atomic": self.atomic,
@@ -125,10 +125,8 @@ class Load:
         }
 
     def state(self, client: Any, number: int) -> StateStore | None:
-        """Give what keeps the record for a try."""
-        return (
-            S3StateStore(client, self.bucket.name, self.state_key, Attempt("", number)) if self.keeps_record else None
-        )
+        """Return what keeps the state for an attempt."""
+        return S3StateStore(client, self.bucket.name, self.state_key, Attempt("", number)) if self.keeps_state else None
 
     def attempt(
         self,
@@ -139,19 +137,19 @@ class Load:
         client: Any = None,
         **how: Any,
     ) -> LoadReport:
-        """Run a try.
+        """Run an attempt.
 
-        :param number: number of the try.
+        :param number: number of the attempt.
         :param server: the way to S3; by default the server itself.
         :param how: as for `loading.run`.
         """
-        next(tries)
+        next(attempts)
         client = client or (server or self.bucket.server).client()
         state = self.state(client, number)
         return load(self.bucket, wanted, None, client=client, **{"state": state, **self.settings(), **how})
 
-    def record(self) -> LoadState:
-        """Read the record as it is kept now."""
+    def load_state(self) -> LoadState:
+        """Read the state as it is kept now."""
         if self.state_key not in self.bucket.keys("state/"):
             return LoadState()
         return LoadState.from_text(json.loads(self.bucket.read(self.state_key))["record"])
@@ -172,11 +170,11 @@ class Load:
         return bodies(wanted)
 
     def holds(self, wanted: Tables) -> bool:
-        """Say whether exactly these objects are there."""
+        """Return whether exactly these objects are there."""
         return self.found() == self.expected(wanted)
 
     def assert_exact(self, wanted: Tables, report: LoadReport, open_uploads: Sequence[str] = ()) -> None:
-        """See that each record is there once, under the names that the report tells, and that nothing else is.
+        """Check that each record is there once, under the names that the report tells, and that nothing else is.
 
         :param open_uploads: keys of the multipart uploads that nobody can know of.
         """

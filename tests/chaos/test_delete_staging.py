@@ -1,4 +1,4 @@
-"""Staged files that are deleted after their load: whenever a try dies or is superseded, each is loaded once."""
+"""Staged files that are deleted after their load: whenever an attempt dies or is superseded, each is loaded once."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ import pytest
 from airflow_provider_s3dest.delivery.load_state import LoadState
 from airflow_provider_s3dest.report import LoadReport
 from tests.chaos.loads import sample
-from tests.chaos.staged_try import StagedLoad
+from tests.chaos.staged_attempt import StagedLoad
 from tests.servers import Bucket
 from tests.servers.fault_proxy import Answer, FaultProxy, Request, Send
 
@@ -82,17 +82,17 @@ PLACES: list[Callable[[Bucket, Path], Staging]] = [OnS3, OnDisk]
 
 @pytest.fixture(autouse=True)
 def connected(shared_bucket: Bucket, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Let the tries of this process reach S3."""
+    """Let the attempts of this process reach S3."""
     monkeypatch.setenv("AIRFLOW_CONN_AWS_DEFAULT", shared_bucket.server.connection())
 
 
 def killed(load: StagedLoad, bucket: Bucket, dies_after: int) -> None:
-    """Run the first try, which is killed after its commit, when it has deleted so many files."""
+    """Run the first attempt, which is killed after its commit, when it has deleted so many files."""
     assert load.start(1, bucket.server, dies_after).wait() == -signal.SIGKILL
 
 
 def assert_exact(bucket: Bucket, load: StagedLoad, report: LoadReport, files: Files) -> None:
-    """See that the bucket holds each record of the files once, in the objects that the report names."""
+    """Check that the bucket holds each record of the files once, in the objects that the report names."""
     objects = bucket.objects(f"{load.folder}t/")
     assert sorted(report.uris or ()) == [f"s3://{bucket.name}/{key}" for key in objects]
     lines = [json.loads(line) for body in objects.values() for line in body.splitlines()]
@@ -110,7 +110,7 @@ def assert_exact(bucket: Bucket, load: StagedLoad, report: LoadReport, files: Fi
     ("full", "place", "deleted", "replaced"),
     sample(list(product((False, True), PLACES, (0, 1), (False, True))), 3),
 )
-def test_a_try_after_one_that_was_killed_deletes_the_rest_and_reads_nothing(
+def test_an_attempt_after_one_that_was_killed_deletes_the_rest_and_reads_nothing(
     shared_bucket: Bucket,
     tmp_path: Path,
     full: bool,
@@ -137,7 +137,7 @@ def test_a_try_after_one_that_was_killed_deletes_the_rest_and_reads_nothing(
 
 @contextmanager
 def paused_at_commit(load: StagedLoad, proxy: FaultProxy, when: str) -> Iterator[Callable[[], object]]:
-    """Hold the first try where it commits, before the server gets that or before the try learns of it.
+    """Hold the first attempt where it commits, before the server gets that or before the attempt learns of it.
 
     Gives what lets it go on, and tells its error.
     """
@@ -176,7 +176,7 @@ def _commits(request: Request, load: StagedLoad) -> bool:
 @pytest.mark.parametrize(
     ("full", "place", "when"), sample(list(product((False, True), PLACES, ("before", "after"))), 3)
 )
-def test_a_superseded_try_deletes_nothing_that_was_staged_since(
+def test_a_superseded_attempt_deletes_nothing_that_was_staged_since(
     shared_bucket: Bucket,
     proxy: FaultProxy,
     tmp_path: Path,
@@ -192,7 +192,7 @@ def test_a_superseded_try_deletes_nothing_that_was_staged_since(
         assert staging.names() == []
         staging.stage(LATER)
 
-        # The first try was whole if the server got its commit; it learns that a newer one has taken over all the same.
+        # The first attempt succeeded if the server got its commit; even then it learns that a newer one has taken over.
         assert go_on() == "SupersededError"
 
     assert staging.names() == list(LATER)

@@ -1,6 +1,6 @@
-"""Faults on the way to S3: once, which botocore's retries mend, and until they are used up, which the next try mends.
+"""Faults on the way to S3: single ones, which botocore retries, and lasting ones, which the next attempt repairs.
 
-Each try that meets a fault follows upon a success with other and more input, so that it has something to replace and
+Each attempt that meets a fault follows a success with other and more input, so that it has something to replace and
 something to remove.
 """
 
@@ -41,7 +41,7 @@ BODILESS = ("CreateMultipartUpload", "AbortMultipartUpload", "HeadObject", "GetO
 
 
 class Case(NamedTuple):
-    """One cell of the matrix; the record's own requests are told apart by where they go."""
+    """One cell of the matrix; the requests for the state are told apart by where they go."""
 
     mode: str
     operation: str
@@ -64,8 +64,8 @@ OPERATIONS = {
         ("AbortMultipartUpload", "data"),
         ("DeleteObjects", "data"),
         ("HeadObject", "data"),
-        ("GetObject", "record"),
-        ("PutObject", "record"),
+        ("GetObject", "state"),
+        ("PutObject", "state"),
     ],
     "atomic": [
         ("CreateMultipartUpload", "data"),
@@ -73,8 +73,8 @@ OPERATIONS = {
         ("CompleteMultipartUpload", "data"),
         ("AbortMultipartUpload", "data"),
         ("DeleteObjects", "data"),
-        ("GetObject", "record"),
-        ("PutObject", "record"),
+        ("GetObject", "state"),
+        ("PutObject", "state"),
     ],
 }
 
@@ -84,7 +84,7 @@ CASES = [
     for (operation, target), fault, position, duration in product(
         operations, FAULTS, ("first", "middle", "last"), ("once", "until retries are used up")
     )
-    # The record is read once, and what has no body can't be cut in it.
+    # The state is read once, and what has no body can't be cut in it.
     if not (operation == "GetObject" and position != "first")
     if not (operation in ("AbortMultipartUpload", "HeadObject") and fault == "reset in the body")
 ]
@@ -92,7 +92,7 @@ CASES = [
 
 ALWAYS = [
     Case("plain", "AbortMultipartUpload", "data", "503", "first", "until retries are used up"),
-    Case("atomic", "PutObject", "record", "503", "middle", "until retries are used up"),
+    Case("atomic", "PutObject", "state", "503", "middle", "until retries are used up"),
 ]
 
 
@@ -123,7 +123,7 @@ def test_a_fault(shared_bucket: Bucket, proxy: FaultProxy, case: Case) -> None:
         assert not failure.value.final
         if case.atomic and case.operation != "DeleteObjects":
             # What fails before the commit has changed nothing, once it has cleaned up; the last write comes after.
-            assert load.holds(wanted if (case.target, case.position) == ("record", "last") else OLD)
+            assert load.holds(wanted if (case.target, case.position) == ("state", "last") else OLD)
         proxy.wait_until_idle()
         report = load.attempt(number + 1, wanted)
 
@@ -133,7 +133,7 @@ def test_a_fault(shared_bucket: Bucket, proxy: FaultProxy, case: Case) -> None:
 
 
 def _prepare(load: Load, proxy: FaultProxy, case: Case) -> int:
-    """Run the tries before the one that meets the fault, and give the number of that."""
+    """Run the attempts before the one that meets the fault, and give the number of that."""
     if case.operation == "HeadObject":
         load.attempt(1, {**OLD, "small": NEW["small"]})  # some objects are the same, others not
         return 2

@@ -1,4 +1,4 @@
-"""SIGKILL at a random moment of a load, and a try or two after it, with the same input or another."""
+"""SIGKILL at a random moment of a load, and an attempt or two after it, with the same input or another."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ import pytest
 
 from tests.chaos.full_loads import DIALECTS, KINDS, FullLoad
 from tests.chaos.loads import BATCH_SIZE, Load, sample
-from tests.chaos.one_try import Input, start
-from tests.chaos.started_try import StartedTry
+from tests.chaos.one_attempt import Input, start
+from tests.chaos.started_attempt import StartedAttempt
 from tests.servers import Bucket
 from tests.servers.fault_proxy import Answer, FaultProxy, Request, Send
 
@@ -35,7 +35,7 @@ INPUTS = {
 
 
 @pytest.mark.parametrize(("kind", "seed"), sample(list(product(KINDS, range(80))), 19))
-def test_a_load_that_was_killed_is_whole_after_the_next_try(
+def test_a_load_that_was_killed_is_whole_after_the_next_attempt(
     shared_bucket: Bucket, proxy: FaultProxy, kind: str, seed: int
 ) -> None:
     chance = random.Random(seed)
@@ -51,32 +51,32 @@ def test_a_load_that_was_killed_is_whole_after_the_next_try(
         requests = _requests(load, given)
         killed_at = chance.choice([chance.randrange(requests), requests - 1 - chance.randrange(12)])
         _killed(proxy, load, number, given, killed_at, late=chance.random() < 0.5)
-        known |= {upload.upload_id for upload in load.record().uploads}
+        known |= {upload.upload_id for upload in load.load_state().uploads}
         number += 1
 
     wanted = chance.choice([given, chance.choice(inputs)]).tables()
     report = load.attempt(number, wanted)
 
     left = _open_uploads(load)
-    # A kill leaves the uploads that were not yet in the record; what was in it is gone.
+    # A kill leaves the uploads that were not yet in the state; what was in it is gone.
     assert not set(left) & known
     load.assert_exact(wanted, report, sorted(left.values()))
 
 
 def _requests(load: Load, given: Input) -> int:
-    """Tell how many requests a try sends at least."""
-    small, large, of_record = given.small, given.large, 3
+    """Tell how many requests an attempt sends at least."""
+    small, large, of_state = given.small, given.large, 3
     if isinstance(load, FullLoad):
         sidecars = len(given.tables()) * len(DIALECTS) + 1
-        small, of_record = small + -(-given.bad // BATCH_SIZE) + sidecars, 4
+        small, of_state = small + -(-given.bad // BATCH_SIZE) + sidecars, 4
         if load.format == "parquet":
             small, large = small + large, 0  # compressed, none is sent in parts
-    return small * (3 if load.atomic else 1) + large * 3 + of_record
+    return small * (3 if load.atomic else 1) + large * 3 + of_state
 
 
 def _killed(proxy: FaultProxy, load: Load, number: int, given: Input, at: int, *, late: bool) -> None:
-    """Run a try that is killed at one of its requests, before the server gets it or before the try learns of it."""
-    started: Future[StartedTry] = Future()
+    """Run an attempt that is killed at one of its requests, before the server gets it or before the answer comes."""
+    started: Future[StartedAttempt] = Future()
     first = threading.Lock()
     seen = len(proxy.requests)
 
@@ -91,7 +91,7 @@ def _killed(proxy: FaultProxy, load: Load, number: int, given: Input, at: int, *
     proxy.on_each(kill)
     started.set_result(start(load, number, given, proxy))
     assert started.result().wait() == -signal.SIGKILL
-    proxy.wait_until_idle()  # a request under way would be that of a second try that lives
+    proxy.wait_until_idle()  # a request under way would be that of a second attempt that lives
     proxy.on_each(None)
     if isinstance(load, FullLoad):
         sent = {request.key for request in proxy.requests[seen:] if request.operation in STORE} - {load.bystander}
@@ -99,6 +99,6 @@ def _killed(proxy: FaultProxy, load: Load, number: int, given: Input, at: int, *
 
 
 def _open_uploads(load: Load) -> dict[str, str]:
-    """Give the keys of the open uploads by id."""
+    """Return the keys of the open uploads by id."""
     answer = load.bucket.server.client().list_multipart_uploads(Bucket=load.bucket.name, Prefix=load.folder)
     return {upload["UploadId"]: upload["Key"] for upload in answer.get("Uploads", [])}

@@ -1,4 +1,4 @@
-"""A plain load that died at 90 % sends about 10 % in the next try; bytes are counted on the way.
+"""A plain load that died at 90 % sends about 10 % in the next attempt; bytes are counted on the way.
 
 In the long form it is one of 10 GB in 2,000 objects, else one of 5 MB in 50.
 """
@@ -26,12 +26,12 @@ TEXT = "a kilobyte" * 100
 
 
 def records(first: int = 0, count: int = OBJECTS * IN_OBJECT) -> Iterator[dict[str, Any]]:
-    """Give records of about 1 kB."""
+    """Return records of about 1 kB."""
     return ({"n": n, "text": TEXT} for n in range(first, first + count))
 
 
 def run(load: Load, number: int, proxy: FaultProxy) -> LoadReport:
-    """Run a try."""
+    """Run an attempt."""
     return load.attempt(number, {"t": records()}, proxy, batch_size=IN_OBJECT)
 
 
@@ -41,7 +41,7 @@ def sent(proxy: FaultProxy, load: Load) -> int:
 
 
 def assert_exact(load: Load, report: LoadReport) -> None:
-    """See that each object holds its records, and that there is no other."""
+    """Check that each object holds its records, and that there is no other."""
     bucket = load.bucket
     keys = bucket.keys(f"{load.folder}t/")
     assert report.uris == (None if LONG else [f"s3://{bucket.name}/{key}" for key in keys])
@@ -59,7 +59,7 @@ def proxy(shared_bucket: Bucket) -> Iterator[FaultProxy]:
 
 
 def die_at_90_percent(load: Load, proxy: FaultProxy) -> None:
-    """Run a try whose every request fails from there on."""
+    """Run an attempt whose every request fails from there on."""
     stored: list[str] = []
     lock = threading.Lock()
 

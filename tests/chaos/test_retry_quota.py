@@ -29,7 +29,7 @@ class EveryThird:
         self._lock = threading.Lock()
 
     def __call__(self, request: Request, send: Send) -> Answer:
-        # A look at the record is repeated by another look, which can't be told from the first.
+        # A look at the state is repeated by another look, which can't be told from the first.
         same = request.operation, request.target, request.body
         with self._lock:
             left = self._failed.setdefault(same, FAILURES if len(self._failed) % 3 == 0 else 0)

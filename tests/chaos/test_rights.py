@@ -16,7 +16,7 @@ import pytest
 from airflow_provider_s3dest.errors import LoadStoppedError, StoreError
 from airflow_provider_s3dest.s3.stop import StopFlag
 from tests.chaos.loads import Load, Tables, both_modes, tables
-from tests.chaos.staged_try import StagedLoad
+from tests.chaos.staged_attempt import StagedLoad
 from tests.servers import Bucket
 from tests.servers.bucket_policy import allow_all, allow_only, deny
 from tests.servers.fault_proxy import Answer, FaultProxy, Request, Send
@@ -30,7 +30,7 @@ FEWER = tables("fewer", small=2, large=1)
 
 
 def refusal(load: Load, number: int, wanted: Tables) -> str:
-    """Run a try that S3 refuses, and give its error, which no other try can mend."""
+    """Run an attempt that S3 refuses, and give its error, which no other attempt can mend."""
     with pytest.raises(StoreError) as failure:
         load.attempt(number, wanted)
     assert failure.value.final
@@ -49,8 +49,8 @@ def test_list_bucket_is_never_needed(bucket: Bucket, atomic: bool) -> None:
     load.assert_exact(FEWER, report)
 
 
-def test_put_object_is_all_that_a_plain_load_without_a_record_needs(bucket: Bucket) -> None:
-    load = Load(bucket, atomic=False, keeps_record=False)
+def test_put_object_is_all_that_a_plain_load_without_a_state_needs(bucket: Bucket) -> None:
+    load = Load(bucket, atomic=False, keeps_state=False)
     deny(
         bucket,
         "s3:GetObject",
@@ -125,7 +125,7 @@ def test_without_delete_object_names_that_were_reserved_in_vain_are_looked_at(
         return send(request) if len(proxy.requests) < 8 else Answer(0, {}, b"", sent=-1)
 
     with FaultProxy.before(moto_bucket.server) as proxy:
-        proxy.on_each(lose_all)  # as after a SIGKILL, what is not in the record by then never will be
+        proxy.on_each(lose_all)  # as after a SIGKILL, what is not in the state by then never will be
         with pytest.raises(StoreError):
             load.attempt(1, SMALL, proxy)
         proxy.wait_until_idle()
@@ -135,7 +135,7 @@ def test_without_delete_object_names_that_were_reserved_in_vain_are_looked_at(
         report = load.attempt(2, SMALL)
     else:
         error = refusal(load, 2, SMALL)
-        assert "What may be surplus objects of earlier tries can't be removed" in error
+        assert "Possible surplus objects of earlier attempts can't be removed" in error
         assert "The credentials need s3:DeleteObject, or s3:GetObject and s3:ListBucket to look" in error
         allow_all(moto_bucket)
         report = load.attempt(3, SMALL)
@@ -241,7 +241,7 @@ def test_without_get_object_all_is_sent_again(bucket: Bucket, atomic: bool) -> N
 
 
 @both_modes
-def test_without_get_object_on_the_record_no_later_try_begins(bucket: Bucket, atomic: bool) -> None:
+def test_without_get_object_on_the_state_no_later_attempt_begins(bucket: Bucket, atomic: bool) -> None:
     load = Load(bucket, atomic)
     load.attempt(1, OLD)
     deny(bucket, "s3:GetObject", prefix="state/")

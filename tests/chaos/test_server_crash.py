@@ -30,7 +30,7 @@ def fragile() -> Iterator[Bucket]:
 
 
 @pytest.mark.parametrize(("mode", "attempts", "seed"), sample(CASES, 7))
-def test_the_load_survives_or_the_next_try_repairs(fragile: Bucket, mode: str, attempts: int, seed: int) -> None:
+def test_the_load_survives_or_the_next_attempt_repairs(fragile: Bucket, mode: str, attempts: int, seed: int) -> None:
     server = fragile.server
     assert isinstance(server, SeaweedFS)
     load = Load(fragile, mode == "atomic")

@@ -76,7 +76,7 @@ def test_with_thousands_of_objects_that_wait(shared_bucket: Bucket, proxy: Fault
     proxy.wait_until_idle()
     proxy.on_each(None)
 
-    # The record alone is written, with what is open; nothing is aborted, which could take longer than a kill allows.
+    # Only the state is written, with what is open; nothing is aborted, which could take longer than a kill allows.
     # It is read first where the signal came in the midst of a write of it, of which the main thread knows no end.
     assert set(after) <= {f"PutObject {load.state_key}", f"GetObject {load.state_key}"}
     assert len(_held(proxy, operation, load)) == WORKERS

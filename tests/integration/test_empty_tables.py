@@ -14,7 +14,7 @@ EMPTY: dict[str, Any] = {"write_empty_objects_for_empty_tables": True}
 
 
 def first_key(bucket: Bucket, **how: Any) -> str:
-    """Give the key under which the first batch of the table `t` would lie."""
+    """Return the key under which the first batch of the table `t` would lie."""
     (uri,) = load(bucket, [{"n": 1}], dry_run=True, **how).uris or ()
     return uri.removeprefix(f"s3://{bucket.name}/")
 
@@ -93,7 +93,7 @@ def test_one_object_without_rotation(moto_bucket: Bucket) -> None:
 
 
 @pytest.mark.parametrize("atomic", [False, True], ids=["plain", "atomic"])
-def test_a_retry_without_records_replaces_what_an_earlier_try_wrote(moto_bucket: Bucket, atomic: bool) -> None:
+def test_a_retry_without_records_replaces_what_an_earlier_attempt_wrote(moto_bucket: Bucket, atomic: bool) -> None:
     def load_again(records: list[dict[str, int]]) -> None:
         load(moto_bucket, records, batch_size=2, atomic=atomic, state=s3_state(moto_bucket), **EMPTY)
 

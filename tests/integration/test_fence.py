@@ -18,7 +18,7 @@ RECORDS = [{"n": n} for n in range(20)]
 
 @pytest.fixture(autouse=True)
 def sign_is_old(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Let the last sign that a try owns its load be too old before every request."""
+    """Let the last sign that an attempt owns its load be too old before every request."""
     monkeypatch.setattr("airflow_provider_s3dest.delivery.fence.FENCE_SECONDS", 0.0)
 
 
@@ -46,7 +46,7 @@ def test_it_looks_with_the_client_that_sends_the_objects(bucket: Bucket, atomic:
 
 
 @pytest.mark.parametrize("atomic", [False, True], ids=["plain", "atomic"])
-def test_it_sends_nothing_more_once_a_newer_try_owns_the_load(bucket: Bucket, atomic: bool) -> None:
+def test_it_sends_nothing_more_once_a_newer_attempt_owns_the_load(bucket: Bucket, atomic: bool) -> None:
     watched = Watched(bucket.server.client())
     claimed = threading.Event()
 
@@ -58,7 +58,7 @@ def test_it_sends_nothing_more_once_a_newer_try_owns_the_load(bucket: Bucket, at
         yield from RECORDS[1:]
 
     watched.client.meta.events.register("after-call.s3", lambda **_: claimed.set())
-    with pytest.raises(SupersededError, match="A newer try owns this load"):
+    with pytest.raises(SupersededError, match="A newer attempt owns this load"):
         load(
             bucket,
             records(),

@@ -192,7 +192,7 @@ def test_a_put_whose_answer_was_lost_is_repeated_and_leaves_one_object(bucket: B
 
 
 class TestRefused:
-    """An error of S3 names the request, its target and the way out, and says whether another try may help."""
+    """An error of S3 names the request, its target and the way out, and says whether another attempt may help."""
 
     @staticmethod
     def failure(bucket: Bucket, client: Any, **fields: Any) -> StoreError:

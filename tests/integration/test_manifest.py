@@ -73,7 +73,7 @@ def test_checksums_are_those_of_whole_objects_also_in_parts(
 
 
 class TestTheKey:
-    def test_is_the_same_for_every_try(self, moto_bucket: Bucket) -> None:
+    def test_is_the_same_for_every_attempt(self, moto_bucket: Bucket) -> None:
         first = load(moto_bucket, RECORDS, manifest="s3dest").manifest
         assert load(moto_bucket, RECORDS[:1], manifest="s3dest").manifest == first
         assert load(moto_bucket, RECORDS, manifest="s3dest", load_id="other").manifest != first
@@ -96,7 +96,7 @@ class TestTheKey:
 
 class TestIsRefused:
     def test_for_copy_of_two_tables(self, moto_bucket: Bucket) -> None:
-        with pytest.raises(SpecError, match="`manifest`: is for COPY, which loads one table, and there are 2"):
+        with pytest.raises(SpecError, match="`manifest`: is for COPY, which loads one table, but the load has 2"):
             load(moto_bucket, {"a": RECORDS, "b": RECORDS}, None, manifest="redshift")
 
     def test_with_one_table_in_the_key_of_two(self, moto_bucket: Bucket) -> None:
@@ -114,7 +114,7 @@ def test_none_is_written_by_a_dry_run(moto_bucket: Bucket) -> None:
     assert moto_bucket.keys() == []
 
 
-class TestAnotherTry:
+class TestAnotherAttempt:
     @BOTH
     def test_replaces_it(self, bucket: Bucket, atomic: bool) -> None:
         for rows in (RECORDS, RECORDS[:12]):
@@ -175,7 +175,7 @@ class TestAnotherTry:
             load(moto_bucket, [{"n": object()}], manifest="s3dest", atomic=True, state=s3_state(moto_bucket))
         assert moto_bucket.objects("out/") == before
 
-    def test_removes_it_before_the_first_write_even_where_no_record_is_kept(self, moto_bucket: Bucket) -> None:
+    def test_removes_it_before_the_first_write_even_where_no_state_is_kept(self, moto_bucket: Bucket) -> None:
         watched = Watched(moto_bucket.server.client())
         load(moto_bucket, RECORDS, manifest="s3dest")
         load(moto_bucket, RECORDS, manifest="s3dest", client=watched.client)

@@ -1,4 +1,4 @@
-"""Parquet objects reach S3 as they were written, in one request or many, the same on every try."""
+"""Parquet objects reach S3 as they were written, in one request or many, the same on every attempt."""
 
 from __future__ import annotations
 

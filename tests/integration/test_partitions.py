@@ -31,7 +31,7 @@ def records(count: int = 40) -> list[dict[str, Any]]:
 
 
 def by_folder(bucket: Bucket, folder: str = "out/t/") -> dict[str, list[list[int]]]:
-    """Give the numbers of the records in each JSON object, by partition."""
+    """Return the numbers of the records in each JSON object, by partition."""
     found: dict[str, list[list[int]]] = {}
     for key, body in bucket.objects(folder).items():
         partition = key.removeprefix(folder).rpartition("/")[0]
@@ -172,7 +172,7 @@ class TestColumnsOfThePath:
         assert report.tables["t"].columns == ("n",)
 
     def test_that_no_record_has_are_refused(self, moto_bucket: Bucket) -> None:
-        with pytest.raises(SpecError, match=r"\{\{FIELD\}\} of \['regoin'\], and table 't' has no such column\."):
+        with pytest.raises(SpecError, match=r"\{\{FIELD\}\} of \['regoin'\], but table 't' has no such column\."):
             load(moto_bucket, records(4), path="{{FIELD.regoin}}/{{UUID}}")
         assert moto_bucket.keys() == []
 
@@ -211,7 +211,7 @@ def test_no_record_is_lost_where_more_partitions_wait_than_may(
 
 
 @pytest.mark.parametrize("atomic", [False, True], ids=["plain", "atomic"])
-class TestAnotherTry:
+class TestAnotherAttempt:
     def test_of_the_same_input_writes_the_same(self, moto_bucket: Bucket, atomic: bool) -> None:
         load(moto_bucket, records(), path=PATH, batch_size=5)
         first = moto_bucket.objects()

@@ -1,4 +1,4 @@
-"""Bad records lie in S3 beside the data, each exactly once after any number of tries, and the data as without them."""
+"""Bad records lie in S3 beside the data, each exactly once after any number of attempts; they don't change the data."""
 
 from __future__ import annotations
 
@@ -160,7 +160,7 @@ class TestTheLimit:
         assert moto_bucket.keys() == []
 
 
-class TestAnotherTry:
+class TestAnotherAttempt:
     @BOTH
     def test_replaces_them_and_removes_what_is_surplus(self, bucket: Bucket, atomic: bool) -> None:
         for bad in (range(40), range(12), range(0)):

@@ -55,7 +55,7 @@ class Staging:
         self.bucket.write(key, content)
 
     def path(self, path: str) -> str:
-        """Give the path of something in the bucket."""
+        """Return the path of something in the bucket."""
         return f"s3://{self.bucket.name}/{path}"
 
     def numbers(self, *paths: str, client: Any = None, table: str | None = "t") -> list[int]:
@@ -185,7 +185,7 @@ class TestReads:
         ) as failure:
             load_staged(bucket, f"s3://{bucket.name}/in/a.ndjson", client=proxy.client(), batch_size=50_000)
 
-        assert not failure.value.final  # another try lists and reads anew
+        assert not failure.value.final  # another attempt lists and reads anew
         assert bucket.keys("out/") == []
 
     @pytest.mark.parametrize("path", ["in/a.csv", "in/"], ids=["named", "listed"])

@@ -94,7 +94,7 @@ def test_copy_takes_the_manifest_where_there_is_one(moto_bucket: Bucket) -> None
 
 def test_copy_from_a_prefix_refuses_bad_records_below_it(moto_bucket: Bucket) -> None:
     how: dict[str, Any] = {"ddl": ["redshift"], "ddl_path": "d/{{TABLE}}.sql", "path": "out/{{UUID}}.json"}
-    with pytest.raises(SpecError, match="`quarantine_path`: makes COPY load what lies in 'out/_quarantine/t/'"):
+    with pytest.raises(SpecError, match="`quarantine_path`: gives 'out/_quarantine/t/', which COPY loads"):
         load(moto_bucket, RECORDS, on_bad_record="quarantine", **how)
     assert not moto_bucket.keys()
 
@@ -108,7 +108,7 @@ class TestTheKey:
             load(moto_bucket, {"a": RECORDS, "b": RECORDS}, None, ddl=["athena"], ddl_path="d/x")
         assert not moto_bucket.keys()
 
-    def test_is_the_same_for_every_try(self, moto_bucket: Bucket) -> None:
+    def test_is_the_same_for_every_attempt(self, moto_bucket: Bucket) -> None:
         for rows in (RECORDS, RECORDS[:1]):
             load(moto_bucket, rows, ddl=["athena"])
         assert len(definitions(moto_bucket)) == 1
@@ -127,12 +127,12 @@ class TestTheKey:
                 {"ddl": ["athena"], "ddl_path": "m.json", "manifest": "s3dest", "manifest_path": "m.json"},
                 "gives two objects the key 'm.json'",
             ),
-            ({"ddl": ["athena"], "ddl_path": "out/t/a.sql"}, "makes data of 'out/t/a.sql' in Athena"),
-            ({"ddl": ["redshift"], "ddl_path": "out/t/_a.sql"}, "makes COPY load 'out/t/_a.sql'"),
-            ({"ddl": ["redshift"], "path": "out/{{UUID}}.json"}, "makes COPY load 'out/_ddl/t-"),
+            ({"ddl": ["athena"], "ddl_path": "out/t/a.sql"}, "gives 'out/t/a.sql', which Athena reads as data"),
+            ({"ddl": ["redshift"], "ddl_path": "out/t/_a.sql"}, "gives 'out/t/_a.sql', which COPY loads"),
+            ({"ddl": ["redshift"], "path": "out/{{UUID}}.json"}, "gives 'out/_ddl/t-.*, which COPY loads"),
             (
                 {"ddl": ["athena"], "ddl_path": "{{BATCH}}.sql"},
-                r"has \{\{BATCH\}\} or \{\{FIELD\}\}, of which a definit",
+                r"has \{\{BATCH\}\} or \{\{FIELD\}\}, but a definit",
             ),
             (
                 {
@@ -159,7 +159,7 @@ class TestTheKey:
     ("tables", "path", "problem"),
     [
         (["a_b", "a-b"], "out/{{TABLE_HYPHEN}}/{{UUID}}.json", "share 'out/a-b/'"),
-        (["a_b", "a-b"], "out/{{TABLE}}/{{UUID}}.json", "two tables that are 'a_b' in Athena"),
+        (["a_b", "a-b"], "out/{{TABLE}}/{{UUID}}.json", "gives two tables the name 'a_b' in Athena"),
     ],
 )
 def test_tables_that_would_be_one_are_refused(moto_bucket: Bucket, tables: list[str], path: str, problem: str) -> None:
@@ -172,7 +172,7 @@ def test_none_is_written_by_a_dry_run(moto_bucket: Bucket) -> None:
     assert moto_bucket.keys() == []
 
 
-class TestAnotherTry:
+class TestAnotherAttempt:
     @BOTH
     def test_removes_those_of_another_key_or_that_are_no_more_wanted(self, moto_bucket: Bucket, atomic: bool) -> None:
         how: dict[str, Any] = {"atomic": atomic, "manifest": "s3dest"}

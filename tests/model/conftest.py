@@ -1,4 +1,4 @@
-"""Says at the end of a run how many schedules there were, and what befell their tries."""
+"""Says at the end of a run how many schedules there were, and what befell their attempts."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 import pytest
 
 MET: Counter[str] = Counter()
-"""What the tests count: SCHEDULES, and how often each event was met and each error ended a try."""
+"""What the tests count: SCHEDULES, and how often each event was met and each error ended an attempt."""
 
 
 @pytest.fixture

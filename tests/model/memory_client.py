@@ -1,4 +1,4 @@
-"""The client of one try whose requests are counted; one of them can meet something, in whatever thread it is sent."""
+"""The client of one attempt; it counts requests, and one of them can meet something, in whatever thread it is sent."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ from tests.model.world import Befalls, CrashedError, happen
 
 
 class Fault(NamedTuple):
-    """What one request of a try meets: that which comes after so many."""
+    """What one request of an attempt meets: that which comes after so many."""
 
     after: int
     event: Befalls
 
 
 class Requests:
-    """Sends the requests of one try, one at a time, and none any more once the try is dead."""
+    """Sends the requests of one attempt, one at a time, and none any more once the attempt is dead."""
 
     def __init__(self, fault: Fault | None, stop: StopFlag) -> None:
         self._fault, self._stop = fault, stop
@@ -83,7 +83,7 @@ class MemoryClient:
 
 
 class TaskStateClient:
-    """What a try finds as ``context["task_state_store"]``."""
+    """What an attempt finds as ``context["task_state_store"]``."""
 
     def __init__(self, store: MemoryTaskState, number: int, requests: Requests) -> None:
         self._store, self._number, self._requests = store, number, requests

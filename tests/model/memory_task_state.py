@@ -9,14 +9,14 @@ from airflow.sdk.execution_time.comms import ErrorResponse
 
 
 class MemoryTaskState:
-    """The values of one task instance over all its tries, reached by the id of the try that is current."""
+    """The values of one task instance over all its attempts, reached by the id of the attempt that is current."""
 
     def __init__(self) -> None:
         self.values: dict[str, Any] = {}
         self.current = 0
 
     def begin(self, number: int) -> None:
-        """Let a try be the current one, as Airflow does before it runs it."""
+        """Let an attempt be the current one, as Airflow does before it runs it."""
         self.current = number
 
     def get(self, number: int, key: str) -> Any:

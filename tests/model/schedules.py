@@ -1,4 +1,4 @@
-"""Random schedules of several tries, and what must hold in each."""
+"""Random schedules of several attempts, and what must hold in each."""
 
 from __future__ import annotations
 
@@ -42,12 +42,12 @@ INPUTS: Mapping[str, Mapping[str, Sequence[bytes]]] = {
 
 @dataclass(frozen=True)
 class Settings:
-    """What may happen in a schedule, beside tries that run by turns.
+    """What may happen in a schedule, beside attempts that run by turns.
 
     :param events: what may befall a request.
-    :param in_flight: whether a request that stores an object without `atomic` may take effect long after its try last
-        saw that it owns the load.
-    :param overlapping: whether a try may begin before those before it have ended.
+    :param in_flight: whether a request that stores an object without `atomic` may take effect long after its attempt
+        last saw that it owns the load.
+    :param overlapping: whether an attempt may begin before those before it have ended.
     """
 
     events: Sequence[Befalls] = tuple(Befalls)
@@ -57,7 +57,7 @@ class Settings:
 
 @contextmanager
 def small_steps(random: Random, *, fence: bool) -> Iterator[None]:
-    """Let the record be written often, in chunks or at once, and the owner be looked for always or never."""
+    """Let the state be written often, in chunks or at once, and the owner be looked for always or never."""
     with (
         patch.object(sweeper, "WORKERS", 1),
         patch.object(sweeper, "KEYS_PER_REQUEST", random.choice([1, 1000])),
@@ -73,7 +73,7 @@ def small_steps(random: Random, *, fence: bool) -> Iterator[None]:
 
 
 class Schedule:
-    """One schedule of tries, of which the last runs undisturbed, though others run beside it."""
+    """One schedule of attempts, of which the last runs undisturbed, though others run beside it."""
 
     def __init__(self, seed: int, plans: Sequence[Plan], settings: Settings, *, keeps_task_state: bool) -> None:
         self._random = Random(seed)
@@ -98,7 +98,7 @@ class Schedule:
             raise AssertionError(f"{error}\n{self.what}\n" + "\n".join(self.world.history)) from None
 
     def _begin_and_run(self) -> None:
-        """Let tries take turns of some requests, sleep, and begin before others end, until all have ended."""
+        """Let attempts take turns of some requests, sleep, and begin before others end, until all have ended."""
         world, random, often = self.world, self._random, self._switched
         current = world.begin(self._plans[0])
         asleep: set[int] = set()
@@ -132,7 +132,7 @@ class Schedule:
         return actor.number == len(self._plans)
 
     def _must_follow(self, actor: Actor) -> bool:
-        """Say whether the next request of a try must follow at once on the last: nothing may be in flight."""
+        """Return whether the next request of an attempt must follow at once on the last: nothing may be in flight."""
         return not self._settings.in_flight and _makes_visible(actor)
 
     def _step(self, actor: Actor) -> None:
@@ -154,17 +154,17 @@ class Schedule:
         owners = [actor for actor in world.actors if actor.filling]
         if not owners or not all(plan.atomic and "UUID" in plan.path for plan in self._plans):
             return
-        # The newest try fills its objects: whoever reads now sees the last success, and what it replaced at most.
-        record, visible = world.record(), world.visible()
-        live = keys_of(record, live=True)
+        # The newest attempt fills its objects: whoever reads now sees the last success, and what it replaced at most.
+        state, visible = world.load_state(), world.visible()
+        live = keys_of(state, live=True)
         if len(world.actors) == owners[-1].number:
-            assert live <= visible.keys() <= live | keys_of(record, live=False), "Something unfinished is visible."
+            assert live <= visible.keys() <= live | keys_of(state, live=False), "Something unfinished is visible."
         assert all(world.published.get(place) == body for place, body in visible.items()), "Bytes of no load are there."
 
     def _check_end(self) -> None:
         world = self.world
         newest = world.actors[-1]
-        assert newest.succeeded, f"The last try failed: {newest.error!r}"
+        assert newest.succeeded, f"The last attempt failed: {newest.error!r}"
         visible = dict(world.visible())
         if self._settings.in_flight and newest.generation and not all(plan.atomic for plan in self._plans):
             # What S3 can't fence: a request in flight lands under a name that was given up since.
@@ -178,15 +178,15 @@ class Schedule:
         for actor in world.actors:
             if not actor.succeeded:
                 self.met[type(actor.error).__name__] += 1
-        record = world.record()
-        assert keys_of(record, live=True) == newest.expected.keys()
-        assert not record.pending
-        assert not record.doomed
-        assert not record.uploads
+        state = world.load_state()
+        assert keys_of(state, live=True) == newest.expected.keys()
+        assert not state.pending
+        assert not state.doomed
+        assert not state.uploads
 
 
 def check_manifests(world: World) -> None:
-    """See that all objects are there, and the same, that a manifest lists, whatever is under way."""
+    """Check that all objects are there, and the same, that a manifest lists, whatever is under way."""
     visible = world.visible()
     for listed in world.listed():
         there = {place: crc32_text(crc32(body)) for place, body in visible.items()}
@@ -195,15 +195,15 @@ def check_manifests(world: World) -> None:
 
 
 def check_listed(world: World, newest: Actor) -> None:
-    """See that the manifest of a success lists just its objects, and that no other is left."""
+    """Check that the manifest of a success lists just its objects, and that no other is left."""
     own = [{place: crc32_text(crc32(body)) for place, body in newest.expected.items()}]
     assert world.listed() == (own if newest.plan.manifest else []), world.listed()
-    assert world.record().sidecars == ([(BUCKET, newest.plan.manifest)] if newest.plan.manifest else [])
-    assert not world.record().old_sidecars
+    assert world.load_state().sidecars == ([(BUCKET, newest.plan.manifest)] if newest.plan.manifest else [])
+    assert not world.load_state().old_sidecars
 
 
 def _makes_visible(actor: Actor) -> bool:
-    """Say whether a try is about to send what no abort can call back, under a name that is used again."""
+    """Return whether an attempt is about to send what no abort can call back, under a name that is used again."""
     request = actor.parked
     if request is None:
         return False
@@ -212,9 +212,9 @@ def _makes_visible(actor: Actor) -> bool:
     return not actor.plan.atomic and request.operation in DATA
 
 
-def keys_of(record: LoadState, *, live: bool) -> set[tuple[str, str]]:
-    """Give the keys that are live by a record, or those that were part of an earlier success."""
-    several = record.live if live else [names for names in record.doomed if names.committed]
+def keys_of(state: LoadState, *, live: bool) -> set[tuple[str, str]]:
+    """Return the keys that are live by the state of a load, or those that were part of an earlier success."""
+    several = state.live if live else [names for names in state.doomed if names.committed]
     return {place for names in several for place in names.keys(IDENTITY)}
 
 
@@ -224,7 +224,7 @@ def describe(objects: Mapping[tuple[str, str], bytes]) -> str:
 
 @contextmanager
 def one_step_at_a_time() -> Iterator[None]:
-    """Let one request be out at a time, and the owner be looked for at claim and when the record is written only."""
+    """Let one request be out at a time, and the owner be looked for at claim and when the state is written only."""
     with (
         patch.object(sweeper, "WORKERS", 1),
         patch.object(steps, "RESERVED_SECONDS", inf),

@@ -1,4 +1,4 @@
-"""A try may die before or after each of its requests, and so may the next: the third repairs it."""
+"""An attempt may die before or after each of its requests, and so may the next: the third repairs it."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ CRASHES = (Befalls.CRASH_BEFORE, Befalls.CRASH_AFTER)
 MODES = {"plain": (False, False, False), "atomic": (True, True, True)}
 MIXED = {"plain, then atomic": (False, True, True), "atomic, then plain": (True, False, False)}
 STRIDE = 1 if CHAOS else 8
-"""Of the points at which the second try dies; the first dies at each."""
+"""Of the points at which the second attempt dies; the first dies at each."""
 
 
 def crash_at(actor: Actor, point: int, event: Befalls) -> bool:
-    """Let a try die at one of its requests; say whether it has so many."""
+    """Let an attempt die at one of its requests; say whether it has so many."""
     for _ in range(point):
         if actor.ended:
             return False
@@ -37,7 +37,7 @@ def crash_at(actor: Actor, point: int, event: Befalls) -> bool:
 @pytest.mark.parametrize("after_success", [False, True], ids=["first load", "loaded before"])
 @pytest.mark.parametrize("inputs", [("same", "same", "same"), ("grown", "changed", "shrunk")], ids=["same", "changed"])
 @pytest.mark.parametrize("modes", [*MODES, *MIXED])
-def test_a_third_try_repairs_what_two_crashes_left(
+def test_a_third_attempt_repairs_what_two_crashes_left(
     modes: str, inputs: tuple[str, str, str], after_success: bool, keeps_task_state: bool, met: Counter[str]
 ) -> None:
     atomic = (MODES | MIXED)[modes]
@@ -73,5 +73,5 @@ def test_a_third_try_repairs_what_two_crashes_left(
                     if not crashed:
                         break
             if not reached:
-                assert first > 5  # requests of the shortest try
+                assert first > 5  # requests of the shortest attempt
                 return

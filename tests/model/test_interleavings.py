@@ -1,4 +1,4 @@
-"""Whatever becomes of two to four tries that run by turns, the newest success is what lies in the bucket at the end."""
+"""Whatever happens to two to four attempts that run by turns, the bucket holds the newest success at the end."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ CASES: dict[str, tuple[Inputs, Settings, float]] = {
     "plain and atomic by turns": (any_input, Settings(in_flight=False), 0.5),
     "plain and atomic, one after the other": (any_input, Settings(in_flight=False, overlapping=False), 0.5),
 }
-"""The inputs of the tries, what may happen, and how many of the tries are atomic."""
+"""The inputs of the attempts, what may happen, and how many of the attempts are atomic."""
 
 
 @pytest.mark.parametrize("keeps_task_state", [False, True], ids=["state_path", "task state store"])
@@ -50,7 +50,7 @@ def test_the_newest_success_alone_is_visible(case: str, keeps_task_state: bool, 
         random = Random(f"{case} {seed}")
         count = random.choice([2, 3, 3, 4])
         keys = [None, *(key for _, key in MANIFESTS)]
-        # A deletion in flight can land on a manifest of the same key, so that there all tries have one.
+        # A deletion in flight can land on a manifest of the same key, so that there all attempts have one.
         manifests = [random.choice(keys)] if settings.in_flight else keys
         plans = [
             Plan(

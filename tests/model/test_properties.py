@@ -1,7 +1,7 @@
-"""Whatever is loaded, however it is cut and wherever tries die: after a success each record is there once.
+"""Whatever is loaded, however it is cut and wherever attempts die: after a success each record is there once.
 
-Whole loads run here, with the encoders, the batching and the uploader's threads, one try after the other; each but the
-last may crash, fail or be stopped at one of its requests, and any of them may get other records or another spec.
+Whole loads run here, with the encoders, the batching and the uploader's threads, one attempt after the other. Each but
+the last may crash, fail or be stopped at one of its requests, and any may get other records or another spec.
 """
 
 from __future__ import annotations
@@ -58,8 +58,8 @@ Tables = Mapping[str, Sequence[Record]]
 
 
 @dataclass(frozen=True)
-class Try:
-    """What one try is given, and what it meets."""
+class LoadAttempt:
+    """What one attempt is given, and what it meets."""
 
     tables: Tables
     spec: Mapping[str, Any]
@@ -98,13 +98,13 @@ FAULTS = st.builds(Fault, st.integers(0, 40), st.sampled_from(EVENTS))
 
 
 @st.composite
-def loads(draw: st.DrawFn) -> Sequence[Try]:
-    """Make the tries of a load: each may get what the one before got, or something else."""
-    made: list[Try] = []
+def loads(draw: st.DrawFn) -> Sequence[LoadAttempt]:
+    """Make the attempts of a load: each may get what the one before got, or something else."""
+    made: list[LoadAttempt] = []
     for number in range(count := draw(st.integers(1, 4))):
         same = bool(made) and draw(st.booleans())
         made.append(
-            Try(
+            LoadAttempt(
                 made[-1].tables if same else draw(record_sets()),
                 made[-1].spec if same or (made and draw(st.booleans())) else draw(specs()),
                 draw(st.booleans()),
@@ -116,15 +116,15 @@ def loads(draw: st.DrawFn) -> Sequence[Try]:
 
 @dataclass
 class Lake:
-    """All that outlives a try."""
+    """All that outlives an attempt."""
 
     keeps_task_state: bool
     s3: MemoryS3 = field(default_factory=MemoryS3)
     task_state: MemoryTaskState = field(default_factory=MemoryTaskState)
     begun: int = 0
 
-    def run(self, one: Try) -> None:
-        """Run a try as the hook does; what it raises is raised."""
+    def run(self, one: LoadAttempt) -> None:
+        """Run an attempt as the hook does; what it raises is raised."""
         self.begun += 1
         self.task_state.begin(self.begun)
         stop = StopFlag()
@@ -144,8 +144,8 @@ class Lake:
             with Uploader(client, spec, delivery, stop) as uploader:
                 run(plan, inputs, [], ObjectWriter(plan.keys, delivery, uploader), Progress())
 
-    def record(self) -> LoadState:
-        """Read the record as it is kept now."""
+    def load_state(self) -> LoadState:
+        """Read the state as it is kept now."""
         if self.keeps_task_state:
             text = TaskStateStore(TaskStateClient(self.task_state, self.begun, Requests(None, StopFlag()))).peek()
         else:
@@ -167,8 +167,8 @@ def records_of(body: bytes, spec: Mapping[str, Any]) -> list[tuple[str, int, str
     return [(table, int(n), text) for table, n, text in rows]
 
 
-def assert_exact(lake: Lake, one: Try) -> None:
-    """See that each record of the try is there once, and nothing else."""
+def assert_exact(lake: Lake, one: LoadAttempt) -> None:
+    """Check that each record of the attempt is there once, and nothing else."""
     found = Counter(record for body in lake.visible().values() for record in records_of(body, one.spec))
     assert found == Counter(tuple(record.values()) for own in one.tables.values() for record in own)
     assert lake.s3.objects[BYSTANDER].body == b"not ours"
@@ -184,7 +184,7 @@ def assert_exact(lake: Lake, one: Try) -> None:
     chunk=st.sampled_from([300, task_state_store.CHUNK]),
 )
 def test_each_record_is_there_once_after_a_success(
-    several: Sequence[Try],
+    several: Sequence[LoadAttempt],
     keeps_task_state: bool,
     put_bytes: int,
     reserved_seconds: float,
@@ -206,18 +206,18 @@ def test_each_record_is_there_once_after_a_success(
         lake.s3.put_object(Bucket=BYSTANDER[0], Key=BYSTANDER[1], Body=b"not ours")
         settled, known = True, set[str]()
         for one in several:
-            before, live = lake.visible(), lake.record().live
+            before, live = lake.visible(), lake.load_state().live
             try:
                 lake.run(one)
             except (S3DestinationError, CrashedError) as error:
                 note(f"{one.fault}: {error!r}")
                 assert one.fault is not None
                 orderly = not isinstance(error, (LoadStoppedError, CrashedError))
-                if one.atomic and orderly and settled and "UUID" in one.spec["path"] and lake.record().live == live:
+                if one.atomic and orderly and settled and "UUID" in one.spec["path"] and lake.load_state().live == live:
                     # Airflow's store may yet take a last note that failed, so that what it names is left.
-                    assert (keeps_task_state and lake.record().pending) or lake.visible() == before
-                settled = settled and one.atomic and orderly and not lake.record().pending
-                known |= {one.upload_id for one in lake.record().uploads}
+                    assert (keeps_task_state and lake.load_state().pending) or lake.visible() == before
+                settled = settled and one.atomic and orderly and not lake.load_state().pending
+                known |= {one.upload_id for one in lake.load_state().uploads}
             else:
                 settled = True
                 assert_exact(lake, one)

@@ -21,12 +21,12 @@ def steps() -> Iterator[None]:
 
 @pytest.fixture(params=[False, True], ids=["state_path", "task state store"])
 def world(request: pytest.FixtureRequest) -> World:
-    """A world whose record is kept in one place after the other."""
+    """A world whose state is kept in one place after the other."""
     return World(keeps_task_state=request.param)
 
 
 def until(actor: Actor, operation: str, about: str = "") -> Actor:
-    """Let a try run until it is about to send such a request."""
+    """Let an attempt run until it is about to send such a request."""
     while not actor.ended:
         assert actor.parked is not None
         if actor.parked.operation == operation and about in actor.parked.about:
@@ -36,18 +36,18 @@ def until(actor: Actor, operation: str, about: str = "") -> Actor:
 
 
 def meet(actor: Actor, operation: str, event: Befalls, about: str = "") -> None:
-    """Let a try run to such a request, which meets something; then let the try end."""
+    """Let an attempt run to such a request, which meets something; then let the attempt end."""
     meet_now(until(actor, operation, about), event)
 
 
 def meet_now(actor: Actor, event: Befalls) -> None:
-    """Let the next request of a try meet something; then let the try end."""
+    """Let the next request of an attempt meet something; then let the attempt end."""
     actor.meet(event)
     actor.world.finish(actor)
 
 
 @pytest.mark.parametrize("event", [Befalls.FAIL_BEFORE, Befalls.STOPPED])
-def test_uploads_that_a_try_does_not_come_to_abort_are_aborted_by_the_next(world: World, event: Befalls) -> None:
+def test_uploads_that_an_attempt_does_not_come_to_abort_are_aborted_by_the_next(world: World, event: Befalls) -> None:
     meet(world.begin(ATOMIC), "complete_multipart_upload", Befalls.CRASH_FLYING)
     meet(world.begin(ATOMIC), "abort_multipart_upload", event)
 
@@ -59,7 +59,7 @@ def test_uploads_that_a_try_does_not_come_to_abort_are_aborted_by_the_next(world
     assert world.s3.uploads == {}
 
 
-def test_a_manifest_that_a_superseded_try_completes_late_lists_nothing_that_is_gone(world: World) -> None:
+def test_a_manifest_that_a_superseded_attempt_completes_late_lists_nothing_that_is_gone(world: World) -> None:
     key = MANIFESTS[0][1]
     meet(
         world.begin(Plan(INPUTS["same"], atomic=True, manifest=key)),

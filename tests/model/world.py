@@ -1,4 +1,4 @@
-"""Tries that run one request at a time, and what can befall each of their requests."""
+"""Attempts that run one request at a time, and what can befall each of their requests."""
 
 from __future__ import annotations
 
@@ -40,25 +40,25 @@ RUN_DATE = datetime(2026, 2, 3, tzinfo=timezone.utc)
 PATH = "out/{{TABLE}}/{{UUID}}.{{FORMAT}}"
 SPEC = DestinationSpec(bucket=BUCKET, path=PATH, format="json")
 MANIFESTS = [(BUCKET, "manifest/1.json"), (BUCKET, "manifest/2.json")]
-"""Where a try may be asked to write its manifest."""
+"""Where an attempt may be asked to write its manifest."""
 
 MARK = "body"
-"""Name of the metadata that tells a later try what is stored, as the uploader's does."""
+"""Name of the metadata that tells a later attempt what is stored, as the uploader's does."""
 
 Objects = Mapping[tuple[str, str], bytes]
 Effect = Callable[[], Any]
 
 
 class CrashedError(BaseException):
-    """The process of a try is gone: nothing of it runs any more, so no code that cleans up must do anything either."""
+    """The process of an attempt is gone: nothing of it runs any more, so code that cleans up must do nothing."""
 
 
 class Befalls(Enum):
-    """What a request of a try can meet, other than to be answered."""
+    """What a request of an attempt can meet, other than to be answered."""
 
-    CRASH_BEFORE = "the try dies before the request is sent"
-    CRASH_AFTER = "the try dies once the request took effect"
-    CRASH_FLYING = "the try dies, and the request takes effect at some later time"
+    CRASH_BEFORE = "the attempt dies before the request is sent"
+    CRASH_AFTER = "the attempt dies once the request took effect"
+    CRASH_FLYING = "the attempt dies, and the request takes effect at some later time"
     FAIL_BEFORE = "the request is refused for good, without effect"
     FAIL_AFTER = "the request took effect, and its answer is lost for good"
     FAIL_FLYING = "the request times out for good, and takes effect at some later time"
@@ -72,7 +72,7 @@ class Befalls(Enum):
 
 @dataclass(frozen=True)
 class Plan:
-    """What one try is asked to load, and how.
+    """What one attempt is asked to load, and how.
 
     :param tables: of each table the contents of its batches.
     :param large: whether objects are multipart uploads without `atomic` too.
@@ -98,7 +98,7 @@ class Request:
 
 
 class Client:
-    """The boto3 client of one try."""
+    """The boto3 client of one attempt."""
 
     def __init__(self, s3: MemoryS3, actor: Actor) -> None:
         self._s3, self._actor = s3, actor
@@ -114,8 +114,8 @@ class Client:
         return call
 
 
-class TaskStateOfTry:
-    """What a try finds as ``context["task_state_store"]``."""
+class TaskStateOfAttempt:
+    """What an attempt finds as ``context["task_state_store"]``."""
 
     def __init__(self, store: MemoryTaskState, actor: Actor) -> None:
         self._store, self._actor = store, actor
@@ -132,7 +132,7 @@ class TaskStateOfTry:
 
 
 class Actor:
-    """One try, in a thread of its own, which stands still at each request until it is told to go on."""
+    """One attempt, in a thread of its own, which stands still at each request until it is told to go on."""
 
     def __init__(self, world: World, number: int, plan: Plan) -> None:
         self.world, self.number, self.plan = world, number, plan
@@ -155,11 +155,11 @@ class Actor:
 
     def begin(self) -> None:
         self.world.task_state.begin(self.number)
-        threading.Thread(target=self._run, name=f"try-{self.number}", daemon=True).start()
+        threading.Thread(target=self._run, name=f"attempt-{self.number}", daemon=True).start()
         self.world.wait()
 
     def go_on(self) -> None:
-        """Send the request, and let the try run to its next."""
+        """Send the request, and let the attempt run to its next."""
         assert self.parked is not None
         self.world.tell(self, "")
         self._resume(self.parked.effect)
@@ -215,7 +215,7 @@ class Actor:
         plan, client = self.plan, Client(self.world.s3, self)
         state: StateStore
         if self.world.keeps_task_state:
-            state = TaskStateStore(TaskStateOfTry(self.world.task_state, self))
+            state = TaskStateStore(TaskStateOfAttempt(self.world.task_state, self))
         else:
             state = S3StateStore(client, *STATE, Attempt("", self.number))
         sweeper = Sweeper(client, self._stop)
@@ -253,7 +253,7 @@ class Actor:
 
 
 class _Load:
-    """The objects of one try, sent one after the other."""
+    """The objects of one attempt, sent one after the other."""
 
     def __init__(self, actor: Actor, delivery: Delivery, keys: KeyBuilder, client: Client) -> None:
         self._actor, self._plan, self._delivery, self._keys, self._client = actor, actor.plan, delivery, keys, client
@@ -338,9 +338,9 @@ class _Load:
 
 @dataclass
 class World:
-    """All that outlives a try, and the tries.
+    """All that outlives an attempt, and the attempts.
 
-    :param keeps_task_state: whether the record is in Airflow's task state store, instead of an object.
+    :param keeps_task_state: whether the state is in Airflow's task state store, instead of an object.
     """
 
     keeps_task_state: bool
@@ -360,14 +360,14 @@ class World:
             self.s3.put_object(Bucket=place[0], Key=place[1], Body=b"foreign")
 
     def begin(self, plan: Plan) -> Actor:
-        """Begin a try, newer than all before."""
+        """Begin an attempt, newer than all before."""
         actor = Actor(self, len(self.actors) + 1, plan)
         self.actors.append(actor)
         actor.begin()
         return actor
 
     def run(self, plan: Plan) -> Actor:
-        """Run a try to its end."""
+        """Run an attempt to its end."""
         actor = self.begin(plan)
         self.finish(actor)
         return actor
@@ -386,7 +386,7 @@ class World:
         request = actor.parked
         assert request is not None
         self.history.append(
-            f"try {actor.number}: {request.operation} {request.about}" + (f": {event}" if event else "")
+            f"attempt {actor.number}: {request.operation} {request.about}" + (f": {event}" if event else "")
         )
 
     def succeeded(self, actor: Actor) -> None:
@@ -395,18 +395,18 @@ class World:
 
     def wait(self) -> None:
         """Let the others run until they give back."""
-        assert self._baton.acquire(timeout=60), "\n".join(["A try neither ends nor asks:", *self.history])
+        assert self._baton.acquire(timeout=60), "\n".join(["An attempt neither ends nor asks:", *self.history])
 
     def give_back(self) -> None:
         self._baton.release()
 
     def visible(self) -> Objects:
-        """Give the objects that a reader of the data sees."""
+        """Return the objects that a reader of the data sees."""
         others = (STATE, *FOREIGN, *MANIFESTS)
         return {place: stored.body for place, stored in self.s3.objects.items() if place not in others}
 
     def listed(self) -> list[dict[tuple[str, str], str]]:
-        """Give the objects that each manifest lists, with their checksums."""
+        """Return the objects that each manifest lists, with their checksums."""
         manifests = [json.loads(self.s3.objects[place].body) for place in MANIFESTS if place in self.s3.objects]
         return [
             {
@@ -417,8 +417,8 @@ class World:
             for manifest in manifests
         ]
 
-    def record(self) -> LoadState:
-        """Give the record as it is kept now."""
+    def load_state(self) -> LoadState:
+        """Return the state as it is kept now."""
         if not self.keeps_task_state:
             kept = self.s3.objects.get(STATE)
             return LoadState.from_text(json.loads(kept.body)["record"] if kept else None)
@@ -438,7 +438,7 @@ FOREIGN = [
     (BUCKET, "out/a/000003.json"),
     ("other", "out/a/of-another-bucket.json"),
 ]
-"""Objects that no try of the load may touch."""
+"""Objects that no attempt of the load may touch."""
 
 _OPERATIONS = {
     "put_object": "PutObject",

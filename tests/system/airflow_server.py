@@ -127,12 +127,12 @@ class AirflowServer:
         self.call("POST", "/connections", {**connection, "connection_id": conn_id, "extra": extra})
 
     def runs(self, dag_id: str) -> list[Run]:
-        """Give the runs of a DAG."""
+        """Return the runs of a DAG."""
         found = self.call("GET", f"/dags/{dag_id}/dagRuns")["dag_runs"]
         return [Run(self, dag_id, run["dag_run_id"]) for run in found]
 
     def worker_log(self, name: str) -> str:
-        """Give what a Celery worker has logged so far."""
+        """Return what a Celery worker has logged so far."""
         return (self.home / f"{_worker(name)}.log").read_text(errors="replace")
 
     def kill_worker(self, name: str) -> None:
@@ -182,17 +182,17 @@ class Run:
         return wait_for(lambda: self.state if self.state in _FINISHED else None, f"the end of {self}")
 
     def task(self, task_id: str) -> dict[str, Any]:
-        """Give the state of a task instance, its try_number, and the pid of the process that runs it."""
+        """Return the state of a task instance, its try_number, and the pid of the process that runs it."""
         found: dict[str, Any] = self.server.call("GET", f"{self.path}/taskInstances/{task_id}")
         return found
 
     def running(self, task_id: str) -> list[dict[str, Any]]:
-        """Give those instances of a task, mapped or not, that run now."""
+        """Return those instances of a task, mapped or not, that run now."""
         found = self.server.call("GET", f"{self.path}/taskInstances?state=running")["task_instances"]
         return [instance for instance in found if instance["task_id"] == task_id]
 
     def wait_for_task(self, task_id: str, state: str, try_number: int = 1) -> dict[str, Any]:
-        """Wait until a task instance is in a state in this try, or in a later one."""
+        """Wait until a task instance is in a state in this attempt, or in a later one."""
 
         def look() -> dict[str, Any] | None:
             found = self.task(task_id)
@@ -214,12 +214,12 @@ class Run:
         self.server.call("DELETE", self.path)
 
     def xcom(self, task_id: str, key: str = "return_value", map_index: int = -1) -> Any:
-        """Give what a task pushed."""
+        """Return what a task pushed."""
         path = f"{self.path}/taskInstances/{task_id}/xcomEntries/{key}?deserialize=true&map_index={map_index}"
         return self.server.call("GET", path)["value"]
 
     def links(self, task_id: str) -> dict[str, str | None]:
-        """Give the extra links of a task instance, by name."""
+        """Return the extra links of a task instance, by name."""
         found = self.server.call("GET", f"{self.path}/taskInstances/{task_id}/links")
         links: dict[str, str | None] = found["extra_links"]
         return links
@@ -229,24 +229,24 @@ class Run:
         return wait_for(lambda: self.links(task_id)[name], f"the link {name!r} of {task_id} in {self}")
 
     def asset_events(self) -> dict[str, dict[str, Any]]:
-        """Give the extras of the asset events that the run's tasks gave, by URI."""
+        """Return the extras of the asset events that the run's tasks gave, by URI."""
         query = f"source_dag_id={self.dag_id}&source_run_id={quote(self.run_id, safe='')}"
         events = self.server.call("GET", f"/assets/events?{query}")["asset_events"]
         return {event["uri"]: event["extra"] for event in events}
 
     def state_store(self, task_id: str) -> dict[str, dict[str, Any]]:
-        """Give the entries of a task instance's state store, by key."""
+        """Return the entries of a task instance's state store, by key."""
         path = f"{self.path}/taskInstances/{task_id}/state-store"
         return {entry["key"]: entry for entry in self.server.call("GET", path)["task_state_store"]}
 
     def log(self, task_id: str, try_number: int = 1) -> str:
-        """Give what a try has logged so far, as JSON lines; while it runs, the API tells less."""
+        """Return what an attempt has logged so far, as JSON lines; while it runs, the API tells less."""
         folder = self.server.home / "logs" / f"dag_id={self.dag_id}" / f"run_id={self.run_id}" / f"task_id={task_id}"
         file = folder / f"attempt={try_number}.log"
         return file.read_text(errors="replace") if file.exists() else ""
 
     def wait_for_log(self, task_id: str, *texts: str) -> None:
-        """Wait until the first try has logged one of these texts: a log may be written after the task has ended."""
+        """Wait until the first attempt has logged one of these texts: a log may be written after the task has ended."""
         wait_for(lambda: any(text in self.log(task_id) for text in texts), f"{texts} in the log of {task_id} in {self}")
 
     def __str__(self) -> str:
@@ -332,7 +332,7 @@ def _answer(request: urllib.request.Request) -> Any:
 
 
 def _tails(home: Path) -> str:
-    """Give the ends of the logs of Airflow's parts."""
+    """Return the ends of the logs of Airflow's parts."""
     tails = ("\n".join([f"\n{log.name}:", *log.read_text(errors="replace").splitlines()[-20:]]) for log in _logs(home))
     return "".join(tails)
 

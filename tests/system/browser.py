@@ -91,16 +91,16 @@ class ConnectionForm:
         self._browser.execute_cdp_cmd("Input.insertText", {"text": text})
 
     def field(self, name: str) -> WebElement:
-        """Give a field of the extra."""
+        """Return a field of the extra."""
         return self._dialog.find_element(By.NAME, f"element_{name}")
 
     def suggestions(self, name: str) -> list[str]:
-        """Give what a field suggests as long as it is empty."""
+        """Return what a field suggests as long as it is empty."""
         options = f"//datalist[@id='{self.field(name).get_attribute('list')}']/option"
         return [str(option.get_attribute("value")) for option in self._browser.find_elements(By.XPATH, options)]
 
     def standard_fields(self) -> list[str]:
-        """Give the names of the fields, of those that every type of connection may have, that are shown."""
+        """Return the names of the fields, of those that every type of connection may have, that are shown."""
         first = self._dialog.find_element(By.NAME, "description")
         wait_for(first.is_displayed, "the section to unfold")
         shown = self._dialog.find_elements(By.CSS_SELECTOR, "input[name], textarea[name]")

@@ -38,7 +38,7 @@ def browser() -> Iterator[WebDriver]:
 
 
 def saved(airflow: AirflowServer, conn_id: str) -> dict[str, Any]:
-    """Give the fields of the extra that are stored of a connection, and see that it has nothing besides."""
+    """Return the fields of the extra that are stored of a connection, and see that it has nothing besides."""
     connection = airflow.call("GET", f"/connections/{conn_id}")
     assert connection["conn_type"] == "s3_destination"
     assert not any(connection[name] for name in ("host", "schema", "login", "password", "port"))

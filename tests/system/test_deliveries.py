@@ -1,4 +1,4 @@
-"""Each record once, under a real scheduler: tasks killed, frozen, marked, out of time, cleared, two tries at once."""
+"""Each record once, with a real scheduler: tasks killed, frozen, marked, out of time, cleared, two attempts at once."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ pytestmark = pytest.mark.slow
 CHAOS = bool(os.environ.get("S3DEST_CHAOS"))
 
 CHUNK, BATCH = 1 + 10 + 100 + 1000, 100
-"""Of the streamed DAGs: records before the first try waits, which fill chunks that grow, and records of an object."""
+"""For the streamed DAGs: records before the first attempt waits, in growing chunks, and records of an object."""
 
 both_modes = pytest.mark.parametrize("mode", ["plain", "atomic"])
 SENT_WITH = {"plain": "PutObject", "atomic": "UploadPart"}
@@ -48,7 +48,7 @@ class Input:
         fresh.replace(self.file)
 
     def let_stream_go_on(self) -> None:
-        """Let a first try go on that waits after the first chunk."""
+        """Let a first attempt go on that waits after the first chunk."""
         self.file.with_suffix(".go").touch()
 
 
@@ -64,25 +64,25 @@ def start(airflow: AirflowServer, dag_id: str, lake: Bucket, upstream: Input) ->
 
 
 def assert_exact(lake: Bucket, run: Run, upstream: Input) -> None:
-    """See that the bucket holds each record once, in the objects that the report names, and nothing else."""
+    """Check that the bucket holds each record once, in the objects that the report names, and nothing else."""
     assert sorted(records_in(lake), key=lambda record: int(record["id"])) == upstream.records
     assert sorted(run.xcom("load")["uris"]) == [f"s3://{lake.name}/{key}" for key in lake.objects()]
     assert lake.open_uploads() == []
 
 
 def wait_until_noted(lake: Bucket, run: Run) -> None:
-    """Wait until the record names every open upload: one that is opened is noted some moments later."""
+    """Wait until the state names every open upload: one that is opened is noted some moments later."""
 
     def look() -> bool:
         (entry,) = run.state_store("load").values()
         noted = {upload.key for upload in LoadState.from_text(entry["value"]["text"]).uploads}
         return noted >= set(lake.open_uploads())
 
-    wait_for(look, "the record of the open uploads")
+    wait_for(look, "the state with the open uploads")
 
 
-class RunningTry:
-    """The two processes of a try: the supervisor, and the task itself."""
+class RunningAttempt:
+    """The two processes of an attempt: the supervisor, and the task itself."""
 
     def __init__(self, run: Run) -> None:
         self.task = psutil.Process(run.wait_for_task("load", "running")["pid"])
@@ -105,7 +105,7 @@ class RunningTry:
         wait_for(lambda: not self.lives(), f"the end of {self.task}")
 
     def lives(self) -> bool:
-        """Say whether the task is there."""
+        """Return whether the task is there."""
         with suppress(psutil.NoSuchProcess):
             return bool(self.task.is_running() and self.task.status() != psutil.STATUS_ZOMBIE)
         return False
@@ -120,7 +120,7 @@ def test_a_task_killed_in_mid_load_is_retried_and_a_clear_that_gets_fewer_record
     run = start(airflow, f"handed_over_{mode}", lake, upstream)
     gate.wait_for(WORKERS)
     wait_until_noted(lake, run)
-    RunningTry(run).task.kill()
+    RunningAttempt(run).task.kill()
     gate.open()
 
     assert run.wait() == "success"
@@ -150,7 +150,7 @@ MORE_OVERLAPS = [
 
 
 @pytest.mark.parametrize(("mode", "later_input", "held"), OVERLAPS + MORE_OVERLAPS if CHAOS else OVERLAPS)
-def test_a_try_that_was_found_dead_and_goes_on_undoes_nothing_of_the_next(
+def test_an_attempt_that_was_found_dead_and_goes_on_undoes_nothing_of_the_next(
     airflow: AirflowServer,
     lake: Bucket,
     proxy: FaultProxy,
@@ -169,7 +169,7 @@ def test_a_try_that_was_found_dead_and_goes_on_undoes_nothing_of_the_next(
     else:
         wait_for(lambda: len(lake.keys()) == CHUNK // BATCH, "the first chunk to be stored")
     wait_until_noted(lake, run)
-    first = RunningTry(run)
+    first = RunningAttempt(run)
     first.stop()
     if held:
         gate.let_pass()
@@ -208,7 +208,7 @@ def test_a_task_marked_failed_stops_by_itself_and_a_clear_repairs(
     run = start(airflow, f"handed_over_{mode}", lake, upstream)
     gate.wait_for(WORKERS)
     wait_until_noted(lake, run)
-    marked = RunningTry(run)
+    marked = RunningAttempt(run)
     run.set_task_state("load", "failed")
     run.wait_for_log("load", "Terminating process")
     gate.open()
@@ -233,7 +233,7 @@ def test_a_task_out_of_time_stops_by_itself_and_its_retry_repairs(
     run = start(airflow, f"timed_{mode}", lake, upstream)
     gate.wait_for(WORKERS)
     wait_until_noted(lake, run)
-    late = RunningTry(run)
+    late = RunningAttempt(run)
     run.wait_for_log("load", "Process timed out")
     gate.open()
     late.wait_for_end()
@@ -246,7 +246,7 @@ def test_a_task_out_of_time_stops_by_itself_and_its_retry_repairs(
 
 
 def assert_stopped(lake: Bucket, proxy: FaultProxy, mode: str) -> None:
-    """See that most of the objects were never sent, and that none is visible before all are complete."""
+    """Check that most of the objects were never sent, and that none is visible before all are complete."""
     assert len(proxy.seen(SENT_WITH[mode])) < MANY // 2
     if mode == "atomic":
         assert lake.keys() == []

@@ -102,7 +102,7 @@ def runs(airflow: AirflowServer, home: Path) -> Mapping[str, Run]:
 
 
 def lineage_of(run: Run, task_id: str) -> dict[str, Any]:
-    """Give the event that OpenLineage gets at the end of a task, which is after Airflow has called it a success."""
+    """Return the event that OpenLineage gets at the end of a task, which is after Airflow has called it a success."""
 
     def look() -> dict[str, Any] | None:
         for file in run.server.home.parent.glob("lineage-*.json"):
@@ -116,7 +116,7 @@ def lineage_of(run: Run, task_id: str) -> dict[str, Any]:
 
 
 def outputs_of(run: Run, task_id: str) -> dict[str, tuple[int, int, list[str]]]:
-    """Give the datasets that OpenLineage was told of, by URI: records, objects, and columns."""
+    """Return the datasets that OpenLineage was told of, by URI: records, objects, and columns."""
     return {
         f"{output['namespace']}/{output['name']}": (
             output["outputFacets"]["outputStatistics"]["rowCount"],

@@ -62,7 +62,7 @@ def _dags(home: Path) -> Path:
 
 
 def assert_all_tables_are_whole(lake: Bucket) -> None:
-    """See that each table of the DAG ``spread`` holds its records once."""
+    """Check that each table of the DAG ``spread`` holds its records once."""
     for number in range(8):
         records = sorted(record["id"] for record in records_in(lake, f"out/t{number}/"))
         assert records == list(range(20))

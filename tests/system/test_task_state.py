@@ -1,4 +1,4 @@
-"""Airflow's task state store keeps the record of a load, and refuses tries that were superseded."""
+"""Airflow's task state store keeps the state of a load, and refuses attempts that were superseded."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from tests.system.airflow_server import AirflowServer, wait_for
 pytestmark = pytest.mark.slow
 
 
-def test_the_store_refuses_a_superseded_try_and_gives_the_next_what_the_first_wrote(
+def test_the_store_refuses_a_superseded_attempt_and_gives_the_next_what_the_first_wrote(
     airflow: AirflowServer, tmp_path: Path
 ) -> None:
     outcomes = tmp_path / "outcomes"
@@ -48,7 +48,7 @@ def test_the_store_refuses_a_superseded_try_and_gives_the_next_what_the_first_wr
 
 
 @pytest.mark.parametrize("mode", ["plain", "atomic"])
-def test_the_record_of_a_success_names_its_objects_and_lasts_as_long_as_the_run(
+def test_the_state_of_a_success_names_its_objects_and_lasts_as_long_as_the_run(
     airflow: AirflowServer, database: PostgreSQL, lake: Bucket, proxy: FaultProxy, tmp_path: Path, mode: str
 ) -> None:
     upstream = tmp_path / "input"

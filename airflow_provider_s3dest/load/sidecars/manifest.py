@@ -1,4 +1,4 @@
-"""The manifest of a load: one object that lists all others, and is there only while the load is whole."""
+"""The manifest of a load: one object that lists all others, and that exists only while the load is complete."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 KINDS = ("redshift", "s3dest")
 
 VERSION = 1
-"""Version of the layout of our own kind."""
+"""Version of the layout of the kind ``s3dest``."""
 
 _ANY_TABLE = "tables"
 """Stands for the table in the UUID of a manifest whose path names no table."""
@@ -40,7 +40,7 @@ class Manifest:
 
     @classmethod
     def of(cls, kind: str, spec: DestinationSpec, keys: KeyBuilder, tables: Collection[str]) -> Manifest:
-        """Name the manifest of a load.
+        """Return the manifest of a load, with its key.
 
         :param keys: builds the keys of the load.
         :param tables: names of its tables.
@@ -59,13 +59,13 @@ class Manifest:
         return [self.key]
 
     def add(self, table: PreparedTable) -> None:
-        """Take nothing: the manifest lists objects, whatever their tables."""
+        """Do nothing: the manifest lists objects, whatever their tables."""
 
     def contents(
         self, columns: Mapping[str, Sequence[str]], objects: Sequence[StoredObject]
     ) -> Iterator[tuple[str, bytes, str]]:
         spec = self.spec
-        document = _redshift(spec, objects) if self.kind == "redshift" else _own(spec, columns, objects)
+        document = _redshift(spec, objects) if self.kind == "redshift" else _s3dest(spec, columns, objects)
         yield self.key, json.dumps(document, ensure_ascii=False, indent=1).encode(), "application/json"
 
     def report_fields(self) -> Mapping[str, Any]:
@@ -87,15 +87,17 @@ def table_faults(kind: str | None, template: str, tables: Collection[str]) -> It
         return
     if kind == "redshift":
         yield Fault(
-            "manifest", f"is for COPY, which loads one table, and there are {len(tables)}.", "Use a task a table."
+            "manifest",
+            f"is for COPY, which loads one table, but the load has {len(tables)} tables.",
+            "Use one task for each table.",
         )
     elif {"TABLE", "TABLE_HYPHEN"} & placeholders(template):
-        problem = f"has {{{{TABLE}}}}, and one manifest lists all {len(tables)} tables."
+        problem = f"has {{{{TABLE}}}}, but one manifest lists all {len(tables)} tables."
         yield Fault("manifest_path", problem, "Take it out.")
 
 
 def _redshift(spec: DestinationSpec, objects: Sequence[StoredObject]) -> dict[str, Any]:
-    """Return the document that COPY takes.
+    """Return the document that COPY reads.
 
     Amazon Redshift Database Developer Guide, "Using a manifest to specify data files".
     """
@@ -107,7 +109,7 @@ def _redshift(spec: DestinationSpec, objects: Sequence[StoredObject]) -> dict[st
     }
 
 
-def _own(
+def _s3dest(
     spec: DestinationSpec, columns: Mapping[str, Sequence[str]], objects: Sequence[StoredObject]
 ) -> dict[str, Any]:
     tables: dict[str, Any] = {

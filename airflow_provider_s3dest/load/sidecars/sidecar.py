@@ -1,4 +1,4 @@
-"""Says what a sidecar must do: an object, or several, that tell readers about the objects of a load."""
+"""The protocol of a sidecar: one or more objects that tell readers about the other objects of a load."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ class Sidecar(Protocol):
         ...
 
     def add(self, table: PreparedTable) -> None:
-        """Take a table in; called before anything of the table is written.
+        """Add a table; called before any record of the table is written.
 
         :raises SpecError: if the sidecar can't describe the table.
         """

@@ -1,6 +1,6 @@
 """Loads that the tests interrupt: with records from an upstream task, and with records that come as they are read.
 
-A run's conf names the bucket and a file of JSON, the input, which a test may change between two tries.
+A run's conf names the bucket and a file of JSON, the input, which a test may change between two attempts.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ def source() -> Path:
 
 
 def stream() -> Iterator[dict[str, Any]]:
-    """Give the records; in the first try, wait after the first chunk until the test lets go on."""
+    """Yield the records; in the first attempt, wait after the first chunk until the test lets go on."""
     for number, record in enumerate(json.loads(source().read_text())):
         if number == CHUNK and get_current_context()["ti"].try_number == 1:
             while not source().with_suffix(".go").exists():

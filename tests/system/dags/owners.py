@@ -21,7 +21,7 @@ THREADS = 8
 
 
 def outcome(action: Callable[[], Any]) -> Any:
-    """Give what an action gives, or what it is refused with."""
+    """Return what an action gives, or what it is refused with."""
     try:
         return action()
     except SupersededError:

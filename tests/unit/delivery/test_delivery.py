@@ -1,5 +1,5 @@
-"""When a delivery writes its record, what it notes ahead, and how long it waits for earlier tries; on a clock that the
-tests turn."""
+"""When a delivery writes its state, what it notes ahead, and how long it waits for earlier attempts; the tests turn
+the clock."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ class Clock:
 
 
 class State:
-    """Keeps the record in memory, and all that it ever was."""
+    """Keeps the state in memory, with all earlier ones."""
 
     durable = in_order = True
 
@@ -60,13 +60,13 @@ class State:
         self.verified += 1
 
     @property
-    def record(self) -> LoadState:
+    def load_state(self) -> LoadState:
         return LoadState.from_text(self.peek())
 
     @property
     def reserved(self) -> int:
-        """How many batches of the table may exist by the record, and are no part of a success."""
-        return max((names.ranges[PLACE][1] for names in self.record.pending), default=0)
+        """How many batches of the table may exist by the state, and are no part of a success."""
+        return max((names.ranges[PLACE][1] for names in self.load_state.pending), default=0)
 
 
 class NothingToSweep(Sweeper):
@@ -95,7 +95,7 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
 
 
 def claimed(state: State, *, atomic: bool = False) -> Delivery:
-    """Begin a try."""
+    """Begin an attempt."""
     delivery = Delivery(NAMING, LoadIdentity.of_load_id("load"), state, NothingToSweep(), atomic=atomic)
     delivery.claim(["t"])
     return delivery
@@ -157,7 +157,7 @@ def test_a_retry_without_state_says_what_it_can_not_do(caplog: pytest.LogCapture
         caplog.clear()
         delivery = Delivery(NAMING, LoadIdentity.of_load_id("load"), NoState(), NothingToSweep(), retried=retried)
         delivery.claim(["t"])
-        assert ("their surplus objects remain. Set `state_path`" in caplog.text) == retried
+        assert ("its surplus objects remain. Set `state_path`" in caplog.text) == retried
 
 
 class TestNotesOpenUploads:
@@ -174,7 +174,7 @@ class TestNotesOpenUploads:
         delivery.tick()
 
         assert len(state.written) == 2
-        assert state.record.uploads == [Upload("lake", "key", "id")]
+        assert state.load_state.uploads == [Upload("lake", "key", "id")]
 
     @pytest.mark.parametrize("pace", [20, 200])
     def test_at_a_cost_that_grows_no_faster_than_their_number(self, clock: Clock, pace: int) -> None:
@@ -191,7 +191,7 @@ class TestNotesOpenUploads:
 
 
 class TestIsQuietAtFirst:
-    def test_while_an_earlier_try_may_not_know_that_it_was_superseded(self, clock: Clock) -> None:
+    def test_while_an_earlier_attempt_may_not_know_that_it_was_superseded(self, clock: Clock) -> None:
         state = State()
         claimed(state).reserve(batch(0))
 
@@ -213,7 +213,7 @@ class TestIsQuietAtFirst:
         class Slow(State):
             def update(self, change: Callable[[str | None], str]) -> None:
                 super().update(change)
-                clock.now += fence.FENCE_SECONDS  # in which a newer try may have claimed the load
+                clock.now += fence.FENCE_SECONDS  # in which a newer attempt may have claimed the load
 
         state = Slow()
         claimed(state).fence()
@@ -226,7 +226,7 @@ def test_the_record_knows_the_path_of_bad_records_and_reads_one_that_knows_none(
         names = BatchRanges.of(
             naming, [BatchId("t", "", 1), BatchId("t", QUARANTINE, 0)] if naming.quarantine else [batch(1)]
         )
-        record = LoadState(live=[names])
-        assert LoadState.from_text(record.to_text()).live == [names]
+        state = LoadState(live=[names])
+        assert LoadState.from_text(state.to_text()).live == [names]
     keys = [key for _, key in names.keys(LoadIdentity.of_load_id("load-1"))]
     assert [key.split("/")[0] for key in keys] == ["out", "out", "bad"]

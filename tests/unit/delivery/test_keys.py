@@ -1,4 +1,4 @@
-"""Names of objects: the same for every try of a load, different for everything else."""
+"""Names of objects: the same for every attempt of a load, different for everything else."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ RUN = "scheduled__2026-01-31T00:00:00+00:00"
 PLAIN = LoadIdentity.of_task_instance("shop", RUN, "load", -1)
 
 
-def _names(path: str, identity: LoadIdentity = PLAIN, moment: datetime | None = None) -> KeyBuilder:
-    return KeyBuilder(PathTemplate.parse(path), "csv.gz", identity, moment)
+def _names(path: str, identity: LoadIdentity = PLAIN, run_date: datetime | None = None) -> KeyBuilder:
+    return KeyBuilder(PathTemplate.parse(path), "csv.gz", identity, run_date)
 
 
 def _uuid(
@@ -49,7 +49,7 @@ class TestUuid:
         assert PLAIN.sync_id == "5d045c2d-f0bd-5bc2-9341-ff7cb4e33a51"
         assert LoadIdentity.of_load_id("nightly").sync_id == "660ed1d5-a472-5476-ab1b-92667aff6967"
 
-    def test_another_try_gives_the_same_names(self) -> None:
+    def test_another_attempt_gives_the_same_names(self) -> None:
         again = LoadIdentity.of_task_instance("shop", RUN, "load", -1)
         assert [_uuid(batch=number) for number in range(5)] == [_uuid(again, batch=number) for number in range(5)]
 
@@ -114,7 +114,7 @@ class TestDates:
     PATH = "{{YEAR}}-{{MONTH}}-{{DAY}}T{{HOUR}}:{{MINUTE}}"
 
     @pytest.mark.parametrize(
-        ("moment", "text"),
+        ("run_date", "text"),
         [
             (datetime(2026, 1, 31, 23, 59, 59, tzinfo=timezone.utc), "2026-01-31T23:59"),
             (datetime(2026, 2, 1, 0, 30, tzinfo=timezone(timedelta(hours=2))), "2026-01-31T22:30"),
@@ -122,21 +122,22 @@ class TestDates:
             (datetime(987, 6, 5, 4, 3, tzinfo=timezone.utc), "0987-06-05T04:03"),
         ],
     )
-    def test_they_are_in_utc_with_all_their_digits(self, moment: datetime, text: str) -> None:
-        assert _names(self.PATH, moment=moment).key(BatchId("orders", "", 0)) == text
+    def test_they_are_in_utc_with_all_their_digits(self, run_date: datetime, text: str) -> None:
+        assert _names(self.PATH, run_date=run_date).key(BatchId("orders", "", 0)) == text
 
-    def test_a_moment_without_an_offset_is_taken_as_utc(self) -> None:
+    def test_a_date_without_an_offset_is_taken_as_utc(self) -> None:
         assert (
-            _names(self.PATH, moment=datetime(2026, 1, 31, 23, 59)).key(BatchId("orders", "", 0)) == "2026-01-31T23:59"
+            _names(self.PATH, run_date=datetime(2026, 1, 31, 23, 59)).key(BatchId("orders", "", 0))
+            == "2026-01-31T23:59"
         )
 
     @pytest.mark.parametrize("name", ["YEAR", "MONTH", "DAY", "HOUR", "MINUTE"])
-    def test_a_date_without_a_moment_is_refused_before_any_key(self, name: str) -> None:
-        with pytest.raises(SpecError, match=rf"has \{{\{{{name}\}}\}}, and the run has neither a logical date"):
+    def test_a_date_is_refused_for_a_run_without_one_before_any_key(self, name: str) -> None:
+        with pytest.raises(SpecError, match=rf"has \{{\{{{name}\}}\}}, but the run has neither a logical date"):
             _names(f"raw/{{{{ {name} }}}}/{{{{UUID}}}}")
 
     def test_no_moment_is_needed_without_a_date(self) -> None:
-        assert _names("raw/{{SYNC_ID}}.csv", moment=None).key(BatchId("orders", "", 0)) == f"raw/{PLAIN.sync_id}.csv"
+        assert _names("raw/{{SYNC_ID}}.csv", run_date=None).key(BatchId("orders", "", 0)) == f"raw/{PLAIN.sync_id}.csv"
 
 
 class TestKeys:
@@ -182,7 +183,7 @@ class TestKeys:
         ("path", "one", "other"), [("all.csv", "a", "b"), ("{{TABLE_HYPHEN}}.csv", "a_b", "a-b"), ("{{DAY}}", "a", "b")]
     )
     def test_two_tables_with_one_key_are_refused(self, path: str, one: str, other: str) -> None:
-        names = _names(path, moment=datetime(2026, 1, 31))
+        names = _names(path, run_date=datetime(2026, 1, 31))
         names.key(BatchId(one, "", 0))
         with pytest.raises(SpecError, match=f"gives the tables '{one}' and '{other}' the same key"):
             names.key(BatchId(other, "", 0))
@@ -229,7 +230,7 @@ class TestKeys:
             names.key(BatchId("t", partition_of("ab", ["xy", "z"]), 0))
 
     def test_the_prefix_is_that_of_the_keys(self) -> None:
-        names = _names("raw/{{YEAR}}/{{TABLE}}/{{BATCH}}-{{UUID}}.csv", moment=datetime(2026, 1, 31))
+        names = _names("raw/{{YEAR}}/{{TABLE}}/{{BATCH}}-{{UUID}}.csv", run_date=datetime(2026, 1, 31))
         assert names.prefix("a/b") == "raw/2026/a%2Fb/"
         assert names.key(BatchId("a/b", "", 0)).startswith(names.prefix("a/b"))
 
@@ -251,7 +252,7 @@ class TestOfBadRecords:
         assert key.endswith(".json")
         assert self.names().quarantine_prefix("orders") == "bad/orders/"
 
-    def test_keys_are_the_same_in_every_try_and_differ_by_batch_and_generation(self) -> None:
+    def test_keys_are_the_same_in_every_attempt_and_differ_by_batch_and_generation(self) -> None:
         keys = [self.names().key(BatchId("t", QUARANTINE, n), generation=g) for n in (0, 1) for g in (0, 1)]
         assert keys == [self.names().key(BatchId("t", QUARANTINE, n), generation=g) for n in (0, 1) for g in (0, 1)]
         assert len(set(keys)) == 4

@@ -62,10 +62,10 @@ class TestInput:
         assert _keys(records=RECORDS, table="orders", columns=columns) == ["columns"]
 
     @pytest.mark.parametrize("name", ["atomic", "delete_staging"])
-    def test_what_needs_a_record_is_refused_where_none_is_kept(self, name: str) -> None:
+    def test_what_needs_a_state_is_refused_where_none_is_kept(self, name: str) -> None:
         keeping: dict[str, Any] = {name: True, "table": "orders", "staging_path": "in/"}
         (fault,) = LoadArguments(FIELDS, keeps_state=False, **keeping).faults()
-        assert (fault.key, fault.remedy) == (name, "Give `state_path`, a folder of S3 for it.")
+        assert (fault.key, fault.remedy) == (name, "Give `state_path`, a folder of S3 for the state.")
         assert not list(LoadArguments(FIELDS, keeps_state=False, state_path="s3://state/loads", **keeping).faults())
         assert not list(LoadArguments(FIELDS, keeps_state=True, **keeping).faults())
 
@@ -95,7 +95,7 @@ class TestInput:
         (fault,) = LoadArguments(FIELDS, records, table=table).faults()
         assert (fault.key, fault.remedy) == (
             "records",
-            "A mapping is of table name to list of records; put a single record into a list.",
+            "A mapping maps each table name to a list of records; put a single record into a list.",
         )
         assert said in fault.problem
 
@@ -185,7 +185,7 @@ class TestInput:
 
     @pytest.mark.parametrize("state", ["raw", "raw/", "raw/state", "s3://lake/raw/state"])
     @pytest.mark.parametrize("path", ["raw/{{TABLE}}/{{UUID}}.csv", "raw/{{ ds }}/{{TABLE}}/{{UUID}}.csv"])
-    def test_no_record_lies_among_the_data(self, state: str, path: str) -> None:
+    def test_no_state_lies_among_the_data(self, state: str, path: str) -> None:
         fields = {**FIELDS, "bucket": "lake", "path": path}
         unknown = ("path",) if "ds" in path else ()
 
@@ -194,7 +194,7 @@ class TestInput:
         ]
 
     @pytest.mark.parametrize("state", ["raw-state", "_state/raw", "s3://other/raw/state"])
-    def test_a_record_lies_beside_the_data(self, state: str) -> None:
+    def test_a_state_lies_beside_the_data(self, state: str) -> None:
         fields = {**FIELDS, "bucket": "lake", "path": "raw/{{TABLE}}/{{UUID}}.csv"}
 
         assert _keys(fields=fields, records=RECORDS, table="orders", state_path=state) == []

@@ -216,7 +216,7 @@ class TestRefuses:
             Objects(Limits(None, None)).add([(object(), 1)])
 
     def test_half_of_a_surrogate_pair(self) -> None:
-        with pytest.raises(RecordError, match=r"record 1: the partition .* is no Unicode"):
+        with pytest.raises(RecordError, match=r"record 1: the partition .* is not valid Unicode"):
             Objects(Limits(None, None)).add([("a", 1), ("\ud83d", 1)])
 
     @pytest.mark.parametrize("value", ["", "__HIVE_DEFAULT_PARTITION__"])

@@ -171,7 +171,7 @@ def test_many_small_objects_give_a_hint(
     hints = [record.getMessage() for record in caplog.records if record.levelno == logging.WARNING]
     assert len(hints) == hinted
     if hinted:
-        assert hints[0].startswith("1,001 objects of ")
+        assert hints[0].startswith("The load made 1,001 objects of ")
         assert "Raise `batch_size` and `batch_size_bytes`" in hints[0]
 
 

@@ -22,7 +22,7 @@ CSV = DestinationSpec(bucket="b", path="{{UUID}}", format="csv")
 
 
 def cast(value: Any, kind: str) -> Any:
-    """Give what a value is as a type."""
+    """Return what a value is as a type."""
     table = with_types_for(CSV, open_records("t", [{"x": value}], ("x",)), {"x": kind})
     return rows_of(table)[0]["x"]
 

@@ -1,6 +1,6 @@
-"""Spells ``CREATE EXTERNAL TABLE`` for Athena and Hive.
+"""Writes ``CREATE EXTERNAL TABLE`` for Athena and Hive.
 
-After the Amazon Athena User Guide: "CREATE TABLE", "Data types in Amazon Athena", "Name databases, tables, and
+Follows the Amazon Athena User Guide: "CREATE TABLE", "Data types in Amazon Athena", "Name databases, tables, and
 columns", "Reserved keywords", "Open CSV SerDe for processing CSV", "OpenX JSON SerDe", "Partition your data", "MSCK
 REPAIR TABLE"; and the Apache Hive Language Manual, "DDL" and "Types". Not run against AWS.
 """
@@ -14,47 +14,48 @@ from airflow_provider_s3dest.load.sidecars.ddl.table import TableData
 from airflow_provider_s3dest.records.safe_names import safe_key
 
 MAX_NAME = 255
-"""Characters of a name (Athena User Guide, "Name databases, tables, and columns")."""
+"""Most characters of a name (Athena User Guide, "Name databases, tables, and columns")."""
 
 MAX_STATEMENT = 262_144
-"""Bytes of a statement (Athena User Guide, "Service Quotas")."""
+"""Most bytes of a statement (Athena User Guide, "Service Quotas")."""
 
 _INTS = {8: "tinyint", 16: "smallint", 32: "int", 64: "bigint"}
 
 _NO_ESCAPE = "\x01"
-"""Stands in no field, as a rule. OpenCSVSerDe can't do without an escape character, and drops it where it stands alone;
-``"`` would be taken for its default, the backslash."""
+"""The escape character where the objects use none. OpenCSVSerDe needs one, and drops it where it stands alone, so this
+one is a character that fields rarely hold. ``"`` does not do: OpenCSVSerDe then takes its default, the backslash."""
 
 
 def statements(table: TableData) -> str:
-    """Spell the statements, with what a reader has to know as comments.
+    """Return the SQL text; its comments say what a reader of the table has to know.
 
-    :raises SpecError: if there is none that reads the objects right.
+    :raises SpecError: if no statement reads the objects correctly.
     """
     table.check_names("Athena", _name_fault)
     partitions = {column.name for column in table.partitions}
-    # What is in the objects and in the path has one name, and the path tells the value.
+    # A table can't have two columns of one name. Where a column is in the objects and in the path, the path counts.
     columns = [column for column in table.columns if column.name not in partitions]
-    spelled = ",\n".join(f"  {_column(column, table)}" for column in columns)
-    parts = [f"CREATE EXTERNAL TABLE IF NOT EXISTS {_quoted(table_name(table.name))} (\n{spelled}\n)"]
+    lines = ",\n".join(f"  {_column(column, table)}" for column in columns)
+    parts = [f"CREATE EXTERNAL TABLE IF NOT EXISTS {_quoted(table_name(table.name))} (\n{lines}\n)"]
     if table.partitions:
-        spelled = ",\n".join(f"  {_quoted(one.name)} {_partition_type(one.kind)}" for one in table.partitions)
-        parts.append(f"PARTITIONED BY (\n{spelled}\n)")
+        lines = ",\n".join(f"  {_quoted(one.name)} {_partition_type(one.sql_type)}" for one in table.partitions)
+        parts.append(f"PARTITIONED BY (\n{lines}\n)")
     parts.extend(_format(table))
     parts.append(f"LOCATION {_literal(f's3://{table.spec.bucket}/{table.folder}')}")
     if table.spec.format == "csv" and not table.spec.csv.skip_header:
         parts.append("TBLPROPERTIES ('skip.header.line.count' = '1')")
     statement = "\n".join(parts)
     if len(statement.encode()) > MAX_STATEMENT:
-        raise table.refusal(f"the statement is longer than the {MAX_STATEMENT:,} bytes that Athena takes", "")
-    found = [f"-- {note}" for note in _notes(table)] + [f"{statement};"]
+        problem = f"the statement is longer than the {MAX_STATEMENT:,} bytes that Athena takes"
+        raise table.refusal(problem, "Write fewer columns.")
+    texts = [f"-- {note}" for note in _notes(table)] + [f"{statement};"]
     if table.partitions:
-        found.append(f"\nMSCK REPAIR TABLE {_quoted(table_name(table.name))};")
-    return "\n".join(found) + "\n"
+        texts.append(f"\nMSCK REPAIR TABLE {_quoted(table_name(table.name))};")
+    return "\n".join(texts) + "\n"
 
 
 def table_name(table: str) -> str:
-    """Give a table the name that it has in Athena: small letters, digits and underscores.
+    """Return the name that a table has in Athena: small letters, digits and underscores.
 
     Example::
 
@@ -97,38 +98,40 @@ def _format(table: TableData) -> Iterator[str]:
 
 
 def _column(column: Column, table: TableData) -> str:
-    spelled = _type(column.kind, column.name, table)
-    kind = column.kind
-    told = "JSON" if kind.is_nested else kind.arrow
-    is_told = kind.family in ("duration", "timestamptz") or (spelled == "string" and kind.family != "text")
-    return f"{_quoted(column.name)} {spelled}" + (f" COMMENT {_literal(told)}" if is_told else "")
+    sql_type = column.sql_type
+    hive_type = _type(sql_type, column.name, table)
+    comment = ""
+    # The comment tells what the type of Hive does not.
+    if sql_type.family in ("duration", "timestamptz") or (hive_type == "string" and sql_type.family != "text"):
+        comment = f" COMMENT {_literal('JSON' if sql_type.is_nested else sql_type.arrow)}"
+    return f"{_quoted(column.name)} {hive_type}{comment}"
 
 
-def _type(kind: SqlType, column: str, table: TableData) -> str:
-    """Give the type that reads what is written; what JSON has as a string is one."""
+def _type(sql_type: SqlType, column: str, table: TableData) -> str:
+    """Return the type of Hive that reads the values as they are written; strings in JSON are read as ``string``."""
     text = table.spec.format != "parquet"
     if table.spec.format == "csv":
         return "string"
-    match kind.family:
+    match sql_type.family:
         case "bool":
             return "boolean"
         case "int":
-            return _INTS[kind.bits]
-        case "uint" if kind.bits < 32:
+            return _INTS[sql_type.bits]
+        case "uint" if sql_type.bits < 32:
             return "int"
         case "uint" if text:
-            return "bigint" if kind.bits == 32 else "decimal(20,0)"
-        case "float" if text or kind.bits > 16:
-            return "double" if kind.bits == 64 else "float"
+            return "bigint" if sql_type.bits == 32 else "decimal(20,0)"
+        case "float" if text or sql_type.bits > 16:
+            return "double" if sql_type.bits == 64 else "float"
         case "list":
-            return f"array<{_type(kind.members[0][1], column, table)}>"
+            return f"array<{_type(sql_type.members[0][1], column, table)}>"
         case "map":
-            return f"map<string,{_type(kind.members[0][1], column, table)}>"
-        case "struct" if kind.members:
-            return _struct(kind, column, table)
-    if text or kind.family == "text":
+            return f"map<string,{_type(sql_type.members[0][1], column, table)}>"
+        case "struct" if sql_type.members:
+            return _struct(sql_type, column, table)
+    if text or sql_type.family == "text":
         return "string"
-    match kind.family:
+    match sql_type.family:
         case "bytes":
             return "binary"
         case "date":
@@ -137,14 +140,14 @@ def _type(kind: SqlType, column: str, table: TableData) -> str:
             return "timestamp"
         case "duration":
             return "bigint"
-        case "decimal" if kind.digits[0] <= 38 and 0 <= kind.digits[1] <= kind.digits[0]:
-            return f"decimal({kind.digits[0]},{kind.digits[1]})"
-    raise table.untyped("Athena", column, kind)
+        case "decimal" if sql_type.digits[0] <= 38 and 0 <= sql_type.digits[1] <= sql_type.digits[0]:
+            return f"decimal({sql_type.digits[0]},{sql_type.digits[1]})"
+    raise table.untyped("Athena", column, sql_type)
 
 
-def _struct(kind: SqlType, column: str, table: TableData) -> str:
+def _struct(sql_type: SqlType, column: str, table: TableData) -> str:
     fields = []
-    for name, member in kind.members:
+    for name, member in sql_type.members:
         safe = safe_key(name) if table.spec.athena else name
         # "For complex types, only alphanumeric characters, underscore (_), and period (.) are allowed."
         if not safe or safe_key(safe) != safe:
@@ -156,17 +159,17 @@ def _struct(kind: SqlType, column: str, table: TableData) -> str:
     return f"struct<{','.join(fields)}>"
 
 
-def _partition_type(kind: SqlType) -> str:
-    """Give the type of a column whose values stand in the path, as Hive reads them there."""
-    return _INTS[kind.bits] if kind.family == "int" else "date" if kind.family == "date" else "string"
+def _partition_type(sql_type: SqlType) -> str:
+    """Return the type of a column whose values are in the path, which Hive reads as text."""
+    return _INTS[sql_type.bits] if sql_type.family == "int" else "date" if sql_type.family == "date" else "string"
 
 
 def _name_fault(name: str) -> str:
     if not 1 <= len(name) <= MAX_NAME:
-        return f"has no name of 1 to {MAX_NAME} characters, as Athena takes"
+        return f"has a name of {len(name):,} characters; Athena takes 1 to {MAX_NAME} characters"
     if not name.isprintable() or "," in name or name != name.strip():
-        # SerDes are told the names in one text, separated by commas.
-        return "has a comma, a control character, or a blank at an end, which Athena does not take"
+        # Hive passes all names to the SerDe as one text, separated by commas.
+        return "has a comma, a control character, or a blank at an end, which Athena does not take in names"
     return ""
 
 

@@ -1,4 +1,4 @@
-"""The table definitions of a load: one object for each table and dialect, written as the manifest is."""
+"""The table definitions of a load: one object for each table and dialect, written when the manifest is."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class TableDefinitions:
     """The table definitions of a load.
 
     :param spec: the spec of the load.
-    :param keys: builds the keys of the load; no other object may have the key of a definition.
+    :param keys: builds the keys of the load, and keeps those of the definitions free.
     :param tables: names of the tables.
     :param manifest: the manifest of the load, if it has one.
     :raises SpecError: if the keys can't be made, two are the same, or a reader would take a definition or bad records
@@ -59,12 +59,12 @@ class TableDefinitions:
 
     def add(self, table: PreparedTable) -> None:
         name, columns = table.named.name, table.written.columns
-        known = {column.name: column for column in columns_of(table.named.columns, _types_of(table.typed))}
-        inside = tuple(known[column] for column in columns)
-        partitions = tuple(known[field] for field in self._spec.partition_fields if field in known)
+        by_name = {column.name: column for column in columns_of(table.named.columns, _types_of(table.typed))}
+        inside = tuple(by_name[column] for column in columns)
+        partitions = tuple(by_name[field] for field in self._spec.partition_fields if field in by_name)
         if not {*columns} - {*self._spec.partition_fields}:
             log.warning(
-                "Table %s: no definition is written, because no column besides those of the path is known.", name
+                "Table %s: no definition is written, because no column is known besides those of the path.", name
             )
             return
         data = TableData(name, inside, partitions, self._spec, self._data_keys.prefix(name), self._copied)
@@ -90,24 +90,24 @@ class TableDefinitions:
             folder = self._data_keys.prefix(table)
             other = folders.setdefault(folder, table)
             if other != table:
-                raise _fault("ddl", f"needs a folder for each table, and {other!r} and {table!r} share {folder!r}.")
+                raise _fault("ddl", f"needs a folder for each table, but {other!r} and {table!r} share {folder!r}.")
             if "athena" in self._spec.ddl and (seen := [key for key in sidecars if _is_read(key, folder)]):
-                problem = f"makes data of {seen[0]!r} in Athena: it lies in the folder of table {table!r}."
+                problem = f"gives {seen[0]!r}, which Athena reads as data: it lies in the folder of table {table!r}."
                 raise _fault("ddl_path", problem, "Let a name in it begin with `_`, or give another folder.")
             by_prefix = "redshift" in self._spec.ddl and self._copied is None
             if by_prefix and (inside := [key for key in sidecars if key.startswith(folder)]):
-                problem = f"makes COPY load {inside[0]!r}, which lies in the folder of table {table!r}."
+                problem = f"gives {inside[0]!r}, which COPY loads: it lies in the folder of table {table!r}."
                 raise _fault("ddl_path", problem, "Give another folder, or `manifest='redshift'`.")
             quarantines = [
                 prefix for prefix in map(self._data_keys.quarantine_prefix, tables) if prefix.startswith(folder)
             ]
             if by_prefix and quarantines:
-                problem = f"makes COPY load what lies in {quarantines[0]!r}, below the folder of table {table!r}."
+                problem = f"gives {quarantines[0]!r}, which COPY loads: it lies in the folder of table {table!r}."
                 raise _fault("quarantine_path", problem, "Give another folder, or `manifest='redshift'`.")
         if "athena" in self._spec.ddl:
             named = [athena.table_name(table) for table in tables]
             if twice := sorted({name for name in named if named.count(name) > 1}):
-                raise _fault("ddl", f"has two tables that are {twice[0]!r} in Athena.")
+                raise _fault("ddl", f"gives two tables the name {twice[0]!r} in Athena.")
 
 
 def _types_of(table: Table) -> Sequence[Any]:
@@ -118,7 +118,7 @@ def _types_of(table: Table) -> Sequence[Any]:
 
 
 def _type_in_source(table: Table, column: str) -> Any:
-    """Ask the source for the type of a column; without pyarrow, and where its files disagree, the column is text."""
+    """Return the type that the source has for a column; None without pyarrow, and if its files disagree."""
     try:
         return table.types([column]).get(column) if table.types else None
     except (SpecError, MissingExtraError):

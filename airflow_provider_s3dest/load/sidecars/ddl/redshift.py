@@ -1,6 +1,6 @@
-"""Spells ``CREATE TABLE`` and ``COPY`` for Redshift.
+"""Writes ``CREATE TABLE`` and ``COPY`` for Redshift.
 
-After the Amazon Redshift Database Developer Guide: "Names and identifiers", "CREATE TABLE", "Data types", "COPY" with
+Follows the Amazon Redshift Database Developer Guide: "Names and identifiers", "CREATE TABLE", "Data types", "COPY" with
 "Data format parameters", "Data conversion parameters", "COPY from columnar data formats", "COPY from JSON format",
 "Using COPY to load data into SUPER columns" and "Using automatic recognition". Not run against AWS.
 """
@@ -13,10 +13,10 @@ from airflow_provider_s3dest.load.sidecars.ddl.sql_types import SqlType
 from airflow_provider_s3dest.load.sidecars.ddl.table import TableData
 
 MAX_NAME_BYTES = 127
-"""Bytes of a name ("Names and identifiers")."""
+"""Most bytes of a name ("Names and identifiers")."""
 
 MAX_COLUMNS = 1_600
-"""Columns of a table ("CREATE TABLE")."""
+"""Most columns of a table ("CREATE TABLE")."""
 
 _SYSTEM_COLUMNS = ("oid", "tableoid", "xmin", "cmin", "xmax", "cmax", "ctid")
 """Names that a column can't have ("CREATE TABLE")."""
@@ -31,17 +31,19 @@ ROLE = "<ARN of an IAM role that may read the objects>"
 
 
 def statements(table: TableData) -> str:
-    """Spell the statements, with what a reader has to know as comments.
+    """Return the SQL text; its comments say what a reader of the table has to know.
 
-    :raises SpecError: if there are none that load the objects right.
+    :raises SpecError: if no statement loads the objects correctly.
     """
     table.check_names("Redshift", _name_fault)
     if problem := _name_fault(table.name):
-        raise table.refusal(f"the table's name {problem}", "Name it otherwise.")
+        raise table.refusal(f"the table {problem}", "Give the table another name.")
     if len(table.columns) > MAX_COLUMNS:
-        raise table.refusal(f"Redshift takes {MAX_COLUMNS:,} columns, and there are {len(table.columns):,}", "")
+        raise table.refusal(
+            f"Redshift takes {MAX_COLUMNS:,} columns, but there are {len(table.columns):,}", "Write fewer columns."
+        )
     name = _quoted(table.name)
-    columns = ",\n".join(f"  {_quoted(one.name)} {_type(one.kind, one.name, table)}" for one in table.columns)
+    columns = ",\n".join(f"  {_quoted(one.name)} {_type(one.sql_type, one.name, table)}" for one in table.columns)
     source = table.folder if table.manifest is None else table.manifest
     parts = [
         f"COPY {name}",
@@ -60,7 +62,7 @@ def _notes(table: TableData) -> Iterator[str]:
         yield "COPY adds just the objects of this load, which the manifest lists."
     else:
         yield "COPY adds all that lies under the prefix, of other loads too; a manifest limits it to this load."
-    if any(_type(column.kind, column.name, table) == _TEXT for column in table.columns):
+    if any(_type(column.sql_type, column.name, table) == _TEXT for column in table.columns):
         yield "COPY refuses text of more than 65,535 bytes."
         if table.spec.format == "csv" and not table.spec.csv.null_value:
             yield "In columns of text it reads null as empty text; format_spec.null_value tells them apart."
@@ -70,7 +72,7 @@ def _format(table: TableData) -> Iterator[str]:
     spec = table.spec
     if spec.format == "parquet":
         yield "FORMAT AS PARQUET"
-        if any(column.kind.is_nested for column in table.columns):
+        if any(column.sql_type.is_nested for column in table.columns):
             yield "SERIALIZETOJSON"
         return
     if spec.format == "json":
@@ -88,45 +90,45 @@ def _format(table: TableData) -> Iterator[str]:
     yield "TIMEFORMAT 'auto'"
 
 
-def _type(kind: SqlType, column: str, table: TableData) -> str:
+def _type(sql_type: SqlType, column: str, table: TableData) -> str:
     text = table.spec.format != "parquet"
-    if kind.is_nested:
+    if sql_type.is_nested:
         return "SUPER"
-    match kind.family:
+    match sql_type.family:
         case "bool":
             return "BOOLEAN"
         case "int":
-            return _INTS[kind.bits]
-        case "uint" if text or kind.bits < 32:
-            return _UINTS[kind.bits]
-        case "float" if text or kind.bits > 16:
-            return "DOUBLE PRECISION" if kind.bits == 64 else "REAL"
-        case "decimal" if kind.digits[0] <= 38 and 0 <= kind.digits[1] <= min(37, kind.digits[0]):
-            return f"DECIMAL({kind.digits[0]},{kind.digits[1]})"
+            return _INTS[sql_type.bits]
+        case "uint" if text or sql_type.bits < 32:
+            return _UINTS[sql_type.bits]
+        case "float" if text or sql_type.bits > 16:
+            return "DOUBLE PRECISION" if sql_type.bits == 64 else "REAL"
+        case "decimal" if sql_type.digits[0] <= 38 and 0 <= sql_type.digits[1] <= min(37, sql_type.digits[0]):
+            return f"DECIMAL({sql_type.digits[0]},{sql_type.digits[1]})"
         case "date":
             return "DATE"
-        case "time" if not kind.nanoseconds:
+        case "time" if not sql_type.nanoseconds:
             return "TIME"
-        case "timestamp" if not kind.nanoseconds:
+        case "timestamp" if not sql_type.nanoseconds:
             return "TIMESTAMP"
-        case "timestamptz" if not kind.nanoseconds:
-            # COPY loads no time zone from Parquet, where a moment is one of UTC.
+        case "timestamptz" if not sql_type.nanoseconds:
+            # COPY loads no time zone from Parquet; the timestamps there are in UTC.
             return "TIMESTAMPTZ" if text else "TIMESTAMP"
-    if text or kind.family == "text":
+    if text or sql_type.family == "text":
         return _TEXT
-    match kind.family:
+    match sql_type.family:
         case "bytes":
             return "VARBYTE(1024000)"
         case "duration":
             return "BIGINT"
-    raise table.untyped("Redshift", column, kind)
+    raise table.untyped("Redshift", column, sql_type)
 
 
 def _name_fault(name: str) -> str:
     if not 1 <= len(name.encode()) <= MAX_NAME_BYTES:
-        return f"has no name of 1 to {MAX_NAME_BYTES} bytes, as Redshift takes"
+        return f"has a name of {len(name.encode()):,} bytes; Redshift takes 1 to {MAX_NAME_BYTES} bytes"
     if not name.isprintable():
-        return "has a character that is not printable, which Redshift takes in no name"
+        return "has a character that is not printable, which Redshift does not take in names"
     if name.lower() in _SYSTEM_COLUMNS:
         return "has the name of a system column of Redshift"
     return ""
@@ -138,5 +140,5 @@ def _quoted(name: str) -> str:
 
 def _literal(text: str, table: TableData) -> str:
     if "\\" in text:
-        raise table.refusal(f"{text!r} has a backslash, which Redshift takes for an escape", "Choose another text.")
+        raise table.refusal(f"{text!r} has a backslash, which Redshift reads as an escape", "Choose another text.")
     return "'" + text.replace("'", "''").replace("\t", "\\t") + "'"

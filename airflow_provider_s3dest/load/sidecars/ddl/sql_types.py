@@ -1,4 +1,4 @@
-"""The type of a column as table definitions see it: an Arrow type without what makes no difference to SQL."""
+"""The types of columns as table definitions need them: Arrow types, without details that SQL does not know."""
 
 from __future__ import annotations
 
@@ -11,16 +11,16 @@ from airflow_provider_s3dest.records.arrow.pyarrow_import import import_pyarrow
 
 @dataclass(frozen=True, slots=True)
 class SqlType:
-    """A type.
+    """The type of a column or of a value inside it.
 
     :param family: ``bool``, ``int``, ``uint``, ``float``, ``decimal``, ``text``, ``bytes``, ``date``, ``time``,
         ``timestamp``, ``timestamptz`` (a timestamp in a time zone), ``duration``, ``list``, ``map``, ``struct``,
         ``other``.
     :param arrow: the name of the Arrow type.
-    :param bits: of a number.
+    :param bits: size of a number.
     :param digits: precision and scale of a decimal.
-    :param nanoseconds: whether a time is counted in them.
-    :param members: what is in a list, a map (its values) or a struct, by name.
+    :param nanoseconds: whether a time or timestamp is counted in nanoseconds.
+    :param members: name and type of the items of a list, of the values of a map, or of each field of a struct.
     """
 
     family: str
@@ -32,12 +32,12 @@ class SqlType:
 
     @property
     def is_nested(self) -> bool:
-        """Whether it is JSON where it is written as text."""
+        """Whether its values are JSON in a text format."""
         return self.family in ("list", "map", "struct")
 
 
 TEXT = SqlType("text", "string")
-"""That of a column whose type is not known."""
+"""The type of a column whose type is not known."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,21 +45,24 @@ class Column:
     """A column of a table: its name in the objects, and its type."""
 
     name: str
-    kind: SqlType = TEXT
+    sql_type: SqlType = TEXT
 
 
-def columns_of(names: Sequence[str], kinds: Sequence[Any]) -> tuple[Column, ...]:
-    """Make columns of names and ``pyarrow.DataType``, None where that is not known."""
-    return tuple(Column(name, sql_type_of(kind)) for name, kind in zip(names, kinds, strict=True))
+def columns_of(names: Sequence[str], arrow_types: Sequence[Any]) -> tuple[Column, ...]:
+    """Return a column for each name.
+
+    :param arrow_types: the ``pyarrow.DataType`` of each column; None where it is not known.
+    """
+    return tuple(Column(name, sql_type_of(arrow)) for name, arrow in zip(names, arrow_types, strict=True))
 
 
 def sql_type_of(arrow: Any) -> SqlType:
-    """Classify a ``pyarrow.DataType``; None is text.
+    """Return the type for a ``pyarrow.DataType``; None is text.
 
     Example::
 
-        >>> kind_of(pyarrow.int16())
-        Kind(family='int', arrow='int16', bits=16, ...)
+        >>> sql_type_of(pyarrow.int16())
+        SqlType(family='int', arrow='int16', bits=16, ...)
     """
     if arrow is None:
         return TEXT

@@ -1,4 +1,4 @@
-"""What a table definition is made of, and what every dialect refuses."""
+"""What table definitions are made from, and what every dialect refuses."""
 
 from __future__ import annotations
 
@@ -14,11 +14,12 @@ from airflow_provider_s3dest.spec import DestinationSpec
 class TableData:
     """Where the objects of a table lie, and what is in them.
 
-    :param name: of the table, as it was given.
-    :param columns: those of the objects, in order.
-    :param partitions: those of ``{{FIELD.name}}`` in the path, in order.
-    :param folder: of the bucket, with its slash: what all its objects share.
-    :param manifest: key of the load's manifest for COPY, if it has one.
+    :param name: name of the table, as the user gave it.
+    :param columns: the columns of the objects, in order.
+    :param partitions: the columns of ``{{FIELD.name}}`` in the path, in order.
+    :param spec: the spec of the load.
+    :param folder: the folder that all objects of the table share, with its slash.
+    :param manifest: key of the load's manifest for COPY; None: the load has none.
     """
 
     name: str
@@ -29,12 +30,12 @@ class TableData:
     manifest: str | None = None
 
     def refusal(self, problem: str, remedy: str) -> SpecError:
-        """Build the error for what can't be defined."""
+        """Return the error for a table that can't be defined."""
         return SpecError([Fault("ddl", f"{problem} (table {short(self.name)}).", remedy)])
 
-    def untyped(self, dialect: str, column: str, kind: SqlType) -> SpecError:
-        """Build the error for a column of Parquet for which a dialect has no type."""
-        problem = f"{dialect} has no type that reads {kind.arrow} of Parquet, the type of column {short(column)}"
+    def untyped(self, dialect: str, column: str, sql_type: SqlType) -> SpecError:
+        """Return the error for a column of Parquet for which a dialect has no type."""
+        problem = f"{dialect} has no type that reads {sql_type.arrow} of Parquet, the type of column {short(column)}"
         remedies = {
             "uint": "int64 or decimal(20,0)",
             "float": "float32",
@@ -42,13 +43,13 @@ class TableData:
             "timestamp": "timestamp[us]",
             "timestamptz": "timestamp[us, tz=UTC]",
         }
-        return self.refusal(problem, f"Give it another with `schema`: {remedies.get(kind.family, 'string')}.")
+        return self.refusal(problem, f"Give it another type with `schema`: {remedies.get(sql_type.family, 'string')}.")
 
     def check_names(self, dialect: str, fault_of: Callable[[str], str]) -> None:
-        """See that every column can be named.
+        """Check that every column has a name that the dialect takes.
 
-        :param fault_of: says what is wrong with a name; empty if nothing is.
-        :raises SpecError: if one can't, or two are one where capitals are small letters.
+        :param fault_of: returns what is wrong with a name; empty if nothing is.
+        :raises SpecError: if a name is wrong, or two names differ only by capitals.
         """
         seen: dict[str, str] = {}
         for column in (*self.columns, *self.partitions):
@@ -58,5 +59,5 @@ class TableData:
                 )
             other = seen.setdefault(column.name.lower(), column.name)
             if other != column.name:
-                problem = f"columns {short(other)} and {short(column.name)} are one name to {dialect}, which folds case"
-                raise self.refusal(problem, "Rename one upstream.")
+                problem = f"columns {short(other)} and {short(column.name)} have the same name in {dialect}"
+                raise self.refusal(f"{problem}, which ignores capitals", "Rename one upstream.")

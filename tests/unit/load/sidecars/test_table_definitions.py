@@ -60,7 +60,7 @@ def table(schema: Mapping[str, str], form: str = "csv", name: str = "t", **field
 
 
 def said_by(statements: Callable[[TableData], str], data: TableData) -> str:
-    """Give the statements, or why there are none."""
+    """Return the statements, or why there are none."""
     try:
         return statements(data)
     except SpecError as error:
@@ -100,7 +100,7 @@ class TestEveryStatementParses:
     def test_of_each_type_or_it_is_refused_in_parquet_with_another(self, kind: str, form: str) -> None:
         for statements in (athena.statements, redshift.statements):
             said = said_by(statements, table({"a": kind}, form))
-            assert "CREATE" in said or (form == "parquet" and "Give it another with `schema`: " in said)
+            assert "CREATE" in said or (form == "parquet" and "Give it another type with `schema`: " in said)
 
 
 class TestTypes:
@@ -138,7 +138,7 @@ class TestTypes:
             (redshift.statements, "parquet", from_parquet),
         ):
             said = said_by(statements, table({"c": kind}, form))
-            forms = (f"`c` {wanted}", f'"c" {wanted}\n', f"Give it another with `schema`: {wanted}")
+            forms = (f"`c` {wanted}", f'"c" {wanted}\n', f"Give it another type with `schema`: {wanted}")
             assert any(spelled in said for spelled in forms), said
 
     def test_are_text_in_csv_to_athena_which_tells_what_they_were(self) -> None:
@@ -147,7 +147,7 @@ class TestTypes:
         assert "`tags` string COMMENT 'JSON'" in text
 
     def test_are_text_where_none_is_known(self) -> None:
-        assert Column("a").kind == sql_type_of(None) == sql_type_of(arrow_types({"a": "string"})["a"])
+        assert Column("a").sql_type == sql_type_of(None) == sql_type_of(arrow_types({"a": "string"})["a"])
 
 
 def test_the_documents_show_what_is_written() -> None:
@@ -182,7 +182,7 @@ class TestOptions:
 class TestNames:
     @pytest.mark.parametrize("statements", [athena.statements, redshift.statements])
     def test_that_differ_in_case_alone_are_refused(self, statements: Any) -> None:
-        with pytest.raises(SpecError, match="columns 'Id' and 'id' are one name to"):
+        with pytest.raises(SpecError, match="columns 'Id' and 'id' have the same name in"):
             statements(table({"Id": "int64", "id": "int64"}))
 
     @pytest.mark.parametrize(
@@ -202,10 +202,10 @@ class TestNames:
             statements(table({name: "int64"}))
 
     def test_of_fields_are_letters_and_digits_to_athena(self) -> None:
-        kind = {"c": "struct<odd name: int64>"}
+        types = {"c": "struct<odd name: int64>"}
         with pytest.raises(SpecError, match="`athena: true`"):
-            athena.statements(table(kind, "json"))
-        assert "struct<`odd_name`:bigint>" in athena.statements(table(kind, "json", athena=True))
+            athena.statements(table(types, "json"))
+        assert "struct<`odd_name`:bigint>" in athena.statements(table(types, "json", athena=True))
 
     def test_of_tables_have_no_other_characters_in_athena(self) -> None:
         assert "EXISTS `my_orders`" in athena.statements(table({"a": "int64"}, name="My-orders"))
@@ -224,18 +224,18 @@ class TestLayout:
     @pytest.mark.parametrize(
         ("path", "fields", "problem"),
         [
-            ("{{UUID}}.csv", {}, "needs a folder of the table's own, and `path` has none"),
-            ("raw/{{TABLE}}-{{UUID}}.csv", {}, "is that of other tables too"),
-            ("raw/{{UUID}}/{{TABLE}}/a.csv", {}, "is that of other tables too"),
-            ("t/{{UUID}}.csv", {"compression": "gzip"}, "tells gzip by `.gz`"),
-            ("t/{{UUID}}.csv.gz", {}, "tells gzip by `.gz`"),
-            ("_t/_{{UUID}}.csv", {}, "passes over names that begin so"),
+            ("{{UUID}}.csv", {}, "needs a folder for each table, but `path` has none"),
+            ("raw/{{TABLE}}-{{UUID}}.csv", {}, "other tables share the folder"),
+            ("raw/{{UUID}}/{{TABLE}}/a.csv", {}, "other tables share the folder"),
+            ("t/{{UUID}}.csv", {"compression": "gzip"}, "recognizes gzip by `.gz`"),
+            ("t/{{UUID}}.csv.gz", {}, "recognizes gzip by `.gz`"),
+            ("_t/_{{UUID}}.csv", {}, "skips names that begin with `_`"),
             (HIVE, {}, "reads CSV by position"),
-            ("t/{{FIELD.day}}/{{UUID}}", {"format": "json"}, "finds partitions in folders day="),
-            ("t/Day={{FIELD.Day}}/{{UUID}}", {"format": "json"}, "finds partitions in folders day="),
-            ("t/day={{FIELD.day}}-{{UUID}}", {"format": "json"}, "finds partitions in folders day="),
-            ("t/{{UUID}}/day={{FIELD.day}}/a", {"format": "json"}, "finds partitions in folders day="),
-            ("t/day={{FIELD.day}}/{{UUID}}/a", {"format": "json"}, "finds partitions in folders day="),
+            ("t/{{FIELD.day}}/{{UUID}}", {"format": "json"}, "finds partitions only in folders such as day="),
+            ("t/Day={{FIELD.Day}}/{{UUID}}", {"format": "json"}, "finds partitions only in folders such as day="),
+            ("t/day={{FIELD.day}}-{{UUID}}", {"format": "json"}, "finds partitions only in folders such as day="),
+            ("t/{{UUID}}/day={{FIELD.day}}/a", {"format": "json"}, "finds partitions only in folders such as day="),
+            ("t/day={{FIELD.day}}/{{UUID}}/a", {"format": "json"}, "finds partitions only in folders such as day="),
             ("t/{{UUID}}", {"format_spec": {"delimiter": "😀"}}, "16 bits"),
             ("t/{{UUID}}", {"bucket": "arn:aws:s3:x"}, "is an ARN"),
         ],
@@ -258,9 +258,9 @@ class TestLayout:
 
     def test_that_copy_can_not_read_is_refused(self) -> None:
         assert "does not read the values" in problems("redshift", HIVE, partition_columns="drop")
-        assert "a doubled one" in problems("redshift", "t/{{UUID}}", format_spec={"escape": "\\"})
-        assert "no delimiter 'é'" in problems("redshift", "t/{{UUID}}", format_spec={"delimiter": "é"})
-        assert "of other tables too" in problems("redshift", "{{TABLE}}".join(["raw/", "{{UUID}}"]))
+        assert "only if they are doubled" in problems("redshift", "t/{{UUID}}", format_spec={"escape": "\\"})
+        assert "the delimiter 'é'" in problems("redshift", "t/{{UUID}}", format_spec={"delimiter": "é"})
+        assert "other tables share" in problems("redshift", "{{TABLE}}".join(["raw/", "{{UUID}}"]))
 
     def test_needs_no_folder_where_copy_has_a_manifest(self) -> None:
         assert problems("redshift", "{{UUID}}.csv", copies=True) == ""

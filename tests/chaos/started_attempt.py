@@ -1,4 +1,4 @@
-"""One try of a load in a process of its own, so that it can be killed or stopped."""
+"""One attempt of a load in a process of its own, so that it can be killed or stopped."""
 
 from __future__ import annotations
 
@@ -20,19 +20,19 @@ _PROCESSES.set_forkserver_preload(["tests.chaos.one_try", "tests.chaos.staged_tr
 
 
 @dataclass(frozen=True)
-class StartedTry:
-    """A try in a process of its own."""
+class StartedAttempt:
+    """An attempt in a process of its own."""
 
     process: ForkServerProcess
     _told: Connection
 
     @classmethod
-    def of(cls, attempt: Callable[..., object], *arguments: Any) -> StartedTry:
-        """Start a try.
+    def of(cls, attempt: Callable[..., object], *arguments: Any) -> StartedAttempt:
+        """Start an attempt.
 
         :param attempt: runs it, in the other process.
         """
-        next(loads.tries)
+        next(loads.attempts)
         here, there = _PROCESSES.Pipe()
         process = _PROCESSES.Process(target=_run, args=(attempt, arguments, there), daemon=True)
         process.start()
@@ -45,7 +45,7 @@ class StartedTry:
         return self.process.exitcode
 
     def outcome(self) -> Any:
-        """Wait for the try to end, and tell the name of its error, None if it had none."""
+        """Wait for the attempt to end, and tell the name of its error, None if it had none."""
         assert self._told.poll(120)
         return self._told.recv()
 

@@ -1,4 +1,4 @@
-"""One try of a load of staged files, which are then deleted, in a process of its own."""
+"""One attempt of a load of staged files, which are then deleted, in a process of its own."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from airflow_provider_s3dest.load.arguments import LoadArguments
 from airflow_provider_s3dest.report import LoadReport
 from airflow_provider_s3dest.sources.staging import remove_staged
 from tests.chaos import loads
-from tests.chaos.started_try import StartedTry
+from tests.chaos.started_attempt import StartedAttempt
 from tests.integration.loading import MOMENT
 from tests.servers import S3Endpoint
 
@@ -26,8 +26,8 @@ from tests.servers import S3Endpoint
 class StagedLoad:
     """A load of staged files.
 
-    :param name: names the load and the folders of its data and its record.
-    :param full: whether bad records are set aside, and a manifest and a table definition are written.
+    :param name: names the load and the folders of its data and its state.
+    :param full: whether bad records are quarantined, and a manifest and a table definition are written.
     """
 
     name: str
@@ -42,12 +42,12 @@ class StagedLoad:
 
     @property
     def state_folder(self) -> str:
-        """Where the record is kept."""
+        """Where the state is kept."""
         return f"state/{self.name}"
 
     def attempt(self, number: int) -> LoadReport:
-        """Run a try, as the operator does, with the connection `aws_default`."""
-        next(loads.tries)
+        """Run an attempt, as the operator does, with the connection `aws_default`."""
+        next(loads.attempts)
         fields = {
             "bucket": self.bucket,
             "path": self.folder + "{{TABLE}}/{{BATCH}}-{{UUID}}.json",
@@ -67,12 +67,12 @@ class StagedLoad:
         identity = LoadIdentity.of_load_id(self.name)
         return S3DestinationHook().deliver(arguments, identity, MOMENT, attempt=Attempt("", number))
 
-    def start(self, number: int, server: S3Endpoint, dies_after: int | None = None) -> StartedTry:
-        """Start a try in a process of its own.
+    def start(self, number: int, server: S3Endpoint, dies_after: int | None = None) -> StartedAttempt:
+        """Start an attempt in a process of its own.
 
         :param dies_after: so many deletions of staged files after which the process is killed; None: it lives.
         """
-        return StartedTry.of(_attempt, self, number, server.connection(), dies_after)
+        return StartedAttempt.of(_attempt, self, number, server.connection(), dies_after)
 
 
 def _attempt(load: StagedLoad, number: int, connection: str, dies_after: int | None) -> None:

@@ -1,6 +1,6 @@
-"""Two tries at once, without a scheduler: the first pauses at a step, the second succeeds, the first goes on.
+"""Two attempts at once, without a scheduler: the first pauses at a step, the second succeeds, the first goes on.
 
-A pause is a request that is held, before the server gets it or before the try learns of it, by itself or with the
+A pause is a request that is held, before the server gets it or before the attempt learns of it, by itself or with the
 whole process stopped.
 """
 
@@ -22,8 +22,8 @@ from airflow_provider_s3dest.delivery.load_state import LoadState
 from airflow_provider_s3dest.delivery.worker_pool import WORKERS
 from tests.chaos.full_loads import KINDS, SIDECARS, FullLoad
 from tests.chaos.loads import Load, Tables, sample
-from tests.chaos.one_try import Input, start
-from tests.chaos.started_try import StartedTry
+from tests.chaos.one_attempt import Input, start
+from tests.chaos.started_attempt import StartedAttempt
 from tests.servers import Bucket
 from tests.servers.fault_proxy import Answer, FaultProxy, Request, Send
 
@@ -35,7 +35,7 @@ INPUTS = {"changed": Input("changed", small=6, large=2, bad=1), "grown": Input("
 
 
 class Point(NamedTuple):
-    """Where the first try pauses: at the request of so great a number in a step."""
+    """Where the first attempt pauses: at the request of so great a number in a step."""
 
     mode: str
     step: str
@@ -65,7 +65,7 @@ CASES = list(product(KINDS, POINTS, INPUTS, ("held", "stopped")))
 
 
 class Pause:
-    """Holds one request of a try, and stops its process if asked to."""
+    """Holds one request of an attempt, and stops its process if asked to."""
 
     def __init__(self, point: Point, load: Load, stops: bool) -> None:
         self._point, self._load, self._stops = point, load, stops
@@ -74,7 +74,7 @@ class Pause:
         self._go_on = threading.Event()
         self.reached = threading.Event()
         self._held = False
-        self.started: Future[StartedTry] = Future()
+        self.started: Future[StartedAttempt] = Future()
 
     def __call__(self, request: Request, send: Send) -> Answer:
         with self._lock:
@@ -94,7 +94,7 @@ class Pause:
         return answer or send(request)
 
     def end(self) -> None:
-        """Let the try go on."""
+        """Let the attempt go on."""
         if self._stops and self._held and not self._go_on.is_set():
             self.started.result().signal(signal.SIGCONT)
         self._go_on.set()
@@ -105,7 +105,7 @@ class Pause:
     sample(CASES, 37),
     ids=lambda value: "-".join(map(str, value)) if isinstance(value, tuple) else value,
 )
-def test_the_newer_try_stays(
+def test_the_newer_attempt_stays(
     shared_bucket: Bucket, proxy: FaultProxy, kind: str, point: Point, change: str, how: str
 ) -> None:
     load = KINDS[kind](shared_bucket, point.mode == "atomic")
@@ -122,7 +122,7 @@ def test_the_newer_try_stays(
     assert error == (None if (point.step, point.when) == ("clean", "after") else "SupersededError")
     in_flight = (point.when == "before" or how == "stopped") and point.step == "send"
     if in_flight and point.mode == "plain" and change == "changed":
-        # S3 can't fence what is in flight: an object of a held request, and no other, may be that of the older try.
+        # S3 can't fence what is in flight: an object of a held request, and no other, may be that of the older attempt.
         late = _late(load, wanted)
         assert len(late) <= (WORKERS if how == "stopped" else 1)
         report = load.attempt(4, wanted)
@@ -134,8 +134,8 @@ def test_the_newer_try_stays(
 
 
 @contextmanager
-def paused(proxy: FaultProxy, load: Load, point: Point, *, stops: bool) -> Iterator[tuple[Pause, StartedTry]]:
-    """Start a try, wait until it has come to a point, and let nothing of it outlive the block."""
+def paused(proxy: FaultProxy, load: Load, point: Point, *, stops: bool) -> Iterator[tuple[Pause, StartedAttempt]]:
+    """Start an attempt, wait until it has come to a point, and let nothing of it outlive the block."""
     pause = Pause(point, load, stops)
     proxy.on_each(pause)
     older = start(load, 2, given(load, FIRST), proxy, others_live=True)
@@ -149,12 +149,12 @@ def paused(proxy: FaultProxy, load: Load, point: Point, *, stops: bool) -> Itera
 
 
 def given(load: Load, chosen: Input) -> Input:
-    """Give a load no bad records that can't set them aside."""
+    """Return a load no bad records that can't set them aside."""
     return chosen if isinstance(load, FullLoad) else replace(chosen, bad=0)
 
 
 def _late(load: Load, wanted: Tables) -> list[bytes]:
-    """Give the objects that hold what the older try wrote, all others being as they must be."""
+    """Return the objects that hold what the older attempt wrote, all others being as they must be."""
     newer, older = load.expected(wanted), load.expected(given(load, FIRST).tables())
     found = load.found()
     assert {name: len(own) for name, own in found.items()} == {name: len(own) for name, own in newer.items()}

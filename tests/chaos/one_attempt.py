@@ -1,4 +1,4 @@
-"""One try of a load that is known to the byte, in a process of its own."""
+"""One attempt of a load that is known to the byte, in a process of its own."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ import airflow_provider_s3dest.delivery.object_upload
 from tests.chaos import loads
 from tests.chaos.full_loads import KINDS
 from tests.chaos.loads import Load, tables
-from tests.chaos.started_try import StartedTry
+from tests.chaos.started_attempt import StartedAttempt
 from tests.servers import Bucket, S3Endpoint
 
 
 @dataclass(frozen=True)
 class Input:
-    """What a try is handed over."""
+    """What an attempt is handed over."""
 
     version: str
     small: int = 12
@@ -27,14 +27,14 @@ class Input:
         return tables(self.version, small=self.small, large=self.large, bad=self.bad)
 
 
-def start(load: Load, number: int, given: Input, server: S3Endpoint, *, others_live: bool = False) -> StartedTry:
-    """Start a try in a process of its own.
+def start(load: Load, number: int, given: Input, server: S3Endpoint, *, others_live: bool = False) -> StartedAttempt:
+    """Start an attempt in a process of its own.
 
-    :param others_live: whether it must wait for what earlier tries may begin to send.
+    :param others_live: whether it must wait for what earlier attempts may begin to send.
     """
     way = S3Endpoint(server.endpoint_url, server.access_key, server.secret_key)
     of_load = (load.kind, load.bucket.name, load.atomic, load.name)
-    return StartedTry.of(_attempt, of_load, number, given, way, others_live)
+    return StartedAttempt.of(_attempt, of_load, number, given, way, others_live)
 
 
 def _attempt(
