@@ -649,7 +649,7 @@ class TestTheConnectionTest:
         assert [request.operation for request in proxy.requests] == ["PutObject", "DeleteObject"]
         assert proxy.requests[0].key == proxy.requests[1].key
         assert message.startswith(f"Wrote and removed s3://{bucket.name}/{proxy.requests[0].key}. Tested with the cred")
-        assert "of the UI: the API server" in message
+        assert "for a test in the UI, the API server" in message
         assert proxy.requests[0].key.startswith("raw/")
         assert bucket.keys() == []
 

@@ -111,7 +111,7 @@ def test_all_faults_are_listed_at_once_with_the_task() -> None:
         ({"compression": "zstd"}, "`compression`: zstd is for parquet alone"),
         ({"format": "parquet", "format_spec": {"delimiter": ";"}}, "`format_spec.delimiter`: extra inputs"),
         ({"schema": {"id": "int46"}}, "`schema`: gives 'id' the type 'int46', which is not an Arrow type"),
-        ({"schema": {"id": "int64"}, "columns": ["id", "x"]}, "`columns`: names ['x'], and `schema` does not"),
+        ({"schema": {"id": "int64"}, "columns": ["id", "x"]}, "`columns`: names ['x'], but `schema` does not"),
         ({"spec": {"bukket": "x"}}, "Did you mean `bucket`?"),
         ({"spec": 7}, "`spec`: is int"),
         ({"path": "raw/{{ ds }}//{{TABLE|lower}}/{{UUID}}"}, "contains `//`"),

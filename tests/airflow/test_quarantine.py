@@ -64,7 +64,7 @@ def test_of_staged_files_go_where_the_rendered_path_says(run_dag: RunDag, lake: 
     assert key not in str(report["uris"])
     [(_, _, extra)] = run.asset_events()
     assert extra == report
-    assert f"Set aside 1 bad record of table a, with the reason, in s3://{lake.name}/bad/2026-02-03/" in run.log
+    assert f"Quarantined 1 bad record of table a, with the reason, in s3://{lake.name}/bad/2026-02-03/" in run.log
 
 
 @pytest.mark.parametrize("atomic", [False, True], ids=["plain", "atomic"])
@@ -143,7 +143,7 @@ def test_the_log_says_how_many_and_where_and_nothing_of_their_content(
     lake: Bucket, caplog: pytest.LogCaptureFixture
 ) -> None:
     where = DestinationSpec(bucket=lake.name, path="raw/{{TABLE}}/{{UUID}}.csv", format="csv")
-    for dry_run, verb in ((True, "Would set aside"), (False, "Set aside")):
+    for dry_run, verb in ((True, "Would quarantine"), (False, "Quarantined")):
         with caplog.at_level(logging.INFO):
             records = [{"n": "\ud83dhidden"}] * 2
             S3DestinationHook().load(
@@ -204,7 +204,7 @@ class TestLiterals:
             ({"quarantine_path": "_x/{{TABLE}}.json"}, "`quarantine_path`: has no {{UUID}}"),
             ({"quarantine_path": "_x/{{FIELD.a}}/{{UUID}}"}, "`quarantine_path`: has {{FIELD}}"),
             ({"quarantine_path": "raw/bad/{{UUID}}"}, "inside the folder 'raw/' of the data"),
-            ({"path": "{{UUID}}.csv", "quarantine_path": "bad/{{UUID}}"}, "among the data, which lie in no folder"),
+            ({"path": "{{UUID}}.csv", "quarantine_path": "bad/{{UUID}}"}, "beside the data, which lie in no folder"),
             ({"quarantine_path": "_x/${BAD}/{{UUID}}"}, "`quarantine_path`: ${BAD} is CloudQuery's variable"),
         ],
         ids=str,

@@ -16,7 +16,7 @@ from tests.chaos import loads
 
 _PROCESSES = get_context("forkserver")
 # So that Airflow and pyarrow are imported once.
-_PROCESSES.set_forkserver_preload(["tests.chaos.one_try", "tests.chaos.staged_try"])
+_PROCESSES.set_forkserver_preload(["tests.chaos.one_attempt", "tests.chaos.staged_attempt"])
 
 
 @dataclass(frozen=True)
