@@ -54,8 +54,8 @@ class BatchRanges:
     :param settings: what the keys of the objects derive from.
     :param ranges: for each (table, partition) the first number, and the number after the last.
     :param committed: whether an attempt succeeded with these objects.
-    :param owned: whether objects whose keys do not identify the load carry its identity in their metadata. Version 0.1.0
-        wrote objects without it.
+    :param owned: whether objects whose keys do not identify the load carry its identity in their metadata. They do not
+        where version 0.1.0 wrote them.
     """
 
     settings: KeySettings
@@ -164,7 +164,8 @@ class LoadState:
     :param uploads: multipart uploads that may be open.
     :param staged: the staged files that the last success is to delete; None if it deletes none.
     :param sidecars: bucket and key of each manifest and table definition of the last success.
-    :param old_sidecars: the same for earlier successes; they are removed before any object that they list.
+    :param owned_sidecars: sidecars whose keys do not identify the load, and that carry its identity in their metadata.
+    :param old_sidecars: sidecars of earlier successes; they are removed before any object that they list.
     """
 
     generation: int = 0

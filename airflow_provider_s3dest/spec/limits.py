@@ -23,5 +23,5 @@ CHECKSUM = "s3dest-checksum"
 OWNER = "s3dest-load"
 """Name of the metadata that holds the identity of the load, for objects whose keys do not hold it as ``{{UUID}}``."""
 
-OWN_METADATA_BYTES = 88
+OWN_METADATA_BYTES = 87
 """Bytes of the metadata that the checksum and the identity take, with their names."""
