@@ -363,7 +363,7 @@ class Delivery:
                 ", ..." if len(objects) > 5 else "",
             )
             return
-        self._sweeper.delete_owned(objects, self._identity.load_uuid)
+        self._sweeper.delete_owned(objects, self._identity.load_uuid, self.fence)
 
     def _give_up(self) -> None:
         """Clean up after a failure of this attempt."""

@@ -8,7 +8,6 @@ from concurrent.futures import ThreadPoolExecutor, wait
 from itertools import groupby, islice
 from threading import Lock
 from typing import TYPE_CHECKING, Any, TypeVar
-from uuid import uuid4
 
 from airflow_provider_s3dest.delivery.load_state import Upload
 from airflow_provider_s3dest.errors import StoreError
@@ -86,7 +85,7 @@ class Sweeper:
         if denied:
             self._refuse_surplus(sorted(denied))
 
-    def delete_owned(self, objects: Mapping[tuple[str, str], bool], owner: str) -> None:
+    def delete_owned(self, objects: Mapping[tuple[str, str], bool], owner: str, fence: Callable[[], None]) -> None:
         """Delete the objects that carry the identity of a load; objects of other loads stay.
 
         Each object is looked at, and deleted only if it has not been replaced since (Amazon S3 User Guide, "How to
@@ -94,11 +93,17 @@ class Sweeper:
 
         :param objects: for each bucket and key, whether an object of the load surely carries its identity.
         :param owner: the identity of the load, as :data:`OWNER` holds it.
+        :param fence: raises SupersededError if a newer attempt owns the load; its objects carry the same identity.
         :raises StoreError: if an object can't be deleted safely; it is final, and names the object and the way out.
         """
-        self._each(lambda item: self._delete_owned(*item[0], is_marked=item[1], owner=owner), sorted(objects.items()))
 
-    def _delete_owned(self, bucket: str, key: str, *, is_marked: bool, owner: str) -> None:
+        def delete(item: tuple[tuple[str, str], bool]) -> None:
+            (bucket, key), is_marked = item
+            self._delete_owned(bucket, key, is_marked, owner, fence)
+
+        self._each(delete, sorted(objects.items()))
+
+    def _delete_owned(self, bucket: str, key: str, is_marked: bool, owner: str, fence: Callable[[], None]) -> None:
         uri = f"s3://{bucket}/{key}"
         for _ in range(_REPLACED):
             try:
@@ -116,7 +121,8 @@ class Sweeper:
             if found != owner:
                 log.info("%s stays: another load has written it since.", uri)
                 return
-            self._check_conditional(bucket, key)
+            self._check_conditional(bucket, key, owner)
+            fence()
             try:
                 self._requests.send("DeleteObject", bucket, key, IfMatch=head["ETag"])
                 return
@@ -129,14 +135,16 @@ class Sweeper:
                     raise
         raise StoreError(f"{uri} is replaced again and again. Another attempt may succeed.", final=False)
 
-    def _check_conditional(self, bucket: str, key: str) -> None:
+    def _check_conditional(self, bucket: str, key: str, owner: str) -> None:
         """Check once, on an object made for this, that the store deletes nothing whose ETag is another.
+
+        A load that is killed here leaves the empty object, whose name begins with ``_``. It has one such name.
 
         :raises StoreError: if the store ignores ``If-Match`` on DeleteObject.
         """
         with self._probing:
             if self._is_conditional is None:
-                probe = f"{key.rpartition('/')[0]}/_s3dest-probe-{uuid4()}".lstrip("/")
+                probe = f"{key.rpartition('/')[0]}/_s3dest-probe-{owner}".lstrip("/")
                 self._requests.send("PutObject", bucket, probe, Body=b"", **self._arguments)
                 try:
                     self._requests.send("DeleteObject", bucket, probe, IfMatch=_NO_ETAG)
