@@ -84,7 +84,7 @@ def _rows(values: Sequence[Any]) -> list[dict[str, Any]]:
 
 
 def _ids(values: Sequence[Any]) -> list[str]:
-    """Number the records so that readers sort them alike, whether they take numbers from text or not."""
+    """Assign numbers to the records, so that readers sort them alike, whether they take numbers from text or not."""
     return [f"r{100 + number}" for number in range(len(values))]
 
 

@@ -11,7 +11,7 @@ from airflow_provider_s3dest.delivery.objects import BatchId
 from airflow_provider_s3dest.errors import StoreError
 from airflow_provider_s3dest.s3.body import Body
 from airflow_provider_s3dest.s3.checksum import crc32_text, multipart_etag
-from airflow_provider_s3dest.s3.errors import explained
+from airflow_provider_s3dest.s3.requests import S3Requests
 from airflow_provider_s3dest.s3.retries import Retrier
 from airflow_provider_s3dest.s3.stop import StopFlag
 from airflow_provider_s3dest.spec.limits import CHECKSUM
@@ -26,14 +26,6 @@ S3 denies HeadObject for a missing object without the right s3:ListBucket, and f
 """
 
 _NOT_THERE = ("404", "NoSuchKey", "NotFound")
-
-_METHODS = {
-    "HeadObject": "head_object",
-    "PutObject": "put_object",
-    "CreateMultipartUpload": "create_multipart_upload",
-    "UploadPart": "upload_part",
-    "CompleteMultipartUpload": "complete_multipart_upload",
-}
 
 
 class ObjectRequests:
@@ -51,7 +43,7 @@ class ObjectRequests:
     ) -> None:
         self._client: Any = client
         self._bucket, self._delivery, self._check = bucket, delivery, check
-        self._retrier = Retrier(client, stop.wait)
+        self._requests = S3Requests(client, Retrier(client, stop.wait))
         self._sends_checksums = client.meta.config.request_checksum_calculation == "when_supported"
         self._denied_looks = 0
         self._thread = threading.local()
@@ -139,9 +131,17 @@ class ObjectRequests:
         :param operation: name of the S3 operation, such as ``PutObject``.
         :raises StoreError: if S3 refuses or can't be reached.
         """
+        method = self._requests.method(operation)
+
+        def request() -> Any:
+            self._check()
+            # Each request needs a body of its own, since it begins where the one before stopped reading.
+            body = {"Body": Body(arguments["Body"])} if "Body" in arguments else {}
+            return method(Bucket=self._bucket, Key=key, **{**arguments, **body})
+
         self._thread.is_fenced = True
         try:
-            return self._retrier(lambda: self._send_once(operation, key, arguments))
+            return self._requests.run(operation, self._bucket, key, request)
         except StoreError as error:
             self._thread.is_fenced = False
             if error.code == "NoSuchUpload":
@@ -149,13 +149,6 @@ class ObjectRequests:
             raise
         finally:
             self._thread.is_fenced = False
-
-    def _send_once(self, operation: str, key: str, arguments: Mapping[str, Any]) -> Any:
-        self._check()
-        body = {"Body": Body(arguments["Body"])} if "Body" in arguments else {}
-        with explained(operation, self._bucket, key):
-            method = getattr(self._client, _METHODS[operation])
-            return method(Bucket=self._bucket, Key=key, **{**arguments, **body})
 
     def _before_send(self, **_: Any) -> None:
         """Check the fence before each request is sent, also before the retries that botocore sends by itself."""

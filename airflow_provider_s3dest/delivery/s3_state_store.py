@@ -7,19 +7,17 @@ import random
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
 from airflow_provider_s3dest.delivery.attempt import Attempt
 from airflow_provider_s3dest.errors import StoreError, SupersededError
-from airflow_provider_s3dest.s3.errors import explained
+from airflow_provider_s3dest.s3.requests import S3Requests
 from airflow_provider_s3dest.s3.retries import Retrier
 from airflow_provider_s3dest.s3.stop import going_on
 
 if TYPE_CHECKING:
     from botocore.client import BaseClient
-
-T = TypeVar("T")
 
 _CONFLICTS = 10
 """How often a conditional write is sent before a conflict is an error."""
@@ -62,8 +60,8 @@ class S3StateStore:
 
     def __init__(self, client: BaseClient, bucket: str, key: str, attempt: Attempt) -> None:
         self._client: Any = client
-        self._retrier = Retrier(client)
-        self._target = {"Bucket": bucket, "Key": key}
+        self._requests = S3Requests(client, Retrier(client))
+        self._bucket, self._key = bucket, key
         self._attempt = attempt
         self._owner = str(uuid4())
         self._etag: str | None = None
@@ -104,7 +102,7 @@ class S3StateStore:
         raise StoreError(f"{self._uri} can't be replaced. Another attempt may succeed.", final=False)
 
     def verify(self) -> None:
-        etag = self._request("HeadObject", self._client.head_object)["ETag"]
+        etag = self._send("HeadObject")["ETag"]
         if etag != self._etag:
             stored = self._read()
             if stored is None or stored.owner != self._owner:
@@ -121,13 +119,7 @@ class S3StateStore:
         condition = {"IfMatch": etag} if etag is not None else {"IfNoneMatch": "*"}
         for number in range(_CONFLICTS):
             try:
-                answer = self._request(
-                    "PutObject",
-                    self._client.put_object,
-                    Body=body.encode(),
-                    ContentType="application/json",
-                    **condition,
-                )
+                answer = self._send("PutObject", Body=body.encode(), ContentType="application/json", **condition)
                 self._etag = answer["ETag"]
                 return True
             except StoreError as error:
@@ -146,7 +138,8 @@ class S3StateStore:
 
     def _read(self) -> _StateObject | None:
         try:
-            etag, text = self._request("GetObject", self._get)
+            with going_on():
+                etag, text = self._requests.run("GetObject", self._bucket, self._key, self._get)
             body = json.loads(text)
         except StoreError as error:
             if error.code in ("NoSuchKey", "404"):
@@ -158,16 +151,13 @@ class S3StateStore:
             ) from error
         return _StateObject(etag, body["owner"], Attempt(*body["attempt"]), body["token"], body["record"])
 
-    def _get(self, **target: str) -> tuple[str, bytes]:
-        answer = self._client.get_object(**target)
+    def _get(self) -> tuple[str, bytes]:
+        answer = self._client.get_object(Bucket=self._bucket, Key=self._key)
         return answer["ETag"], answer["Body"].read()
 
-    def _request(self, operation: str, method: Callable[..., T], **arguments: Any) -> T:
-        def send() -> T:
-            with going_on(), explained(operation, *self._names):
-                return method(**self._target, **arguments)
-
-        return self._retrier(send)
+    def _send(self, operation: str, **arguments: Any) -> Any:
+        with going_on():
+            return self._requests.send(operation, self._bucket, self._key, **arguments)
 
     def _read_if_allowed(self) -> _StateObject | None:
         try:
@@ -188,9 +178,5 @@ class S3StateStore:
         )
 
     @property
-    def _names(self) -> tuple[str, str]:
-        return self._target["Bucket"], self._target["Key"]
-
-    @property
     def _uri(self) -> str:
-        return "s3://{}/{}".format(*self._names)
+        return f"s3://{self._bucket}/{self._key}"

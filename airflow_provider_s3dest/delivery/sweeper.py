@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from airflow_provider_s3dest.delivery.load_state import Upload
 from airflow_provider_s3dest.errors import StoreError
-from airflow_provider_s3dest.s3.errors import explained, is_denied
+from airflow_provider_s3dest.s3.errors import is_denied
+from airflow_provider_s3dest.s3.requests import S3Requests
 from airflow_provider_s3dest.s3.retries import Retrier
 from airflow_provider_s3dest.s3.stop import StopFlag
 
@@ -38,7 +39,7 @@ class Sweeper:
     def __init__(self, client: BaseClient, stop: StopFlag) -> None:
         self._client: Any = client
         self._stop = stop
-        self._retrier = Retrier(client, stop.wait)
+        self._requests = S3Requests(client, Retrier(client, stop.wait))
 
     def stop(self) -> None:
         """Begin no further request, in any thread."""
@@ -69,14 +70,7 @@ class Sweeper:
 
     def _abort(self, upload: Upload) -> None:
         try:
-            self._request(
-                "AbortMultipartUpload",
-                self._client.abort_multipart_upload,
-                upload.bucket,
-                upload.key,
-                Key=upload.key,
-                UploadId=upload.upload_id,
-            )
+            self._requests.send("AbortMultipartUpload", upload.bucket, upload.key, UploadId=upload.upload_id)
         except StoreError as error:
             if error.code not in ("NoSuchUpload", "404"):
                 raise
@@ -84,17 +78,16 @@ class Sweeper:
     def _delete(self, bucket: str, keys: Sequence[str]) -> list[tuple[str, str]]:
         """Delete objects of one bucket; return the objects for which the right is missing."""
         try:
-            return self._retrier(lambda: self._delete_once(bucket, keys))
+            return self._requests.run("DeleteObject", bucket, keys[0], lambda: self._delete_once(bucket, keys))
         except StoreError as error:
             if error.denied:
                 return [(bucket, key) for key in keys]
             raise
 
     def _delete_once(self, bucket: str, keys: Sequence[str]) -> list[tuple[str, str]]:
-        with explained("DeleteObject", bucket, keys[0]):
-            answer = self._client.delete_objects(
-                Bucket=bucket, Delete={"Objects": [{"Key": key} for key in keys], "Quiet": True}
-            )
+        answer = self._client.delete_objects(
+            Bucket=bucket, Delete={"Objects": [{"Key": key} for key in keys], "Quiet": True}
+        )
         denied = []
         for failed in answer.get("Errors", ()):
             if not is_denied(failed.get("Code", "")):
@@ -125,20 +118,13 @@ class Sweeper:
 
     def _look(self, bucket: str, key: str, existing: list[str], possible: list[str]) -> None:
         try:
-            self._request("HeadObject", self._client.head_object, bucket, key, Key=key)
+            self._requests.send("HeadObject", bucket, key)
             existing.append(f"s3://{bucket}/{key}")
         except StoreError as error:
             if error.denied:
                 possible.append(f"s3://{bucket}/{key}")
             elif error.code not in ("404", "NoSuchKey", "NotFound"):
                 raise
-
-    def _request(self, operation: str, method: Callable[..., object], bucket: str, key: str, **arguments: Any) -> None:
-        def send() -> None:
-            with explained(operation, bucket, key):
-                method(Bucket=bucket, **arguments)
-
-        self._retrier(send)
 
     def _each(self, action: Callable[[T], object], items: Sequence[T]) -> None:
         """Call ``action`` with each item, several at a time, and raise the first error at the end."""

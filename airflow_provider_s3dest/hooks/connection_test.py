@@ -6,7 +6,7 @@ from typing import Any
 from uuid import uuid4
 
 from airflow_provider_s3dest.errors import StoreError
-from airflow_provider_s3dest.s3.errors import explained
+from airflow_provider_s3dest.s3.requests import S3Requests
 from airflow_provider_s3dest.spec import DestinationSpec
 from airflow_provider_s3dest.spec.path_template import prefix_of_text
 
@@ -21,12 +21,10 @@ def write_and_remove(client: Any, spec: DestinationSpec, path: str) -> tuple[boo
     :raises StoreError: if the object can't be written.
     """
     key = f"{prefix_of_text(path)}_s3dest-connection-test-{uuid4()}"
-    target = {"Bucket": spec.bucket, "Key": key}
-    with explained("PutObject", spec.bucket, key):
-        client.put_object(**target, Body=b"", **spec.put_arguments)
+    requests = S3Requests(client)
+    requests.send("PutObject", spec.bucket, key, Body=b"", **spec.put_arguments)
     try:
-        with explained("DeleteObject", spec.bucket, key):
-            client.delete_object(**target)
+        requests.send("DeleteObject", spec.bucket, key)
     except StoreError as error:
         return False, f"{error} The empty object s3://{spec.bucket}/{key} remains."
     return True, f"Wrote and removed s3://{spec.bucket}/{key}."

@@ -53,7 +53,7 @@ class BadRecords:
         self.first: list[RecordError] = []
 
     def add(self, error: RecordError, original: Any) -> None:
-        """Set a record aside.
+        """Add a bad record.
 
         :param error: what is wrong with it.
         :param original: the record as it came: the text of a staged one, else the object.
@@ -65,7 +65,7 @@ class BadRecords:
 
 
 def discarding() -> BadRecords:
-    """Give what takes bad records and tells nobody: for a first look at a file, which is then read."""
+    """Return bad records that nobody keeps: for a first look at a file, which is read again later."""
     return BadRecords(lambda table, line: None)
 
 

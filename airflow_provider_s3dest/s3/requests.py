@@ -32,11 +32,18 @@ class S3Requests:
         :param arguments: what the request holds besides ``Bucket`` and ``Key``, by boto3's names.
         :raises StoreError: if S3 refuses the request or can't be reached.
         """
-        from botocore import xform_name
-
-        # The function by which botocore itself names the methods of a client.
-        method = getattr(self._client, xform_name(operation))
+        method = self.method(operation)
         return self.run(operation, bucket, key, lambda: method(Bucket=bucket, Key=key, **arguments))
+
+    def method(self, operation: str) -> Callable[..., Any]:
+        """Return the client's method for an operation.
+
+        :param operation: name in the S3 API, such as ``PutObject``.
+        """
+        from botocore import xform_name  # by which botocore itself names the methods of a client
+
+        method: Callable[..., Any] = getattr(self._client, xform_name(operation))
+        return method
 
     def run(self, operation: str, bucket: str, key: str, request: Callable[[], T]) -> T:
         """Run a request that is more than one call with a bucket and a key, such as a download with its body.

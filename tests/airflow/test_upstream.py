@@ -1,4 +1,4 @@
-"""What the instances of mapped upstream tasks return arrives; what they do not return is an error, in real DAG runs."""
+"""What the instances of mapped upstream tasks return arrives, and what they do not return is an error, in DAG runs."""
 
 from __future__ import annotations
 
