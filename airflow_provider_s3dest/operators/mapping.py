@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
@@ -24,6 +25,9 @@ _SAME_FOR_ALL = frozenset(
 )
 """Names in Jinja that have one value for all instances of a mapped task. Every other name may differ, such as ``ti``,
 ``task``, ``params`` and the DAG's own macros."""
+
+_OTHER_MACRO = re.compile(r"macros\.(?!(?:ds_add|ds_format|ds_format_locale|datetime|timedelta|dateutil)\b)")
+"""A macro whose value may differ between instances: ``macros.uuid``, ``macros.random``, and those of plugins."""
 
 
 def is_instance_of_mapped(operator: Any) -> bool:
@@ -83,7 +87,7 @@ def _may_differ(name: str, definition: Any, path: str) -> bool:
 def _jinja_may_differ(value: Any, definition: Any) -> bool:
     texts = [text for _, text in nested_texts(reveal(value)) if path_template.has_jinja(text)]
     environment = definition.get_template_env() if texts else None
-    return any(not undeclared_names(text, environment) <= _SAME_FOR_ALL for text in texts)
+    return any(_OTHER_MACRO.search(text) or not undeclared_names(text, environment) <= _SAME_FOR_ALL for text in texts)
 
 
 def unresolved_faults(arguments: Mapping[str, Any]) -> Iterator[Fault]:

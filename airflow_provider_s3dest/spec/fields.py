@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Annotated, Any, Literal, NoReturn
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SerializerFunctionWrapHandler, model_serializer
 
 from airflow_provider_s3dest.spec.limits import MAX_PART_SIZE, MIN_PART_SIZE
 
@@ -124,7 +124,15 @@ class ParquetOptions(BaseModel):
         return self.version not in ("v1.0", "v2.4")
 
 
-class Encryption(BaseModel):
+class _GivenFields(BaseModel):
+    """Leaves fields out of a dump that were not given: read back, their defaults would contradict other fields."""
+
+    @model_serializer(mode="wrap")
+    def _dump_given(self, dump: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        return {name: value for name, value in dump(self).items() if name in self.model_fields_set}
+
+
+class Encryption(_GivenFields):
     """Server-side encryption of the objects."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True, defer_build=True)
@@ -137,7 +145,7 @@ class Encryption(BaseModel):
     ] = ""
 
 
-class SpecFields(BaseModel):
+class SpecFields(_GivenFields):
     """All fields of the destination spec, without the rules between them."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True, defer_build=True)

@@ -36,13 +36,16 @@ def modules() -> Mapping[Module, ast.Module]:
 
 
 def imported(tree: ast.AST, known: Set[Module]) -> Iterator[tuple[Module, int]]:
-    """Yield each module of the package that a module imports, for type checking too, and the line of the import."""
+    """Yield each module of the package that a module imports, and the line: for types and by a text too."""
     for node in ast.walk(tree):
         if isinstance(node, ast.Import):
             names = [alias.name for alias in node.names]
-        elif isinstance(node, ast.ImportFrom) and node.module:
-            assert not node.level, "imports are absolute"
+        elif isinstance(node, ast.ImportFrom) and not node.level:
             names = [f"{node.module}.{alias.name}" for alias in node.names]
+        elif isinstance(node, ast.Call) and isinstance(node.func, (ast.Name, ast.Attribute)):
+            called = node.func.id if isinstance(node.func, ast.Name) else node.func.attr
+            texts = [one.value for one in node.args if isinstance(one, ast.Constant) and isinstance(one.value, str)]
+            names = texts[:1] if called in ("import_module", "__import__") else []
         else:
             continue
         for name in names:
@@ -86,14 +89,27 @@ def diagram() -> dict[str, list[str]]:
 
 
 def faults(trees: Mapping[Module, ast.Module], order: list[str]) -> list[str]:
-    """Name each import that runs upwards in an order of entries."""
+    """Name each import that runs upwards in an order of entries, and each that no test can follow."""
     found = []
     for name, tree in trees.items():
+        where = f"{PACKAGE}.{name}".rstrip(".")
+        if name and entry(name) not in order:
+            found.append(f"{where} stands in no line of the diagram in docs/development.md")
+            continue
+        for node in ast.walk(tree):
+            if isinstance(node, ast.ImportFrom) and node.level:
+                found.append(f"{where}, line {node.lineno}, has a relative import; write the whole name")
         for other, line in imported(tree, trees.keys()):
-            if not name or not other or entry(other) == entry(name):
-                continue
-            if order.index(entry(other)) < order.index(entry(name)):
-                found.append(f"{PACKAGE}.{name}, line {line}, imports {PACKAGE}.{other}, which stands above it")
+            target = f"{PACKAGE}.{other}".rstrip(".")
+            if not other:
+                if name:
+                    found.append(f"{where}, line {line}, imports {target} as a whole; name the module")
+            elif not name:
+                found.append(f"{where}, line {line}, imports {target}, and so would every import of the package")
+            elif entry(other) not in order:
+                found.append(f"{where}, line {line}, imports {target}, which stands in no line of the diagram")
+            elif order.index(entry(other)) < order.index(entry(name)):
+                found.append(f"{where}, line {line}, imports {target}, which stands above it")
     return found
 
 
@@ -101,12 +117,32 @@ def test_no_import_runs_upwards() -> None:
     assert faults(modules(), list(diagram())) == []
 
 
-def test_an_import_that_runs_upwards_is_named() -> None:
-    trees = {**modules(), "spec.rules": ast.parse(f"\nfrom {PACKAGE}.load import run\nfrom {PACKAGE} import hooks")}
+@pytest.mark.parametrize(
+    ("text", "fault"),
+    [
+        (f"from {PACKAGE}.load import run", f"imports {PACKAGE}.load.run, which stands above it"),
+        (f"from {PACKAGE} import hooks", f"imports {PACKAGE}.hooks, which stands above it"),
+        (f"import {PACKAGE}.load.run", f"imports {PACKAGE}.load.run, which stands above it"),
+        (f"import {PACKAGE}", f"imports {PACKAGE} as a whole; name the module"),
+        (f"def f():\n from {PACKAGE}.load import run", f"imports {PACKAGE}.load.run, which stands above it"),
+        (f"import_module('{PACKAGE}.load.run')", f"imports {PACKAGE}.load.run, which stands above it"),
+        (f"importlib.import_module('{PACKAGE}.load.run')", f"imports {PACKAGE}.load.run, which stands above it"),
+        ("from ..load import run", "has a relative import; write the whole name"),
+        ("from . import destination", "has a relative import; write the whole name"),
+    ],
+)
+def test_an_import_that_runs_upwards_is_named(text: str, fault: str) -> None:
+    trees = {**modules(), "spec.rules": ast.parse(text)}
+
+    assert faults(trees, list(diagram())) == [f"{PACKAGE}.spec.rules, line {1 + text.count(chr(10))}, {fault}"]
+
+
+def test_the_root_imports_nothing_and_a_new_folder_needs_a_line() -> None:
+    trees = {**modules(), "": ast.parse(f"import {PACKAGE}.hooks"), "new.one": ast.parse("")}
 
     assert faults(trees, list(diagram())) == [
-        f"{PACKAGE}.spec.rules, line 2, imports {PACKAGE}.load.run, which stands above it",
-        f"{PACKAGE}.spec.rules, line 3, imports {PACKAGE}.hooks, which stands above it",
+        f"{PACKAGE}, line 1, imports {PACKAGE}.hooks, and so would every import of the package",
+        f"{PACKAGE}.new.one stands in no line of the diagram in docs/development.md",
     ]
 
 

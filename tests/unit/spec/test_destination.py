@@ -347,6 +347,27 @@ class TestImmutability:
         assert DestinationSpec(**spec.given()) == spec
 
 
+class TestInXCom:
+    """Airflow stores the name of the class and what ``model_dump`` returns, and builds it of these again."""
+
+    def test_it_has_the_name_of_its_public_module(self) -> None:
+        assert DestinationSpec.__module__ == "airflow_provider_s3dest.spec"
+
+    @pytest.mark.parametrize(
+        "fields",
+        [
+            {},
+            {"no_rotate": True, "path": "{{TABLE}}.csv"},
+            {"format_spec": {"delimiter": ";"}, "tags": {"a": "b"}, "compression": "gzip", "batch_size": 3},
+            {"server_side_encryption_configuration": {"server_side_encryption": "AES256"}, "ddl": ["athena"]},
+        ],
+    )
+    def test_it_comes_back_as_it_was(self, fields: dict[str, Any]) -> None:
+        spec = DestinationSpec(**{**BASE, **fields})
+        back = DestinationSpec(**spec.model_dump())
+        assert (back, back.given().keys()) == (spec, spec.given().keys())
+
+
 class TestPutArguments:
     def test_only_the_content_type_is_sent_by_default(self) -> None:
         assert DestinationSpec(**BASE).put_arguments == {"ContentType": "text/csv"}
