@@ -8,18 +8,19 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence, Set
 from dataclasses import replace
 from types import TracebackType
 
 from airflow_provider_s3dest.delivery.fence import Fence
-from airflow_provider_s3dest.delivery.keys import LoadIdentity
+from airflow_provider_s3dest.delivery.keys import LoadIdentity, identifies_load
 from airflow_provider_s3dest.delivery.load_state import BatchRanges, KeySettings, LoadState, StagedToDelete, Upload
-from airflow_provider_s3dest.delivery.objects import BatchId, StoredObject
+from airflow_provider_s3dest.delivery.objects import QUARANTINE, BatchId, StoredObject
 from airflow_provider_s3dest.delivery.open_uploads import OpenUploads
 from airflow_provider_s3dest.delivery.state_store import StateStore
 from airflow_provider_s3dest.delivery.sweeper import Sweeper
 from airflow_provider_s3dest.errors import LoadStoppedError, SupersededError
+from airflow_provider_s3dest.spec.limits import OWNER
 
 log = logging.getLogger(__name__)
 
@@ -43,6 +44,8 @@ class Delivery:
     :param atomic: whether no object is visible before all are complete.
     :param staged: whether the records come from staged files.
     :param retried: whether there were earlier attempts; it counts only where no state tells what they stored.
+    :param deletes_shared: whether this load may delete objects whose keys another load can have too. Mapped instances
+        may not.
     """
 
     def __init__(
@@ -55,9 +58,11 @@ class Delivery:
         atomic: bool = False,
         staged: bool = False,
         retried: bool = False,
+        deletes_shared: bool = True,
     ) -> None:
         self.atomic, self._is_staged, self._retried = atomic, staged, retried
-        self._settings, self._identity = settings, identity
+        self._settings, self._identity, self._deletes_shared = settings, identity, deletes_shared
+        self._owner = {OWNER: identity.load_uuid}
         self._state_store, self._sweeper = state_store, sweeper
         self._state = LoadState()
         self._fence = Fence(state_store.verify)
@@ -174,6 +179,14 @@ class Delivery:
         self._write()
         self._reserved_at, self._batches_since = time.monotonic(), 0
 
+    def owner_of(self, batch: BatchId) -> Mapping[str, str]:
+        """Return the metadata that say which load the object of a batch belongs to; empty if its key says so."""
+        return self._owner if self._settings.is_shared and batch.partition != QUARANTINE else {}
+
+    def owner_of_sidecar(self, key: str) -> Mapping[str, str]:
+        """Return the metadata that say which load a sidecar belongs to; empty if its key says so."""
+        return {} if identifies_load(key, self._identity) else self._owner
+
     def may_be_stored(self, batch: BatchId) -> bool:
         """Return whether an earlier attempt may have stored the object of this batch under its present key."""
         if self.atomic:
@@ -241,7 +254,9 @@ class Delivery:
         self._committing = True
         if sidecars:
             # If the attempt dies before its sidecars are written, the files are loaded again: so they must stay.
-            self._write(replace(committed, sidecars=[(self._settings.bucket, key) for key, _ in sidecars]))
+            written = [(self._settings.bucket, key) for key, _ in sidecars]
+            owned = [*state.owned_sidecars, *(one for one in written if self.owner_of_sidecar(one[1]))]
+            self._write(replace(committed, sidecars=written, owned_sidecars=owned))
         else:
             self._write(replace(committed, staged=staged))
         self._committed = True
@@ -286,10 +301,11 @@ class Delivery:
         state = self._state
         self._sweeper.abort(state.uploads)
         self._uploads.discard(*(upload.upload_id for upload in state.uploads))
-        failed = [ranges for ranges in state.doomed if not ranges.committed]
+        # Objects with shared keys stay until the load is whole: before that, they may be what an earlier run wrote.
+        failed = [ranges for ranges in state.doomed if not (ranges.committed or ranges.settings.is_shared)]
         if failed:
             self._sweeper.delete(self._keys(failed) - self._keys(state.live))
-            state.doomed = [ranges for ranges in state.doomed if ranges.committed]
+            state.doomed = [ranges for ranges in state.doomed if ranges not in failed]
 
     def _remove_sidecars(self) -> None:
         """Remove the sidecars that may exist, before any object is written under a key that they list."""
@@ -301,7 +317,10 @@ class Delivery:
         if sidecars:
             # Unlike keys of objects, keys of sidecars are used again: a newer attempt may have written them already.
             self.fence()
-            self._sweeper.delete(sidecars)
+            shared = {(bucket, key) for bucket, key in sidecars if self.owner_of_sidecar(key)}
+            self._sweeper.delete(sidecars - shared)
+            known = {*self._state.owned_sidecars} | (set() if self._state_store.durable else shared)
+            self._delete_shared({one: one in known for one in shared})
 
     def _clean(self, *, changed: bool = False) -> None:
         """Delete what does not belong to the last success.
@@ -311,10 +330,40 @@ class Delivery:
         state = self._state
         needed = {*state.sidecars} | self._keys(state.live)
         self._delete_sidecars({*state.old_sidecars} - needed)
-        self._sweeper.delete(self._keys(state.doomed) - needed)
+        self._delete(state.doomed, needed)
         if changed or state.old_sidecars or state.doomed:
             state.old_sidecars, state.doomed = [], []
+            state.owned_sidecars = [one for one in state.owned_sidecars if one in state.sidecars]
             self._write()
+
+    def _delete(self, several: Iterable[BatchRanges], needed: Set[tuple[str, str]]) -> None:
+        """Delete the objects of some ranges, apart from those that are needed."""
+        named: set[tuple[str, str]] = set()
+        shared: dict[tuple[str, str], bool] = {}
+        for ranges in several:
+            of_any = {*ranges.shared_keys(self._identity)} - needed
+            named |= {*ranges.keys(self._identity)} - needed - of_any
+            shared.update((one, ranges.owned and shared.get(one, True)) for one in of_any)
+        self._sweeper.delete(named)
+        self._delete_shared(shared)
+
+    def _delete_shared(self, objects: Mapping[tuple[str, str], bool]) -> None:
+        """Delete objects whose keys another load can have too, as far as they are this load's.
+
+        :param objects: for each bucket and key, whether an object of this load carries its identity.
+        """
+        if objects and not self._deletes_shared:
+            # Another instance may have written the same bytes by now: no condition tells the two apart.
+            named = ", ".join(f"s3://{bucket}/{key}" for bucket, key in sorted(objects)[:5])
+            log.warning(
+                "%s objects stay, because another mapped instance may own them: %s%s. "
+                "Put {{UUID}} or {{ ti.map_index }} into `path` to have them removed.",
+                f"{len(objects):,}",
+                named,
+                ", ..." if len(objects) > 5 else "",
+            )
+            return
+        self._sweeper.delete_owned(objects, self._identity.load_uuid, self.fence)
 
     def _give_up(self) -> None:
         """Clean up after a failure of this attempt."""
@@ -364,4 +413,5 @@ def _with(several: Sequence[BatchRanges], settings: KeySettings, batches: Iterab
     """Add batches to the ranges with these settings; return all ranges."""
     same = [ranges for ranges in several if ranges.settings == settings]
     others = [ranges for ranges in several if ranges.settings != settings]
-    return [*others, BatchRanges.of(settings, [*(last for ranges in same for last in ranges.last_batches()), *batches])]
+    joined = BatchRanges.of(settings, [*(last for ranges in same for last in ranges.last_batches()), *batches])
+    return [*others, replace(joined, owned=all(ranges.owned for ranges in same))]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timezone
@@ -25,6 +26,10 @@ _NAMESPACE = UUID("6f1c2f0e-5a0b-5d3c-9a53-1f6f5a9d7c11")
 """The namespace of all our version 5 UUIDs; with another one, a retry after an upgrade would store records twice."""
 
 
+_UUID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-5[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}")
+"""A version 5 UUID as text (RFC 9562)."""
+
+
 @dataclass(frozen=True, slots=True)
 class LoadIdentity:
     """The identity of a load, which is the same in all its attempts.
@@ -45,6 +50,11 @@ class LoadIdentity:
     def of_load_id(cls, load_id: str) -> LoadIdentity:
         """Name a load by an id that the caller chose."""
         return cls((load_id,), (load_id,))
+
+    @property
+    def is_mapped(self) -> bool:
+        """Whether the load is that of one instance of a mapped task."""
+        return self.load[:-1] == self.sync and self.load[-1] != -1
 
     @property
     def load_uuid(self) -> str:
@@ -124,6 +134,12 @@ class KeyBuilder:
         self._check_unshared(key, table, partition)
         return key
 
+    def identifies(self, partition: str) -> bool:
+        """Return whether the keys of a partition hold the identity of the load, so that no other load has the same."""
+        if self._quarantine is not None and partition == QUARANTINE:
+            return self._quarantine.identifies(partition)
+        return "UUID" in self._template.names
+
     def keep_free(self, key: str, argument: str) -> None:
         """Refuse this key for objects, because a manifest or table definition has it.
 
@@ -166,6 +182,11 @@ class KeyBuilder:
             return {}
         values = values_in(partition, self.fields)
         return {name: values[field] for name in self._template.names if (field := field_of(name)) is not None}
+
+
+def identifies_load(key: str, identity: LoadIdentity) -> bool:
+    """Return whether a key holds a UUID that only this load makes, which ``{{SYNC_ID}}`` is not."""
+    return any(uuid != identity.sync_id for uuid in _UUID.findall(key))
 
 
 def stable_prefix(path: str, table: str) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
 
@@ -35,6 +35,11 @@ class KeySettings:
     generation: int = 0
     quarantine: str | None = None
 
+    @property
+    def is_shared(self) -> bool:
+        """Whether another load can have the same keys, since they do not hold the identity of the load."""
+        return "UUID" not in PathTemplate.parse(self.path).names
+
     def builder(self, identity: LoadIdentity) -> KeyBuilder:
         """Return the builder of the keys of a load."""
         run_date = None if self.run_date is None else datetime.fromisoformat(self.run_date)
@@ -49,11 +54,14 @@ class BatchRanges:
     :param settings: what the keys of the objects derive from.
     :param ranges: for each (table, partition) the first number, and the number after the last.
     :param committed: whether an attempt succeeded with these objects.
+    :param owned: whether objects whose keys do not identify the load carry its identity in their metadata. They do not
+        where version 0.1.0 wrote them.
     """
 
     settings: KeySettings
     ranges: Mapping[tuple[str, str], tuple[int, int]]
     committed: bool = False
+    owned: bool = True
 
     @classmethod
     def of(cls, settings: KeySettings, batches: Iterable[BatchId], *, committed: bool = False) -> BatchRanges:
@@ -76,7 +84,7 @@ class BatchRanges:
             start = max(start, other.ranges.get(partition, (0, 0))[1])
             if start < stop:
                 left[partition] = start, stop
-        return BatchRanges(self.settings, left, self.committed)
+        return replace(self, ranges=left)
 
     def __contains__(self, batch: BatchId) -> bool:
         start, stop = self.ranges.get(batch[:2], (0, 0))
@@ -91,11 +99,18 @@ class BatchRanges:
 
     def keys(self, identity: LoadIdentity) -> Iterator[tuple[str, str]]:
         """Yield bucket and key of every object."""
+        return self._keys(identity, self.ranges)
+
+    def shared_keys(self, identity: LoadIdentity) -> Iterator[tuple[str, str]]:
+        """Yield bucket and key of every object whose key another load can have too."""
+        builder = self.settings.builder(identity)
+        return self._keys(identity, [place for place in self.ranges if not builder.identifies(place[1])])
+
+    def _keys(self, identity: LoadIdentity, places: Iterable[tuple[str, str]]) -> Iterator[tuple[str, str]]:
         builder, settings = self.settings.builder(identity), self.settings
-        for (table, partition), (start, stop) in self.ranges.items():
-            for number in range(start, stop):
-                batch = BatchId(table, partition, number)
-                yield settings.bucket, builder.key(batch, generation=settings.generation)
+        for place in places:
+            for number in range(*self.ranges[place]):
+                yield settings.bucket, builder.key(BatchId(*place, number), generation=settings.generation)
 
     def as_json(self) -> dict[str, Any]:
         """Return the ranges as the JSON of a state has them."""
@@ -105,13 +120,15 @@ class BatchRanges:
             "naming": naming if settings.quarantine is None else [*naming, settings.quarantine],
             "spans": [[*partition, *numbers] for partition, numbers in self.ranges.items()],
             "committed": self.committed,
+            **({"owned": True} if self.owned and settings.is_shared else {}),
         }
 
     @classmethod
     def from_json(cls, value: Mapping[str, Any]) -> BatchRanges:
         """Return the ranges that the JSON of a state has."""
         ranges = {(table, partition): (start, stop) for table, partition, start, stop in value["spans"]}
-        return cls(KeySettings(*value["naming"]), ranges, value["committed"])
+        settings = KeySettings(*value["naming"])
+        return cls(settings, ranges, value["committed"], value.get("owned", not settings.is_shared))
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,7 +164,8 @@ class LoadState:
     :param uploads: multipart uploads that may be open.
     :param staged: the staged files that the last success is to delete; None if it deletes none.
     :param sidecars: bucket and key of each manifest and table definition of the last success.
-    :param old_sidecars: the same for earlier successes; they are removed before any object that they list.
+    :param owned_sidecars: sidecars whose keys do not identify the load, and that carry its identity in their metadata.
+    :param old_sidecars: sidecars of earlier successes; they are removed before any object that they list.
     """
 
     generation: int = 0
@@ -159,6 +177,7 @@ class LoadState:
     staged: StagedToDelete | None = None
     sidecars: list[tuple[str, str]] = field(default_factory=list)
     old_sidecars: list[tuple[str, str]] = field(default_factory=list)
+    owned_sidecars: list[tuple[str, str]] = field(default_factory=list)
 
     def to_text(self) -> str:
         """Return the state as JSON text.
@@ -177,6 +196,7 @@ class LoadState:
             "consumed": None if self.staged is None else [self.staged.files, self.staged.report],
             "sidecars": self.sidecars,
             "old_sidecars": self.old_sidecars,
+            **({"owned_sidecars": self.owned_sidecars} if self.owned_sidecars else {}),
         }
         return json.dumps(document, separators=(",", ":"))
 
@@ -199,4 +219,5 @@ class LoadState:
             else None,
             sidecars=[(bucket, key) for bucket, key in document.get("sidecars", ())],
             old_sidecars=[(bucket, key) for bucket, key in document.get("old_sidecars", ())],
+            owned_sidecars=[(bucket, key) for bucket, key in document.get("owned_sidecars", ())],
         )

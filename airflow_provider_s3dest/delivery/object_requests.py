@@ -14,7 +14,6 @@ from airflow_provider_s3dest.s3.checksum import crc32_text, multipart_etag
 from airflow_provider_s3dest.s3.requests import S3Requests
 from airflow_provider_s3dest.s3.retries import Retrier
 from airflow_provider_s3dest.s3.stop import StopFlag
-from airflow_provider_s3dest.spec.limits import CHECKSUM
 
 if TYPE_CHECKING:
     from botocore.client import BaseClient
@@ -105,11 +104,11 @@ class ObjectRequests:
                 raise
         self._delivery.completed(upload_id)
 
-    def holds_already(self, key: str, batch: BatchId, size: int, checksum: str) -> bool:
+    def holds_already(self, key: str, batch: BatchId, size: int, metadata: Mapping[str, str]) -> bool:
         """Return whether an earlier attempt has stored the same content under this key.
 
         :param size: bytes of the content.
-        :param checksum: the checksum that the metadata of the object must hold.
+        :param metadata: what the metadata of the object must hold, its checksum above all.
         """
         if self._denied_looks >= _DENIED_LOOKS or not self._delivery.may_be_stored(batch):
             return False
@@ -121,7 +120,7 @@ class ObjectRequests:
             elif error.code not in _NOT_THERE:
                 raise
             return False
-        same: bool = head["ContentLength"] == size and head["Metadata"].get(CHECKSUM) == checksum
+        same: bool = head["ContentLength"] == size and metadata.items() <= head["Metadata"].items()
         self.kept += same
         return same
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -48,6 +48,7 @@ class ObjectUpload:
     :param target: key and batch of the object.
     :param spec: bucket, compression, part size, and the headers, metadata and tags of the object.
     :param atomic: whether the object is a multipart upload that is completed later.
+    :param owner: metadata that say which load the object belongs to; empty if its key says so.
     :param stored: called with the object once it is sent.
     """
 
@@ -59,11 +60,12 @@ class ObjectUpload:
         spec: DestinationSpec,
         *,
         atomic: bool,
+        owner: Mapping[str, str],
         stored: Stored,
     ) -> None:
         self._requests, self._pool, (self._key, self._batch) = requests, pool, target
         self._spec, self._atomic, self._stored = spec, atomic, stored
-        self._arguments = spec.put_arguments
+        self._owner, self._arguments = owner, spec.put_arguments
         self._pieces: list[bytes | memoryview] = []
         self._size = self._records = 0
         self._compressor = compressor_for(spec)
@@ -102,7 +104,8 @@ class ObjectUpload:
             self._pool.submit(0, lambda: self._finish(multipart))
 
     def _begin_multipart(self) -> _Multipart:
-        return _Multipart(self._requests.begin_multipart(self._key, self._arguments))
+        arguments = {**self._arguments, **self._metadata(self._owner)}
+        return _Multipart(self._requests.begin_multipart(self._key, arguments))
 
     def _put(self) -> None:
         compressed = self._compressor.compress(b"".join(self._pieces))
@@ -116,10 +119,9 @@ class ObjectUpload:
             return
         arguments = self._arguments
         crc32, adler32 = sums(content)
-        checksum = fingerprint(crc32, adler32, arguments)
-        if not self._requests.holds_already(self._key, self._batch, len(content), checksum):
-            metadata = {**arguments.get("Metadata", {}), CHECKSUM: checksum}
-            self._requests.put(self._key, content, crc32, {**arguments, "Metadata": metadata})
+        own = {CHECKSUM: fingerprint(crc32, adler32, arguments), **self._owner}
+        if not self._requests.holds_already(self._key, self._batch, len(content), own):
+            self._requests.put(self._key, content, crc32, {**arguments, **self._metadata(own)})
         self._stored(self._object(len(content), crc32), None)
 
     def _take_compressed(self, data: bytes | memoryview) -> None:
@@ -174,6 +176,10 @@ class ObjectUpload:
             size += bytes_of_part
             crc32 = isal_zlib.crc32_combine(crc32, crc32_of_part, bytes_of_part)
         self._stored(self._object(size, crc32), complete if self._atomic else None)
+
+    def _metadata(self, own: Mapping[str, str]) -> dict[str, Any]:
+        """Return the argument that adds metadata of our own to those of the spec; nothing if there are none."""
+        return {"Metadata": {**self._arguments.get("Metadata", {}), **own}} if own else {}
 
     def _object(self, size: int, crc32: int) -> StoredObject:
         return StoredObject(self._key, self._batch, self._records, size, crc32_text(crc32))

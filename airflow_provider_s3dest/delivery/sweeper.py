@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+import logging
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor, wait
 from itertools import groupby, islice
+from threading import Lock
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from airflow_provider_s3dest.delivery.load_state import Upload
@@ -13,6 +15,7 @@ from airflow_provider_s3dest.s3.errors import is_denied
 from airflow_provider_s3dest.s3.requests import S3Requests
 from airflow_provider_s3dest.s3.retries import Retrier
 from airflow_provider_s3dest.s3.stop import StopFlag
+from airflow_provider_s3dest.spec.limits import OWNER
 
 if TYPE_CHECKING:
     from botocore.client import BaseClient
@@ -26,7 +29,17 @@ KEYS_PER_REQUEST = 1_000
 _NAMED = 5
 """Objects that an error names at most."""
 
+_NOT_THERE = ("404", "NoSuchKey", "NotFound")
+_CHANGED = ("412", "PreconditionFailed")
+_NO_ETAG = f'"{0:032x}"'
+"""An ETag that no object has."""
+
+_REPLACED = 5
+"""Times that an object may be replaced between the look at it and its deletion."""
+
 T = TypeVar("T")
+
+log = logging.getLogger(__name__)
 
 
 class Sweeper:
@@ -34,10 +47,14 @@ class Sweeper:
 
     :param client: the boto3 client.
     :param stop: set from outside to end the load.
+    :param arguments: headers, metadata and tags of every object, by boto3's names.
     """
 
-    def __init__(self, client: BaseClient, stop: StopFlag) -> None:
+    def __init__(self, client: BaseClient, stop: StopFlag, arguments: Mapping[str, Any] | None = None) -> None:
         self._client: Any = client
+        self._arguments = arguments or {}
+        self._is_conditional: bool | None = None
+        self._probing = Lock()
         self._stop = stop
         self._requests = S3Requests(client, Retrier(client, stop.wait))
 
@@ -67,6 +84,76 @@ class Sweeper:
         self._each(lambda request: denied.extend(self._delete(*request)), requests)
         if denied:
             self._refuse_surplus(sorted(denied))
+
+    def delete_owned(self, objects: Mapping[tuple[str, str], bool], owner: str, fence: Callable[[], None]) -> None:
+        """Delete the objects that carry the identity of a load; objects of other loads stay.
+
+        Each object is looked at, and deleted only if it has not been replaced since (Amazon S3 User Guide, "How to
+        perform conditional deletes").
+
+        :param objects: for each bucket and key, whether an object of the load surely carries its identity.
+        :param owner: the identity of the load, as :data:`OWNER` holds it.
+        :param fence: raises SupersededError if a newer attempt owns the load; its objects carry the same identity.
+        :raises StoreError: if an object can't be deleted safely; it is final, and names the object and the way out.
+        """
+
+        def delete(item: tuple[tuple[str, str], bool]) -> None:
+            (bucket, key), is_marked = item
+            self._delete_owned(bucket, key, is_marked, owner, fence)
+
+        self._each(delete, sorted(objects.items()))
+
+    def _delete_owned(self, bucket: str, key: str, is_marked: bool, owner: str, fence: Callable[[], None]) -> None:
+        uri = f"s3://{bucket}/{key}"
+        for _ in range(_REPLACED):
+            try:
+                head = self._requests.send("HeadObject", bucket, key)
+            except StoreError as error:
+                if error.code in _NOT_THERE:
+                    return
+                if error.denied:
+                    right = "s3:GetObject and s3:ListBucket to see whose it is"
+                    raise _undeletable(uri, f"the credentials need {right}") from error
+                raise
+            found = head["Metadata"].get(OWNER)
+            if found is None and not is_marked:
+                raise _undeletable(uri, "an older version wrote it, without the mark that tells whose it is")
+            if found != owner:
+                log.info("%s stays: another load has written it since.", uri)
+                return
+            self._check_conditional(bucket, key, owner)
+            fence()
+            try:
+                self._requests.send("DeleteObject", bucket, key, IfMatch=head["ETag"])
+                return
+            except StoreError as error:
+                if error.code in _NOT_THERE:
+                    return
+                if error.denied:
+                    raise _undeletable(uri, "the credentials need s3:DeleteObject") from error
+                if error.code not in _CHANGED:
+                    raise
+        raise StoreError(f"{uri} is replaced again and again. Another attempt may succeed.", final=False)
+
+    def _check_conditional(self, bucket: str, key: str, owner: str) -> None:
+        """Check once, on an object made for this, that the store deletes nothing whose ETag is another.
+
+        A load that is killed here leaves the empty object, whose name begins with ``_``. It has one such name.
+
+        :raises StoreError: if the store ignores ``If-Match`` on DeleteObject.
+        """
+        with self._probing:
+            if self._is_conditional is None:
+                probe = f"{key.rpartition('/')[0]}/_s3dest-probe-{owner}".lstrip("/")
+                self._requests.send("PutObject", bucket, probe, Body=b"", **self._arguments)
+                try:
+                    self._requests.send("DeleteObject", bucket, probe, IfMatch=_NO_ETAG)
+                    self._is_conditional = False
+                except StoreError as error:
+                    self._is_conditional = error.code in _CHANGED
+                    self._requests.send("DeleteObject", bucket, probe)
+        if not self._is_conditional:
+            raise _undeletable(f"s3://{bucket}/{key}", "the store does not delete on a condition (If-Match)")
 
     def _abort(self, upload: Upload) -> None:
         try:
@@ -123,7 +210,7 @@ class Sweeper:
         except StoreError as error:
             if error.denied:
                 possible.append(f"s3://{bucket}/{key}")
-            elif error.code not in ("404", "NoSuchKey", "NotFound"):
+            elif error.code not in _NOT_THERE:
                 raise
 
     def _each(self, action: Callable[[T], object], items: Sequence[T]) -> None:
@@ -142,6 +229,14 @@ class Sweeper:
     def _unless_stopped(self, action: Callable[[T], object], item: T) -> None:
         self._stop.check()
         action(item)
+
+
+def _undeletable(uri: str, reason: str) -> StoreError:
+    return StoreError(
+        f"{uri} is left of an earlier attempt, as its key may be another load's too, and can't be deleted safely: "
+        f"{reason}. Delete it by hand if it is surplus, and clear the task; or put {{{{UUID}}}} into the path.",
+        final=True,
+    )
 
 
 def _cut(items: Sequence[T], size: int) -> Iterator[list[T]]:

@@ -83,6 +83,7 @@ class Uploader:
             (key, batch),
             spec or self._spec,
             atomic=self._delivery.atomic,
+            owner=self._delivery.owner_of(batch),
             stored=stored,
         )
 
@@ -100,6 +101,8 @@ class Uploader:
 
     def prepare(self, key: str, content: bytes, content_type: str) -> Callable[[], None]:
         arguments = {**self._spec.put_arguments, "ContentType": content_type}
+        if owner := self._delivery.owner_of_sidecar(key):
+            arguments["Metadata"] = {**arguments.get("Metadata", {}), **owner}
         crc32, requests = isal_zlib.crc32(content), self._requests
         if not self._delivery.atomic:
             return lambda: requests.put(key, content, crc32, arguments)

@@ -248,10 +248,11 @@ class S3DestinationHook(BaseHook):
             plan.settings,
             identity,
             state or NoState(),
-            Sweeper(client, stop),
+            Sweeper(client, stop, plan.spec.put_arguments),
             atomic=arguments.atomic,
             staged=plan.is_staged,
             retried=attempt.number > 1,
+            deletes_shared=plan.deletes_shared,
         )
         with explained_key(client, self.aws_conn_id):
             return deliver_as_planned(plan, delivery, client, _file_stores(client), stop)

@@ -65,6 +65,16 @@ class LoadPlan:
         return is_given(self.arguments.staging_path)
 
     @property
+    def deletes_shared(self) -> bool:
+        """Whether the load may delete objects whose keys another load can have too.
+
+        A mapped instance may not, unless its keys hold the map index: two instances can write the same bytes under one
+        key, and then no condition tells whose they are.
+        """
+        path = self.arguments.written_path or self.spec.path
+        return not self.identity.is_mapped or "map_index" in path
+
+    @property
     def state_object(self) -> tuple[str, str] | None:
         """Bucket and key of the object that keeps the state; None if no argument names a place for it."""
         state_path = self.arguments.state_path

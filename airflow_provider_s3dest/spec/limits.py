@@ -20,5 +20,8 @@ MAX_METADATA_BYTES = 2048
 CHECKSUM = "s3dest-checksum"
 """Name of the metadata that holds an object's checksum. By it, a later attempt sees whether it would send the same."""
 
-OWN_METADATA_BYTES = 40
-"""Bytes of the metadata that the checksum takes, with its name."""
+OWNER = "s3dest-load"
+"""Name of the metadata that holds the identity of the load, for objects whose keys do not hold it as ``{{UUID}}``."""
+
+OWN_METADATA_BYTES = 87
+"""Bytes of the metadata that the checksum and the identity take, with their names."""

@@ -31,6 +31,7 @@ from airflow_provider_s3dest.spec.limits import (
     MAX_TAG_VALUE,
     MAX_TAGS,
     OWN_METADATA_BYTES,
+    OWNER,
 )
 from airflow_provider_s3dest.spec.nested_texts import nested_texts, variable_faults
 from airflow_provider_s3dest.spec.path_template import is_unicode
@@ -167,11 +168,13 @@ def _metadata_rules(metadata: Mapping[str, str]) -> Iterator[Fault]:
             yield Fault("metadata", f"{short(key)}: {short(value)} can't travel in a header.", "Use printable ASCII.")
     if len({key.lower() for key in metadata}) < len(metadata):
         yield Fault("metadata", "has keys that differ only in case, which S3 takes for one.", "Take one out.")
-    if reserved := [key for key in metadata if key.lower() == CHECKSUM]:
-        yield Fault("metadata", f"{reserved[0]!r} is the name of a checksum of our own.", "Choose another.")
+    if reserved := [key for key in metadata if key.lower() in (CHECKSUM, OWNER)]:
+        yield Fault("metadata", f"{reserved[0]!r} is a name that the provider itself uses.", "Choose another.")
     size, most = sum(len(key) + len(value) for key, value in metadata.items()), MAX_METADATA_BYTES - OWN_METADATA_BYTES
     if size > most:
-        problem = f"{size:,} bytes; S3 takes {MAX_METADATA_BYTES:,}, of which a checksum needs {OWN_METADATA_BYTES}."
+        problem = (
+            f"{size:,} bytes; S3 takes {MAX_METADATA_BYTES:,}, of which the provider itself needs {OWN_METADATA_BYTES}."
+        )
         yield Fault("metadata", problem, "Shorten it.")
 
 

@@ -112,6 +112,7 @@ def run(
     atomic: bool = False,
     stop: StopFlag | None = None,
     dry_run: bool = False,
+    deletes_shared: bool = True,
     **how: Any,
 ) -> LoadReport:
     """Run one attempt of a load as the hook does; `how` are arguments of the load and fields of the spec."""
@@ -120,7 +121,7 @@ def run(
     stop.guard(client)
     plan = plan_of(spec_of(bucket, **how), load_id, **arguments)
     inputs, sidecars = Inputs(openers), plan.sidecars(openers)
-    delivery = delivery_of(plan, client, state=state, stop=stop, atomic=atomic)
+    delivery = delivery_of(plan, client, state=state, stop=stop, atomic=atomic, deletes_shared=deletes_shared)
     if dry_run:
         objects = ObjectWriter(plan.keys, delivery, DryRun(plan.spec))
         return run_load(plan, inputs, sidecars, objects, Progress())

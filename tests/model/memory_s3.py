@@ -27,6 +27,7 @@ class Stored:
 @dataclass
 class Open:
     place: Place
+    metadata: Mapping[str, str]
     parts: dict[int, Stored] = field(default_factory=dict)
 
 
@@ -79,9 +80,11 @@ class MemoryS3:
             raise refusal("404", 404, "HeadObject")
         return {"ETag": there.etag, "ContentLength": len(there.body), "Metadata": there.metadata}
 
-    def create_multipart_upload(self, *, Bucket: str, Key: str, ContentType: str = "") -> dict[str, Any]:
+    def create_multipart_upload(
+        self, *, Bucket: str, Key: str, ContentType: str = "", Metadata: Mapping[str, str] | None = None
+    ) -> dict[str, Any]:
         upload_id = f"upload-{next(self._ids)}"
-        self.uploads[upload_id] = Open((Bucket, Key))
+        self.uploads[upload_id] = Open((Bucket, Key), dict(Metadata or {}))
         return {"UploadId": upload_id}
 
     def upload_part(
@@ -101,9 +104,9 @@ class MemoryS3:
             return {"ETag": self._completed[UploadId]}
         if UploadId not in self.uploads:
             raise refusal("NoSuchUpload", 404, "CompleteMultipartUpload")
-        parts = self.uploads.pop(UploadId).parts
-        body = b"".join(parts[part["PartNumber"]].body for part in MultipartUpload["Parts"])
-        stored = Stored(body, multipart_etag(MultipartUpload["Parts"]))
+        upload = self.uploads.pop(UploadId)
+        body = b"".join(upload.parts[part["PartNumber"]].body for part in MultipartUpload["Parts"])
+        stored = Stored(body, multipart_etag(MultipartUpload["Parts"]), upload.metadata)
         self.objects[Bucket, Key] = stored
         self._completed[UploadId] = stored.etag
         return {"ETag": stored.etag}
@@ -118,7 +121,12 @@ class MemoryS3:
             self.objects.pop((Bucket, item["Key"]), None)
         return {}
 
-    def delete_object(self, *, Bucket: str, Key: str) -> dict[str, Any]:
+    def delete_object(self, *, Bucket: str, Key: str, IfMatch: str | None = None) -> dict[str, Any]:
+        there = self.objects.get((Bucket, Key))
+        if IfMatch is not None and there is None:
+            raise refusal("NoSuchKey", 404, "DeleteObject")
+        if IfMatch is not None and there is not None and there.etag != IfMatch:
+            raise refusal("PreconditionFailed", 412, "DeleteObject")
         self.objects.pop((Bucket, Key), None)
         return {}
 

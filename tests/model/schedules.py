@@ -207,7 +207,7 @@ def _makes_visible(actor: Actor) -> bool:
     request = actor.parked
     if request is None:
         return False
-    if request.operation == "delete_objects":
+    if request.operation in ("delete_object", "delete_objects"):
         return {*request.about.split(",")} <= {key for _, key in MANIFESTS}
     return not actor.plan.atomic and request.operation in DATA
 

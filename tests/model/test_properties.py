@@ -153,7 +153,8 @@ class Lake:
         return LoadState.from_text(text)
 
     def visible(self) -> dict[str, bytes]:
-        return {place[1]: one.body for place, one in self.s3.objects.items() if place not in (STATE, BYSTANDER)}
+        seen = {place: one.body for place, one in self.s3.objects.items() if "_s3dest-probe-" not in place[1]}
+        return {key: body for (bucket, key), body in seen.items() if (bucket, key) not in (STATE, BYSTANDER)}
 
 
 def records_of(body: bytes, spec: Mapping[str, Any]) -> list[tuple[str, int, str]]:

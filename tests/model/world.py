@@ -280,9 +280,10 @@ class _Load:
         """Do what the uploader does with an object that is no batch."""
         columns = dict.fromkeys(self._plan.tables, ("n",))
         ((_, content, _),) = Manifest("s3dest", key, SPEC).contents(columns, objects)
+        owner = self._delivery.owner_of_sidecar(key)
         if not self._plan.atomic:
-            return partial(self._request, "put_object", key, Body=content)
-        upload_id = self._request("create_multipart_upload", key)["UploadId"]
+            return partial(self._request, "put_object", key, Body=content, Metadata=owner)
+        upload_id = self._request("create_multipart_upload", key, Metadata=owner)["UploadId"]
         self._delivery.opened(key, upload_id)
         answer = self._request("upload_part", key, UploadId=upload_id, PartNumber=1, Body=content)
         return partial(self._complete, key, upload_id, [{"PartNumber": 1, "ETag": answer["ETag"]}])
@@ -295,7 +296,9 @@ class _Load:
 
     def _send(self, batch: BatchId, key: str, content: bytes) -> None:
         if self._plan.atomic or self._plan.large:
-            upload_id = self._request("create_multipart_upload", key)["UploadId"]
+            upload_id = self._request("create_multipart_upload", key, Metadata=self._delivery.owner_of(batch))[
+                "UploadId"
+            ]
             self._delivery.opened(key, upload_id)
             answer = self._request("upload_part", key, UploadId=upload_id, PartNumber=1, Body=content)
             job = partial(self._complete, key, upload_id, [{"PartNumber": 1, "ETag": answer["ETag"]}])
@@ -304,7 +307,7 @@ class _Load:
             else:
                 job()
             return
-        mark = {MARK: content.decode()}
+        mark = {MARK: content.decode(), **self._delivery.owner_of(batch)}
         if self._delivery.may_be_stored(batch):
             try:
                 if self._request("head_object", key)["Metadata"] == mark:
@@ -403,7 +406,9 @@ class World:
     def visible(self) -> Objects:
         """Return the objects that a reader of the data sees."""
         others = (STATE, *FOREIGN, *MANIFESTS)
-        return {place: stored.body for place, stored in self.s3.objects.items() if place not in others}
+        hidden = "_s3dest-probe-"  # what an attempt that is killed may leave of a test of the store
+        objects = self.s3.objects.items()
+        return {place: stored.body for place, stored in objects if place not in others and hidden not in place[1]}
 
     def listed(self) -> list[dict[tuple[str, str], str]]:
         """Return the objects that each manifest lists, with their checksums."""

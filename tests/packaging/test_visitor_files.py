@@ -312,7 +312,7 @@ class TestChangelog:
         dates = [version[-10:] for version in versions]
         assert dates == sorted(dates, reverse=True)
         kinds = set(re.findall(r"^###+ (.*)$", self.text, re.MULTILINE))
-        assert kinds <= {"Added", "Changed", "Deprecated", "Removed", "Fixed", "Security"}
+        assert kinds <= {"Added", "Breaking", "Changed", "Deprecated", "Removed", "Fixed", "Security"}
 
     def test_has_a_heading_for_the_version_or_says_that_none_is_released(self) -> None:
         assert (f"## [{__version__}] - " in self.text) != (

@@ -19,6 +19,9 @@ from tests.servers import Bucket
 CHECKSUM = "s3dest-checksum"
 """Name of the metadata that tells a later attempt what an object holds."""
 
+OWNER = "s3dest-load"
+"""Name of the metadata that tells whose an object is, where its key does not."""
+
 READABLE_BYTES = 2_000
 """Size up to which the text of an object is part of its description."""
 
@@ -80,6 +83,27 @@ def without_compressed_bytes(described: Mapping[str, Any]) -> dict[str, Any]:
     """Leave out of a recorded load all that depends on how a library compresses: bytes, their sums and their number."""
     left = json.loads(_without_sizes(json.dumps({**described, "objects": {}})))
     return {**left, "objects": {key: _without_bytes(one) for key, one in described["objects"].items()}}
+
+
+def without_marks(described: Mapping[str, Any]) -> dict[str, Any]:
+    """Leave out what tells whose an object is if its key does not: version 0.1.0 did not say it."""
+    objects = {}
+    for key, one in described["objects"].items():
+        metadata = {name: value for name, value in one.get("Metadata", {}).items() if name != OWNER}
+        objects[key] = {name: value for name, value in one.items() if name != "Metadata"}
+        objects[key] |= {"Metadata": metadata} if metadata else {}
+    states = {key: {**one, "record": state_without_marks(one["record"])} for key, one in described["states"].items()}
+    return {**described, "objects": objects, "states": states}
+
+
+def state_without_marks(text: str) -> str:
+    """Leave out of a state what says that objects of shared keys carry the identity of their load."""
+    state = json.loads(text)
+    state.pop("owned_sidecars", None)
+    for several in (state["live"], state["pending"], state["doomed"]):
+        for ranges in several:
+            ranges.pop("owned", None)
+    return json.dumps(state, separators=(",", ":"))
 
 
 def without_wording(described: Mapping[str, Any]) -> dict[str, Any]:

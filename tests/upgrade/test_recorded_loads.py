@@ -18,6 +18,9 @@ from tests.upgrade.record import RECORDED_LOADS, run_load
 WORDING_IS_HELD = True
 """Whether the reasons in bad records and the comments in table definitions must stay, which no retry depends on."""
 
+MARKED = ("names_without_an_id", "partitions_of_one_object_each", "beside_manifest_for_redshift")
+"""Loads with keys that do not identify them: their objects now carry their identity beside what was recorded."""
+
 RECORDED: dict[str, Any] = json.loads(RECORDED_LOADS.read_text())
 
 
@@ -33,6 +36,10 @@ def test_a_load_stores_what_was_recorded(name: str, moto_recorded: Bucket) -> No
     found = json.loads(json.dumps(run_load(name, load, moto_recorded)))
     if not WORDING_IS_HELD:
         found, recorded = stored.without_wording(found), stored.without_wording(recorded)
+
+    if name in MARKED:
+        assert found != recorded
+        found = stored.without_marks(found)
 
     # Keys, cuts, row groups and contents are the same with every version of the libraries.
     assert stored.without_compressed_bytes(found) == stored.without_compressed_bytes(recorded)

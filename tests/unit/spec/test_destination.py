@@ -8,6 +8,7 @@ import warnings
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
+from uuid import UUID
 
 import pytest
 from pydantic import ValidationError
@@ -16,7 +17,7 @@ from airflow_provider_s3dest.errors import S3DestinationError, SpecError
 from airflow_provider_s3dest.s3.checksum import fingerprint
 from airflow_provider_s3dest.spec.destination import DestinationSpec, merged, spec_fields_of
 from airflow_provider_s3dest.spec.fields import CANNED_ACLS, REFUSED, UNUSED
-from airflow_provider_s3dest.spec.limits import CHECKSUM, OWN_METADATA_BYTES
+from airflow_provider_s3dest.spec.limits import CHECKSUM, OWN_METADATA_BYTES, OWNER
 from airflow_provider_s3dest.spec.sentinels import UNKNOWN
 
 BASE: dict[str, Any] = {"bucket": "lake", "path": "raw/{{TABLE}}/{{UUID}}.csv", "format": "csv"}
@@ -204,14 +205,15 @@ class TestSingleRules:
             assert [key for key, _ in _faults(**BASE, tags=tags)] == ["tags"]
 
     def test_metadata_are_as_large_as_s3_takes(self) -> None:
-        assert len(CHECKSUM) + len(fingerprint(0, 1, {})) == OWN_METADATA_BYTES
-        assert DestinationSpec(**BASE, metadata={"k" * 8: "v" * 2000}).metadata
-        assert _faults(**BASE, metadata={"k" * 9: "v" * 2000}) == [
-            ("metadata", "2,009 bytes; S3 takes 2,048, of which a checksum needs 40.")
+        assert len(CHECKSUM) + len(fingerprint(0, 1, {})) + len(OWNER) + len(str(UUID(int=0))) == OWN_METADATA_BYTES
+        assert DestinationSpec(**BASE, metadata={"k" * 9: "v" * 1952}).metadata
+        assert _faults(**BASE, metadata={"k" * 10: "v" * 1952}) == [
+            ("metadata", "1,962 bytes; S3 takes 2,048, of which the provider itself needs 87.")
         ]
 
     def test_metadata_of_our_own_name_are_refused(self) -> None:
-        assert [key for key, _ in _faults(**BASE, metadata={"S3dest-Checksum": "x"})] == ["metadata"]
+        for name in ("S3dest-Checksum", "s3dest-load"):
+            assert [key for key, _ in _faults(**BASE, metadata={name: "x"})] == ["metadata"]
 
     def test_a_path_of_which_every_key_is_too_long_is_refused(self) -> None:
         longest = "x" * (1024 - 37)
