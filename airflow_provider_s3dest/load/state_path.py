@@ -20,7 +20,7 @@ def faults(state_path: Any) -> Iterator[Fault]:
         yield Fault("state_path", f"is {short(state_path)}.", remedy)
         return
     bucket, folder = _split(state_path, "bucket")
-    if not bucket or not folder or "://" in folder or folder.startswith("/") or "//" in folder:
+    if not bucket or "@" in bucket or not folder or "://" in folder or folder.startswith("/") or "//" in folder:
         yield Fault("state_path", f"is {short(state_path)}.", remedy)
     if path_template.placeholders(state_path):
         yield Fault("state_path", f"holds braces: {state_path!r}.", "Placeholders work in `path` only.")

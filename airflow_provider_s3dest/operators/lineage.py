@@ -11,6 +11,7 @@ from airflow_provider_s3dest.delivery.keys import stable_prefix
 from airflow_provider_s3dest.load.arguments import LoadArguments
 from airflow_provider_s3dest.operators.outcome import Outcome
 from airflow_provider_s3dest.report import TableReport
+from airflow_provider_s3dest.safe_text import HIDDEN, without_credentials
 from airflow_provider_s3dest.sources.input_kinds import is_arrow
 from airflow_provider_s3dest.sources.staging_pattern import captures_table, has_wildcard
 from airflow_provider_s3dest.spec.path_template import folder_of
@@ -76,6 +77,7 @@ def _output(bucket: str, prefix: str, table: TableReport | None = None) -> Any:
 
 def _namespace_and_name(path: str) -> tuple[str, str]:
     """Return namespace and name of a staging path; a pattern stands for the folder of all files that it can match."""
+    path = without_credentials(path).replace(f"{HIDDEN}@", "")
     if has_wildcard(path) or captures_table(path):
         head = path[: min(path.find(mark) for mark in "*?[{" if mark in path)]
         path = head[: head.rfind("/") + 1]

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import IO, TYPE_CHECKING, Any, NamedTuple
 
 from airflow_provider_s3dest.errors import StagingError, StoreError
-from airflow_provider_s3dest.s3.errors import explained, store_error
+from airflow_provider_s3dest.s3.errors import explained, raise_alone, store_error
 
 if TYPE_CHECKING:
     from botocore.client import BaseClient
@@ -150,11 +150,11 @@ class S3Reader(io.RawIOBase):
                 return len(data)
             except (ClientError, FlexibleChecksumError) as error:
                 # S3's answer, or a wrong checksum, known only after the wrong bytes were returned: no retry can help.
-                raise store_error(error, "GetObject", self._bucket, self._key) from error
+                raise_alone(store_error(error, "GetObject", self._bucket, self._key))
             except (HTTPClientError, BotoCoreError, OSError) as error:
                 self._drop()
                 if attempt == self.ATTEMPTS:
-                    raise store_error(error, "GetObject", self._bucket, self._key) from error
+                    raise_alone(store_error(error, "GetObject", self._bucket, self._key))
         raise AssertionError("unreachable")
 
     def close(self) -> None:
