@@ -7,6 +7,7 @@ from typing import Any
 
 from airflow_provider_s3dest.delivery.keys import LoadIdentity
 from airflow_provider_s3dest.errors import Fault, short
+from airflow_provider_s3dest.s3.uri import split_uri
 from airflow_provider_s3dest.spec import path_template
 
 
@@ -53,5 +54,5 @@ def state_object(state_path: str, bucket: str, identity: LoadIdentity) -> tuple[
 
 def _split(state_path: str, bucket: str) -> tuple[str, str]:
     if state_path.startswith("s3://"):
-        bucket, _, state_path = state_path.removeprefix("s3://").partition("/")
+        bucket, state_path = split_uri(state_path)
     return bucket, state_path.removesuffix("/")

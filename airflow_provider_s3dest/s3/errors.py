@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, NoReturn
@@ -57,6 +58,20 @@ _REMEDIES = {
     "AccessControlListNotSupported": "The bucket takes no ACLs: leave `acl` out.",
 }
 """Error codes of the S3 API that no retry can mend (Amazon S3 API Reference, "Error responses")."""
+
+_NO_CHECKSUMS = (
+    "The store may not know the checksum headers that boto3 sends. In the extra of the AWS connection, set "
+    '`config_kwargs` to {"request_checksum_calculation": "when_required", '
+    '"response_checksum_validation": "when_required"}.'
+)
+"""AWS SDKs and Tools Reference Guide, "Data Integrity Protections for Amazon S3"."""
+
+_CHECKSUM_WORDS = re.compile(r"checksum|x-amz-trailer|aws-chunked|implies functionality", re.IGNORECASE)
+"""What stores that are not AWS say of headers that they do not know."""
+
+_HEADER_REFUSED = ("InvalidArgument", "InvalidRequest", "NotImplemented")
+
+_WRITES = ("PutObject", "UploadPart", "CreateMultipartUpload", "CompleteMultipartUpload")
 
 _REFUSED_KEY = (
     "InvalidAccessKeyId",
@@ -148,6 +163,9 @@ def store_error(error: Exception, operation: str, bucket: str, key: str) -> Stor
     code = str(response.get("Error", {}).get("Code") or status)
     message = str(response.get("Error", {}).get("Message", "")).rstrip(".")
     remedy, final = _remedy(code, operation)
+    not_there = operation in _WRITES and code in ("NotImplemented", "501")
+    if not_there or (code in _HEADER_REFUSED and _CHECKSUM_WORDS.search(message)):
+        remedy, final = _NO_CHECKSUMS, True
     text = f"{target}: S3 answered {code}: {message}. {remedy}"
     return StoreError(text, final=final, code=code, denied=is_denied(code), refused_key=code in _REFUSED_KEY)
 
