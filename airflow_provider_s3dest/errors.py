@@ -36,6 +36,24 @@ class S3DestinationError(Exception):
         super().__init__("\n".join(map(shown, (message, *lines))))
 
 
+def cut_unsafe_causes(error: S3DestinationError) -> None:
+    """Take away the errors of others behind an error, where their texts are not safe to show.
+
+    Airflow's log prints them as they are, and errors of pyarrow, for instance, quote values.
+    """
+    waiting, seen = [error], {id(error)}
+    for one in waiting:
+        for link in ("__cause__", "__context__"):
+            behind: Any = getattr(one, link)
+            if behind is None or id(behind) in seen:
+                continue
+            if isinstance(behind, S3DestinationError) or shown(behind) == str(behind):
+                seen.add(id(behind))
+                waiting.append(behind)
+            else:
+                setattr(one, link, None)
+
+
 @dataclass(frozen=True, slots=True)
 class Fault:
     """One thing that is wrong with a destination spec or an argument: the field, the problem and the remedy.

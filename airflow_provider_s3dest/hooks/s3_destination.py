@@ -16,7 +16,7 @@ from airflow_provider_s3dest.delivery.keys import LoadIdentity
 from airflow_provider_s3dest.delivery.s3_state_store import S3StateStore
 from airflow_provider_s3dest.delivery.state_store import NoState, StateStore
 from airflow_provider_s3dest.delivery.sweeper import Sweeper
-from airflow_provider_s3dest.errors import Fault, S3DestinationError, SpecError, short
+from airflow_provider_s3dest.errors import Fault, S3DestinationError, SpecError, cut_unsafe_causes, short
 from airflow_provider_s3dest.hooks.aws_client import aws_faults, client_of, explained_key, extra_of, s3_hook
 from airflow_provider_s3dest.hooks.connection import (
     AWS_CONN_ID,
@@ -254,8 +254,12 @@ class S3DestinationHook(BaseHook):
             staged=plan.is_staged,
             retried=attempt.number > 1,
         )
-        with explained_key(client, self.aws_conn_id):
-            return deliver_as_planned(plan, delivery, client, _file_stores(client), stop)
+        try:
+            with explained_key(client, self.aws_conn_id):
+                return deliver_as_planned(plan, delivery, client, _file_stores(client), stop)
+        except S3DestinationError as error:
+            cut_unsafe_causes(error)
+            raise
 
     def _guarded_client(self, spec: DestinationSpec, stop: StopFlag) -> Any:
         """Make the client of a load, before threads share it: each of them would make one of its own."""

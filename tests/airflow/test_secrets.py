@@ -17,6 +17,7 @@ from airflow_provider_s3dest.load.arguments import LoadArguments
 from airflow_provider_s3dest.operators.lineage import lineage_of_failure
 from airflow_provider_s3dest.operators.links import S3ConsoleLink, S3ManifestLink
 from airflow_provider_s3dest.operators.s3_destination import S3DestinationOperator
+from airflow_provider_s3dest.safe_text import shown
 from airflow_provider_s3dest.spec import DestinationSpec
 from tests.airflow.dag_runs import dag_of, database_text
 from tests.airflow.fixture_types import RunDag
@@ -294,3 +295,18 @@ def test_the_lineage_of_a_load_holds_no_credentials() -> None:
 
     assert lineage is not None
     assert [(one.namespace, one.name) for one in lineage.inputs] == [("s3://in", "a.csv"), ("ftp://host", "b")]
+
+
+@pytest.mark.parametrize("arrow_type", ["timestamp[us]", "decimal(18,2)", "int64"])
+def test_no_error_behind_that_of_a_load_shows_control_characters(lake: Bucket, arrow_type: str) -> None:
+    with pytest.raises(S3DestinationError) as failure:
+        S3DestinationHook().load(
+            records=[{"a": "x\n\x1b[31my"}],
+            table="t\n\x1b[31m",
+            schema={"a": arrow_type},
+            bucket=lake.name,
+            path=PATH,
+            format="parquet",
+        )
+
+    assert [one for one in chain(failure.value) if shown(one) != str(one)] == []

@@ -312,7 +312,7 @@ class TestChangelog:
         dates = [version[-10:] for version in versions]
         assert dates == sorted(dates, reverse=True)
         kinds = set(re.findall(r"^###+ (.*)$", self.text, re.MULTILINE))
-        assert kinds <= {"Added", "Changed", "Deprecated", "Removed", "Fixed", "Security"}
+        assert kinds <= {"Added", "Breaking", "Changed", "Deprecated", "Removed", "Fixed", "Security"}
 
     def test_has_a_heading_for_the_version_or_says_that_none_is_released(self) -> None:
         assert (f"## [{__version__}] - " in self.text) != (
@@ -342,7 +342,7 @@ def has_logger(module: str) -> bool:
     base = ROOT / module.replace(".", "/")
     file = next((one for one in (base.with_suffix(".py"), base / "__init__.py") if one.exists()), None)
     return file is not None and any(
-        isinstance(node, ast.Assign) and ast.unparse(node) == "log = logging.getLogger(__name__)"
+        isinstance(node, ast.Assign) and ast.unparse(node) == "log = safe_logger(__name__)"
         for node in ast.parse(file.read_text(encoding="utf-8")).body
     )
 
