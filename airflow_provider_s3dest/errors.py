@@ -7,6 +7,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from airflow_provider_s3dest.safe_text import shown
+
 _SHORT = reprlib.Repr()
 _SHORT.maxstring = _SHORT.maxother = 80
 
@@ -23,18 +25,46 @@ class S3DestinationError(Exception):
     """Any error of the S3 destination.
 
     ``final`` says that no retry can help; the operator then fails its task without further attempts.
+
+    :param message: may quote data and paths; control characters in it are escaped, and credentials taken out of URLs.
+    :param lines: further lines.
     """
 
     final: bool = True
 
+    def __init__(self, message: str = "", lines: Sequence[str] = ()) -> None:
+        super().__init__("\n".join(map(shown, (message, *lines))))
+
+
+def cut_unsafe_causes(error: S3DestinationError) -> None:
+    """Take away the errors of others behind an error, where their texts are not safe to show.
+
+    Airflow's log prints them as they are, and errors of pyarrow, for instance, quote values.
+    """
+    waiting, seen = [error], {id(error)}
+    for one in waiting:
+        for link in ("__cause__", "__context__"):
+            behind: Any = getattr(one, link)
+            if behind is None or id(behind) in seen:
+                continue
+            if isinstance(behind, S3DestinationError) or shown(behind) == str(behind):
+                seen.add(id(behind))
+                waiting.append(behind)
+            else:
+                setattr(one, link, None)
+
 
 @dataclass(frozen=True, slots=True)
 class Fault:
-    """One thing that is wrong with a destination spec or an argument: the field, the problem and the remedy."""
+    """One thing that is wrong with a destination spec or an argument: the field, the problem and the remedy.
+
+    :param public: the same fault without the values that it quotes; None if it quotes none.
+    """
 
     key: str
     problem: str
     remedy: str
+    public: Fault | None = None
 
     def __str__(self) -> str:
         return f"`{self.key}`: {self.problem} {self.remedy}".rstrip()
@@ -56,10 +86,9 @@ class SpecError(S3DestinationError, ValueError):
         self.faults = tuple(faults)
         self.subject = subject
         lines = [str(fault) for fault in self.faults]
-        if len(lines) > 1:
+        if len(lines) != 1:
             lines = [f"{len(lines)} faults:", *(f"  - {line}" for line in lines)]
-        text = "\n".join(lines)
-        super().__init__(f"{subject}: {text}" if subject else text)
+        super().__init__(f"{subject}: {lines[0]}" if subject else lines[0], lines[1:])
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import logging
 import posixpath
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
 from airflow_provider_s3dest.errors import Fault, SpecError
+from airflow_provider_s3dest.safe_text import safe_logger
 
-log = logging.getLogger(__name__)
+log = safe_logger(__name__)
 
 MAX_URIS = 1_000
 """Most objects whose URIs a report lists; a longer list is too large for XCom."""

@@ -6,7 +6,6 @@ multipart upload, and publish completes all of them.
 
 from __future__ import annotations
 
-import logging
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence, Set
 from dataclasses import replace
@@ -20,9 +19,10 @@ from airflow_provider_s3dest.delivery.open_uploads import OpenUploads
 from airflow_provider_s3dest.delivery.state_store import StateStore
 from airflow_provider_s3dest.delivery.sweeper import Sweeper
 from airflow_provider_s3dest.errors import LoadStoppedError, SupersededError
+from airflow_provider_s3dest.safe_text import safe_logger
 from airflow_provider_s3dest.spec.limits import OWNER
 
-log = logging.getLogger(__name__)
+log = safe_logger(__name__)
 
 FIRST_RESERVED = 1
 """Batches of a table that the claim itself reserves, so that a small load need not write the state again for them."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor, wait
 from itertools import groupby, islice
@@ -15,6 +14,7 @@ from airflow_provider_s3dest.s3.errors import is_denied
 from airflow_provider_s3dest.s3.requests import S3Requests
 from airflow_provider_s3dest.s3.retries import Retrier
 from airflow_provider_s3dest.s3.stop import StopFlag
+from airflow_provider_s3dest.safe_text import safe_logger
 from airflow_provider_s3dest.spec.limits import OWNER
 
 if TYPE_CHECKING:
@@ -39,7 +39,7 @@ _REPLACED = 5
 
 T = TypeVar("T")
 
-log = logging.getLogger(__name__)
+log = safe_logger(__name__)
 
 
 class Sweeper:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import threading
 from collections.abc import Callable
 from types import TracebackType
@@ -16,12 +15,13 @@ from airflow_provider_s3dest.delivery.object_upload import ObjectUpload
 from airflow_provider_s3dest.delivery.objects import BatchId, StoredObject
 from airflow_provider_s3dest.delivery.worker_pool import WorkerPool
 from airflow_provider_s3dest.s3.stop import StopFlag
+from airflow_provider_s3dest.safe_text import safe_logger
 from airflow_provider_s3dest.spec import DestinationSpec
 
 if TYPE_CHECKING:
     from botocore.client import BaseClient
 
-log = logging.getLogger(__name__)
+log = safe_logger(__name__)
 
 _TICK_SECONDS = 0.25
 """Time between two calls of the delivery's ``tick``."""

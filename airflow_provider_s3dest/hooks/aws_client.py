@@ -8,8 +8,8 @@ from contextlib import contextmanager
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
 
-from airflow_provider_s3dest.errors import Fault, S3DestinationError, SpecError, StoreError, short
-from airflow_provider_s3dest.s3.errors import is_passing, one_line
+from airflow_provider_s3dest.errors import Fault, S3DestinationError, SpecError, StoreError
+from airflow_provider_s3dest.s3.errors import described, is_passing, one_line, raise_alone
 from airflow_provider_s3dest.spec import DestinationSpec
 
 if TYPE_CHECKING:
@@ -83,6 +83,7 @@ def extra_of(connection: Any, argument: str) -> dict[str, Any]:
     :param argument: the argument that names the connection.
     :raises SpecError: if the extra is no JSON object. Airflow would take it for an empty one.
     """
+    extra: Any
     try:
         extra = json.loads(connection.extra or "{}")
     except ValueError:
@@ -95,11 +96,11 @@ def extra_of(connection: Any, argument: str) -> dict[str, Any]:
 
 def aws_faults(conn_id: str, extra: Mapping[str, Any]) -> Iterator[Fault]:
     """Find fields in the extra of an AWS connection that have the wrong type."""
-    for names, python_type, described in ((_MAPPINGS, dict, "a JSON object"), (_TEXTS, str, "text")):
+    for names, python_type, kind in ((_MAPPINGS, dict, "a JSON object"), (_TEXTS, str, "text")):
         for name in names:
             if not isinstance(extra.get(name), (python_type, type(None))):
-                problem = f"in the extra of the AWS connection {conn_id!r} is {short(extra[name])}."
-                yield Fault(name, problem, f"Give {described}.")
+                problem = f"in the extra of the AWS connection {conn_id!r} is not {kind}."
+                yield Fault(name, problem, f"Give {kind}.")
 
 
 @contextmanager
@@ -116,13 +117,16 @@ def explained_failure(conn_id: str | None) -> Iterator[None]:
     except S3DestinationError:
         raise
     except Exception as error:
-        described = f"{type(error).__name__}: {one_line(error)}"
-        check = next((fields for part, fields in _FIELDS.items() if part in described), "its fields")
-        problem = f"{_named(conn_id)} makes no client: {described}"
+        full_text = f"{type(error).__name__}: {one_line(error)}"
+        check = next((fields for part, fields in _FIELDS.items() if part in full_text), "its fields")
+        # The text of the error, and of those before it, may hold what the connection holds.
+        text = described(error)
+        public = f"{type(error).__name__}: {text}" if isinstance(error, (ClientError, BotoCoreError)) else text
+        problem = f"{_named(conn_id)} makes no client: {public if conn_id else full_text}"
         remedy = f"In its extra, check {check}." if conn_id else "Check the AWS configuration of the worker."
         if isinstance(error, (ClientError, BotoCoreError, OSError)) and is_passing(error):
-            raise StoreError(f"`aws_conn_id`: {problem} {remedy}", final=False) from error
-        raise SpecError([Fault("aws_conn_id", problem, remedy)]) from error
+            raise_alone(StoreError(f"`aws_conn_id`: {problem} {remedy}", final=False))
+        raise_alone(SpecError([Fault("aws_conn_id", problem, remedy)]))
 
 
 @contextmanager

@@ -10,7 +10,8 @@ from typing import Any, Union, get_args, get_origin
 
 from pydantic import TypeAdapter, ValidationError
 
-from airflow_provider_s3dest.errors import Fault, SpecError, short
+from airflow_provider_s3dest.errors import Fault, SpecError
+from airflow_provider_s3dest.safe_text import CONTROL
 from airflow_provider_s3dest.spec.fields import SpecFields
 from airflow_provider_s3dest.spec.rules import faults
 
@@ -22,6 +23,9 @@ _NOT_OF_SPEC = {
     CONSOLE_URL: "Give the URL of the store's console, with {bucket} and {prefix} in it.",
 }
 """Fields of the extra that are no field of the spec, with what to do if one is wrong; all are texts."""
+
+_PUBLIC = ("bucket", "path", "manifest_path", "ddl_path", "region")
+"""Fields whose values an error may quote; what other fields hold may be secret."""
 
 _UNUSED = {
     "host": "Put the bucket into the extra, as `bucket`; the endpoint into the AWS connection's, as `endpoint_url`.",
@@ -52,11 +56,17 @@ def read_extra(conn_id: str, connection: Any) -> dict[str, Any]:
         if not isinstance(fields.get(key, ""), str):
             found.append(Fault(key, "is no text.", remedy))
     url = fields.get(CONSOLE_URL)
-    if isinstance(url, str) and not url.startswith(("https://", "http://")):
-        found.append(Fault(CONSOLE_URL, f"{short(url)} is no URL of a page.", _NOT_OF_SPEC[CONSOLE_URL]))
+    if isinstance(url, str) and (not url.startswith(("https://", "http://")) or CONTROL.search(url) or " " in url):
+        found.append(Fault(CONSOLE_URL, "is no URL of a page.", _NOT_OF_SPEC[CONSOLE_URL]))
     if found:
+        found = [without_value(fault) for fault in found]
         raise SpecError([replace(fault, problem=f"connection {conn_id!r}: {fault.problem}") for fault in found])
     return fields
+
+
+def without_value(fault: Fault) -> Fault:
+    """Return a fault of a field that a connection sets, without the value if that may be secret."""
+    return fault if fault.public is None or fault.key.startswith(_PUBLIC) else fault.public
 
 
 def spec_fields_in(extra: Mapping[str, Any]) -> dict[str, Any]:
@@ -66,8 +76,7 @@ def spec_fields_in(extra: Mapping[str, Any]) -> dict[str, Any]:
 
 def _connection_faults(connection: Any) -> Iterator[Fault]:
     if connection.conn_type not in (None, "", CONN_TYPE):
-        problem = f"is {connection.conn_type!r}, not {CONN_TYPE!r}."
-        yield Fault("conn_type", problem, "Give an AWS connection as `aws_conn_id`.")
+        yield Fault("conn_type", f"is not {CONN_TYPE!r}.", "Give an AWS connection as `aws_conn_id`.")
         return
     for name, remedy in _UNUSED.items():
         if getattr(connection, name, None):

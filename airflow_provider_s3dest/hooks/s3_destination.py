@@ -16,9 +16,16 @@ from airflow_provider_s3dest.delivery.keys import LoadIdentity
 from airflow_provider_s3dest.delivery.s3_state_store import S3StateStore
 from airflow_provider_s3dest.delivery.state_store import NoState, StateStore
 from airflow_provider_s3dest.delivery.sweeper import Sweeper
-from airflow_provider_s3dest.errors import Fault, S3DestinationError, SpecError, short
+from airflow_provider_s3dest.errors import Fault, S3DestinationError, SpecError, cut_unsafe_causes, short
 from airflow_provider_s3dest.hooks.aws_client import aws_faults, client_of, explained_key, extra_of, s3_hook
-from airflow_provider_s3dest.hooks.connection import AWS_CONN_ID, CONN_TYPE, CONSOLE_URL, read_extra, spec_fields_in
+from airflow_provider_s3dest.hooks.connection import (
+    AWS_CONN_ID,
+    CONN_TYPE,
+    CONSOLE_URL,
+    read_extra,
+    spec_fields_in,
+    without_value,
+)
 from airflow_provider_s3dest.hooks.connection_test import write_and_remove
 from airflow_provider_s3dest.load.arguments import LoadArguments
 from airflow_provider_s3dest.load.columns import check_columns
@@ -28,6 +35,7 @@ from airflow_provider_s3dest.load.plan import LoadPlan
 from airflow_provider_s3dest.report import LoadReport
 from airflow_provider_s3dest.s3.retries import RetryCounter
 from airflow_provider_s3dest.s3.stop import StopFlag
+from airflow_provider_s3dest.safe_text import without_user
 from airflow_provider_s3dest.sources.file_stores import FileStore
 from airflow_provider_s3dest.sources.shards import split
 from airflow_provider_s3dest.sources.staging import staged_tables
@@ -254,8 +262,12 @@ class S3DestinationHook(BaseHook):
             retried=attempt.number > 1,
             deletes_shared=plan.deletes_shared,
         )
-        with explained_key(client, self.aws_conn_id):
-            return deliver_as_planned(plan, delivery, client, _file_stores(client), stop)
+        try:
+            with explained_key(client, self.aws_conn_id):
+                return deliver_as_planned(plan, delivery, client, _file_stores(client), stop)
+        except S3DestinationError as error:
+            cut_unsafe_causes(error)
+            raise
 
     def _guarded_client(self, spec: DestinationSpec, stop: StopFlag) -> Any:
         """Return the client of a load; it is made here once, because the threads of the load share it."""
@@ -271,7 +283,11 @@ class S3DestinationHook(BaseHook):
         :raises SpecError: if an argument is wrong, or the connection can't be read; with everything that is wrong with
             the arguments and the connections.
         """
-        faults = list(arguments.faults(unknown))
+        connected = {name for name, value in self.known_fields().items() if arguments.fields.get(name) is value}
+        faults = [
+            without_value(fault) if fault.key.partition(".")[0] in connected else fault
+            for fault in arguments.faults(unknown)
+        ]
         if faults or UNKNOWN in arguments.fields.values():
             keys = {fault.key for fault in faults}
             raise SpecError([*faults, *(fault for fault in self._connection_faults() if fault.key not in keys)])
@@ -308,7 +324,8 @@ class S3DestinationHook(BaseHook):
     @property
     def console_url(self) -> str | None:
         """The URL of the store's console, with ``{bucket}`` and ``{prefix}``, if the connection names one."""
-        return self._extra().get(CONSOLE_URL)
+        url = self._extra().get(CONSOLE_URL)
+        return url and without_user(url)
 
     def _connection_faults(self) -> Iterator[Fault]:
         """Yield what is wrong with the connections themselves."""

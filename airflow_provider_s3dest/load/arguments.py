@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import islice
@@ -13,6 +12,7 @@ from airflow_provider_s3dest.load import quarantine_rules, schema, state_path
 from airflow_provider_s3dest.load.columns import check_columns, columns_faults
 from airflow_provider_s3dest.load.sidecars import manifest
 from airflow_provider_s3dest.load.sidecars.ddl import rules as ddl_rules
+from airflow_provider_s3dest.safe_text import safe_logger
 from airflow_provider_s3dest.sources.input_kinds import is_arrow, is_records
 from airflow_provider_s3dest.sources.staging_path import check_staging_path, staging_path_faults
 from airflow_provider_s3dest.spec import path_template
@@ -20,7 +20,7 @@ from airflow_provider_s3dest.spec.nested_texts import variable_faults
 from airflow_provider_s3dest.spec.rules import faults as spec_faults
 from airflow_provider_s3dest.spec.sentinels import NOT_GIVEN, UNKNOWN, is_given
 
-log = logging.getLogger(__name__)
+log = safe_logger(__name__)
 
 _TEXTS = (
     "staging_path",

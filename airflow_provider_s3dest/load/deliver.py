@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from typing import Any
 
 from airflow_provider_s3dest.delivery.delivery import Delivery
@@ -15,8 +14,9 @@ from airflow_provider_s3dest.load.progress import Progress
 from airflow_provider_s3dest.load.run import run
 from airflow_provider_s3dest.report import LoadReport
 from airflow_provider_s3dest.s3.stop import StopFlag
+from airflow_provider_s3dest.safe_text import safe_logger
 
-log = logging.getLogger(__name__)
+log = safe_logger(__name__)
 
 
 def deliver_as_planned(

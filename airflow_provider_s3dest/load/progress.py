@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-import logging
 import threading
 import time
 from collections.abc import Iterable, Iterator
 from typing import TypeVar
 
 from airflow_provider_s3dest.report import LoadReport
+from airflow_provider_s3dest.safe_text import safe_logger
 
 T = TypeVar("T")
 
-log = logging.getLogger(__name__)
+log = safe_logger(__name__)
 
 INTERVAL_SECONDS = 5.0
 SMALL_OBJECT_BYTES = 8 * 2**20

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from functools import partial
@@ -16,10 +15,11 @@ from airflow_provider_s3dest.formats.encoding import Encoded
 from airflow_provider_s3dest.load.quarantine_rules import default_path, faults_inside
 from airflow_provider_s3dest.records.bad_records import BadRecords
 from airflow_provider_s3dest.report import TableReport
+from airflow_provider_s3dest.safe_text import safe_logger
 from airflow_provider_s3dest.spec import DestinationSpec
 from airflow_provider_s3dest.spec.destination import SENT_ALONG
 
-log = logging.getLogger(__name__)
+log = safe_logger(__name__)
 
 _SHARED_FIELDS = (*SENT_ALONG, "bucket", "part_size", "batch_size", "batch_size_bytes")
 """Fields of the spec that hold for the objects of bad records too."""
@@ -70,11 +70,11 @@ class Quarantine:
         if not count or limit is None or (count if isinstance(limit, int) else count / (good + count)) <= limit:
             return
         most = f"{limit:,}" if isinstance(limit, int) else f"a share of {limit}"
-        more = f"\n  - and {count - len(bad.first):,} more" if count > len(bad.first) else ""
-        listed = "".join(f"\n  - {error}" for error in bad.first)
+        listed = [*map(str, bad.first), *[f"and {count - len(bad.first):,} more"] * (count > len(bad.first))]
         raise BadRecordsError(
             f"{count:,} of {good + count:,} records are bad, and `max_bad_records` allows {most}. "
-            f"Correct them upstream, or allow more:{listed}{more}"
+            "Correct them upstream, or allow more:",
+            [f"  - {line}" for line in listed],
         )
 
     def log_bad_records(self, tables: Mapping[str, TableReport], keys: KeyBuilder, verb: str) -> None:

@@ -8,6 +8,7 @@ from typing import Any
 
 from airflow_provider_s3dest.errors import Fault, short
 from airflow_provider_s3dest.spec import path_template
+from airflow_provider_s3dest.spec.rules import template_faults
 
 MODES = ("fail", "quarantine")
 
@@ -48,7 +49,7 @@ def path_faults(path: Any, data: Any = None) -> Iterator[Fault]:
     if not isinstance(path, str):
         yield Fault("quarantine_path", f"is {short(path)}.", "Give a template, such as _bad/{{TABLE}}/{{UUID}}.json.")
         return
-    yield from (replace(fault, key="quarantine_path") for fault in path_template.faults(path))
+    yield from (replace(fault, key="quarantine_path") for fault in template_faults(path))
     if path_template.fields_in(path):
         yield Fault("quarantine_path", "has {{FIELD}}, which a bad record may lack.", "Take it out.")
     if "UUID" not in path_template.placeholders(path):

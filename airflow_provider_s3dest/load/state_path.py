@@ -7,6 +7,7 @@ from typing import Any
 
 from airflow_provider_s3dest.delivery.keys import LoadIdentity
 from airflow_provider_s3dest.errors import Fault, short
+from airflow_provider_s3dest.s3.uri import split_uri
 from airflow_provider_s3dest.spec import path_template
 
 
@@ -20,7 +21,7 @@ def faults(state_path: Any) -> Iterator[Fault]:
         yield Fault("state_path", f"is {short(state_path)}.", remedy)
         return
     bucket, folder = _split(state_path, "bucket")
-    if not bucket or not folder or "://" in folder or folder.startswith("/") or "//" in folder:
+    if not bucket or "@" in bucket or not folder or "://" in folder or folder.startswith("/") or "//" in folder:
         yield Fault("state_path", f"is {short(state_path)}.", remedy)
     if path_template.placeholders(state_path):
         yield Fault("state_path", f"holds braces: {state_path!r}.", "Placeholders work in `path` only.")
@@ -51,5 +52,5 @@ def state_object(state_path: str, bucket: str, identity: LoadIdentity) -> tuple[
 
 def _split(state_path: str, bucket: str) -> tuple[str, str]:
     if state_path.startswith("s3://"):
-        bucket, _, state_path = state_path.removeprefix("s3://").partition("/")
+        bucket, state_path = split_uri(state_path)
     return bucket, state_path.removesuffix("/")

@@ -11,6 +11,8 @@ from airflow_provider_s3dest.delivery.keys import stable_prefix
 from airflow_provider_s3dest.load.arguments import LoadArguments
 from airflow_provider_s3dest.operators.outcome import Outcome
 from airflow_provider_s3dest.report import TableReport
+from airflow_provider_s3dest.s3.uri import split_uri
+from airflow_provider_s3dest.safe_text import HIDDEN, without_credentials
 from airflow_provider_s3dest.sources.input_kinds import is_arrow
 from airflow_provider_s3dest.sources.staging_pattern import captures_table, has_wildcard
 from airflow_provider_s3dest.spec.path_template import folder_of
@@ -76,11 +78,15 @@ def _output(bucket: str, prefix: str, table: TableReport | None = None) -> Any:
 
 def _namespace_and_name(path: str) -> tuple[str, str]:
     """Return namespace and name of a staging path; a pattern stands for the folder of all files that it can match."""
+    path = without_credentials(path).replace(f"{HIDDEN}@", "")
     if has_wildcard(path) or captures_table(path):
         head = path[: min(path.find(mark) for mark in "*?[{" if mark in path)]
         path = head[: head.rfind("/") + 1]
     scheme, netloc, *_ = urlsplit(path)
     if not netloc or scheme == "file":
         return "file", path.removeprefix("file://")
+    if scheme == "s3":
+        bucket, key = split_uri(path)
+        return f"s3://{bucket.rpartition('@')[2]}", key.strip("/") or "/"
     name = path.partition(netloc)[2].strip("/")
     return f"{scheme}://{netloc.rpartition('@')[2]}", name or "/"

@@ -9,6 +9,8 @@ from urllib.parse import quote, urlsplit
 
 from airflow.providers.common.compat.sdk import BaseOperatorLink, XCom
 
+from airflow_provider_s3dest.s3.uri import split_uri
+
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Context
 
@@ -64,7 +66,7 @@ def links_of(report: LoadReport, client_meta: Any, console_url: str | None) -> d
     folder = f"{shared}/" if shared else ""
     links = {S3ConsoleLink.key: _url(client_meta, console_url, "buckets", report.bucket, folder)}
     if report.manifest:
-        bucket, _, key = report.manifest.removeprefix("s3://").partition("/")
+        bucket, key = split_uri(report.manifest)
         links[S3ManifestLink.key] = _url(client_meta, console_url, "object", bucket, key)
     return {key: url for key, url in links.items() if url}
 

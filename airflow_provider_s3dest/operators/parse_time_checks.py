@@ -16,6 +16,7 @@ from airflow_provider_s3dest.spec import path_template
 from airflow_provider_s3dest.spec.fields import SpecFields
 from airflow_provider_s3dest.spec.jinja import syntax_fault
 from airflow_provider_s3dest.spec.nested_texts import nested_texts
+from airflow_provider_s3dest.spec.rules import template_faults
 from airflow_provider_s3dest.spec.sentinels import UNKNOWN, is_given
 
 if TYPE_CHECKING:
@@ -58,9 +59,9 @@ def parse_time_faults(
         faults += path_template.misuses(text, name, environment)
     path, quarantine_path = fields.get("path"), arguments.quarantine_path
     if "path" in unknown and isinstance(path, str):
-        faults += path_template.faults(path, jinja=True)
+        faults += template_faults(path, jinja=True)
     if "quarantine_path" in unknown and isinstance(quarantine_path, str):
-        of_path = path_template.faults(quarantine_path, jinja=True)
+        of_path = template_faults(quarantine_path, jinja=True)
         faults += [replace(fault, key="quarantine_path") for fault in of_path]
     faults += replace(arguments, found=()).faults(unknown)
     if "records" not in unknown and arguments.on_bad_record != "quarantine" and is_given(tables):

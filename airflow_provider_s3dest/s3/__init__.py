@@ -6,5 +6,6 @@ Read in this order:
 - ``retries``: repeats requests as often as the client's settings allow, and counts what botocore repeats.
 - ``errors``: turns an error of boto3 into one that names the request, the cause and the remedy.
 - ``body`` and ``checksum``: the bytes of an object on their way, and the sums that identify them.
+- ``uri``: the bucket and the key of a URI.
 - ``stop``: the flag that stops a load, and the gate that lets no request through after that.
 """

@@ -2,10 +2,17 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any, NoReturn
+from urllib.parse import urlsplit
 
 from airflow_provider_s3dest.errors import StoreError
+from airflow_provider_s3dest.safe_text import HIDDEN, without_credentials
+
+if TYPE_CHECKING:
+    from botocore.exceptions import BotoCoreError
 
 _PERMISSIONS = {
     "PutObject": "s3:PutObject",
@@ -52,6 +59,20 @@ _REMEDIES = {
 }
 """Error codes of the S3 API that no retry can mend (Amazon S3 API Reference, "Error responses")."""
 
+_NO_CHECKSUMS = (
+    "The store may not know the checksum headers that boto3 sends. In the extra of the AWS connection, set "
+    '`config_kwargs` to {"request_checksum_calculation": "when_required", '
+    '"response_checksum_validation": "when_required"}.'
+)
+"""AWS SDKs and Tools Reference Guide, "Data Integrity Protections for Amazon S3"."""
+
+_CHECKSUM_WORDS = re.compile(r"checksum|x-amz-trailer|aws-chunked|implies functionality", re.IGNORECASE)
+"""What stores that are not AWS say of headers that they do not know."""
+
+_HEADER_REFUSED = ("InvalidArgument", "InvalidRequest", "NotImplemented")
+
+_WRITES = ("PutObject", "UploadPart", "CreateMultipartUpload", "CompleteMultipartUpload")
+
 _REFUSED_KEY = (
     "InvalidAccessKeyId",
     "SignatureDoesNotMatch",
@@ -61,6 +82,26 @@ _REFUSED_KEY = (
     "ExpiredTokenException",
 )
 """Error codes of S3 and of the token service which mean that a key is unknown, wrong or expired."""
+
+_PUBLIC_ERRORS = ("SSLError", "ResponseStreamingError", "FlexibleChecksumError", "MissingDependencyException")
+_PUBLIC_ERRORS_ABOUT = "UnsupportedS3"
+"""Errors of botocore, and the beginning of the names of others, whose details hold no value of a connection."""
+
+_PUBLIC_DETAILS = (
+    *(
+        "region_name",
+        "service_name",
+        "operation",
+        "operation_name",
+        "object_name",
+        "missing",
+        "cred_var",
+        "bucket_name",
+    ),
+    *("valid_options", "valid_modes", "choices", "actual_bytes", "expected_bytes", "actual_checksum"),
+    *("expected_checksum", "checksum_type"),
+)
+"""Details of all other errors that may be shown: none of them is a value of a connection but region and bucket."""
 
 _UNTRUSTED = "CERTIFICATE_VERIFY_FAILED"
 """Part of OpenSSL's message about a certificate that no trusted authority has signed."""
@@ -83,11 +124,19 @@ def explained(operation: str, bucket: str, key: str) -> Iterator[None]:
         # redirected again, and calls itself until Python stops it.
         if "maximum recursion depth" in str(error):
             raise StoreError(f"{target}: redirected without end. {_NO_S3}", final=True) from error
-        raise store_error(error, operation, bucket, key) from error
+        raise_alone(store_error(error, operation, bucket, key))
     except (KeyError, ResponseParserError) as error:
         raise StoreError(
             f"{target}: the answer is not S3's ({type(error).__name__} {error}). {_NO_S3}", final=True
         ) from error
+
+
+def raise_alone(error: Exception) -> NoReturn:
+    """Raise an error without the one that is being handled: its text may hold a value of a connection."""
+    try:
+        raise error
+    finally:
+        error.__cause__ = error.__context__ = None
 
 
 def is_denied(code: str) -> bool:
@@ -104,16 +153,19 @@ def store_error(error: Exception, operation: str, bucket: str, key: str) -> Stor
     target = f"{operation} s3://{bucket}/{key}"
     response = getattr(error, "response", None)
     if not isinstance(response, dict):
-        return StoreError(f"{target}: {one_line(error)} {_remedy_unanswered(error)}", final=not is_passing(error))
+        return StoreError(f"{target}: {described(error)} {_remedy_unanswered(error)}", final=not is_passing(error))
     if str(getattr(error, "operation_name", "")).startswith("AssumeRole"):
         refused_key = response.get("Error", {}).get("Code") in _REFUSED_KEY
         check = "login and password" if refused_key else "`role_arn` in the extra"
-        text = f"{target}: {one_line(error)} Check {check} of the AWS connection."
+        text = f"{target}: {described(error)} Check {check} of the AWS connection."
         return StoreError(text, final=not is_passing(error), refused_key=refused_key)
     status = response.get("ResponseMetadata", {}).get("HTTPStatusCode", "")
     code = str(response.get("Error", {}).get("Code") or status)
     message = str(response.get("Error", {}).get("Message", "")).rstrip(".")
     remedy, final = _remedy(code, operation)
+    not_there = operation in _WRITES and code in ("NotImplemented", "501")
+    if not_there or (code in _HEADER_REFUSED and _CHECKSUM_WORDS.search(message)):
+        remedy, final = _NO_CHECKSUMS, True
     text = f"{target}: S3 answered {code}: {message}. {remedy}"
     return StoreError(text, final=final, code=code, denied=is_denied(code), refused_key=code in _REFUSED_KEY)
 
@@ -139,9 +191,36 @@ def is_passing(error: Exception) -> bool:
     return isinstance(error, passing) or not isinstance(error, exceptions.BotoCoreError)
 
 
-def one_line(error: Exception) -> str:
-    """Return the text of an error as one sentence."""
-    return " ".join(str(error).split()).rstrip(".") + "."
+def described(error: Exception) -> str:
+    """Return what an error of boto3 says, as one sentence without the values of a connection.
+
+    Of an answer it is the code, of an error of botocore its text with only those details that may be shown, and of any
+    other error the type.
+    """
+    from botocore.exceptions import BotoCoreError, ClientError
+
+    if isinstance(error, ClientError):
+        return f"{error.operation_name} was answered with {error.response.get('Error', {}).get('Code', 'an error')}."
+    if not isinstance(error, BotoCoreError):
+        return f"{type(error).__name__}."
+    details = {name: _detail(error, name, value) for name, value in error.kwargs.items()}
+    return one_line(error.fmt.format(**details))
+
+
+def one_line(text: object) -> str:
+    """Return a text as one sentence."""
+    return " ".join(str(text).split()).rstrip(".") + "."
+
+
+def _detail(error: BotoCoreError, name: str, value: Any) -> str:
+    """Return a detail of an error as it may be shown."""
+    if name == "endpoint_url":
+        scheme, host, *_ = urlsplit(without_credentials(str(value)))
+        return f"{scheme}://{host}"
+    kind = type(error).__name__
+    if name in _PUBLIC_DETAILS or kind in _PUBLIC_ERRORS or kind.startswith(_PUBLIC_ERRORS_ABOUT):
+        return str(value)
+    return type(value).__name__ if isinstance(value, Exception) else HIDDEN
 
 
 def _remedy_unanswered(error: Exception) -> str:

@@ -6,7 +6,6 @@ written: from a header or schema, from a look at all records of a list, or from 
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Set
 from functools import partial
 from itertools import chain
@@ -18,9 +17,10 @@ from airflow_provider_s3dest.records.bad_records import BadRecords, isolate_bad_
 from airflow_provider_s3dest.records.chunks import Chunk, ColumnChunk, LazyChunk, Origins, PassthroughChunk, RowChunk
 from airflow_provider_s3dest.records.table import STREAM_WINDOW, Table
 from airflow_provider_s3dest.records.values import json_bytes
+from airflow_provider_s3dest.safe_text import safe_logger
 from airflow_provider_s3dest.sources.chunking import next_size
 
-log = logging.getLogger(__name__)
+log = safe_logger(__name__)
 
 _ParsedChunk = RowChunk | ColumnChunk | ArrowChunk
 _StreamChunk = _ParsedChunk | LazyChunk

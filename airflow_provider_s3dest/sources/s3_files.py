@@ -9,7 +9,8 @@ from dataclasses import dataclass
 from typing import IO, TYPE_CHECKING, Any, NamedTuple
 
 from airflow_provider_s3dest.errors import StagingError, StoreError
-from airflow_provider_s3dest.s3.errors import explained, store_error
+from airflow_provider_s3dest.s3.errors import explained, raise_alone, store_error
+from airflow_provider_s3dest.s3.uri import split_uri
 
 if TYPE_CHECKING:
     from botocore.client import BaseClient
@@ -83,7 +84,7 @@ def split(path: str) -> tuple[str, str]:
 
     :raises StagingError: if there is no bucket, or a connection id before it.
     """
-    bucket, _, key = path.removeprefix("s3://").partition("/")
+    bucket, key = split_uri(path)
     if not bucket:
         raise StagingError(f"{path} names no bucket. Write s3://bucket/folder/.")
     if "@" in bucket:
@@ -150,11 +151,11 @@ class S3Reader(io.RawIOBase):
                 return len(data)
             except (ClientError, FlexibleChecksumError) as error:
                 # S3's answer, or a wrong checksum, known only after the wrong bytes were returned: no retry can help.
-                raise store_error(error, "GetObject", self._bucket, self._key) from error
+                raise_alone(store_error(error, "GetObject", self._bucket, self._key))
             except (HTTPClientError, BotoCoreError, OSError) as error:
                 self._drop()
                 if attempt == self.ATTEMPTS:
-                    raise store_error(error, "GetObject", self._bucket, self._key) from error
+                    raise_alone(store_error(error, "GetObject", self._bucket, self._key))
         raise AssertionError("unreachable")
 
     def close(self) -> None:

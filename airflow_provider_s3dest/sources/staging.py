@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-import logging
 import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from airflow_provider_s3dest.errors import SpecError, StagingError
+from airflow_provider_s3dest.safe_text import safe_logger
 from airflow_provider_s3dest.sources.decompression import SUFFIXES
 from airflow_provider_s3dest.sources.file_stores import FileStore
 from airflow_provider_s3dest.sources.staging_path import FORMATS, KNOWN_ENDINGS, SCHEME, check_staging_path
 from airflow_provider_s3dest.sources.staging_pattern import StagingPattern, captures_table, has_wildcard
 
-log = logging.getLogger(__name__)
+log = safe_logger(__name__)
 
 
 @dataclass(frozen=True, slots=True)

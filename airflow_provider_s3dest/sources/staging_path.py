@@ -8,6 +8,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from airflow_provider_s3dest.errors import Fault, StagingError, short
+from airflow_provider_s3dest.safe_text import has_credentials
 from airflow_provider_s3dest.sources.decompression import SUFFIXES
 from airflow_provider_s3dest.sources.staging_pattern import StagingPattern, captures_table, has_wildcard
 from airflow_provider_s3dest.spec import path_template
@@ -75,6 +76,9 @@ def _path_faults(path: str) -> Iterator[Fault]:
     inside = path[scheme.end() :] if scheme else path
     if not inside or (scheme and scheme[1].lower() == "s3" and inside.startswith("/")):
         yield Fault("staging_path", f"{path!r} names no bucket or file.", "Write s3://bucket/folder/, for instance.")
+    elif has_credentials(path):
+        remedy = "Take them out: s3:// is read with the AWS connection, others with one named as in gs://conn@bucket/."
+        yield Fault("staging_path", f"{path!r} holds credentials.", remedy)
     elif "\0" in path:
         yield Fault("staging_path", f"{path!r} holds a NUL.", "Take it out.")
     elif not (captures_table(path) or has_wildcard(path)):

@@ -40,5 +40,7 @@ def variable_faults(value: Any, key: str = "") -> Iterator[Fault]:
         if variable := _VARIABLE.search(text):
             name = variable[0][2:-1]
             jinja = f": {{{{ var.value.{name} }}}}" if name.isidentifier() else ""
-            remedy = f"Use Jinja in the operator's argument{jinja}, or a connection for secrets."
-            yield Fault(place, f"{variable[0]} is CloudQuery's variable and is not replaced here.", remedy)
+            remedy = "Use Jinja in the operator's argument{}, or a connection for secrets."
+            problem = "is CloudQuery's variable and is not replaced here."
+            public = Fault(place.partition(".")[0], f"what it holds {problem}", remedy.format(""))
+            yield Fault(place, f"{variable[0]} {problem}", remedy.format(jinja), public)

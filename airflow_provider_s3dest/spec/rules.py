@@ -11,6 +11,7 @@ from typing import Any
 from pydantic import BaseModel, ValidationError
 
 from airflow_provider_s3dest.errors import Fault, short
+from airflow_provider_s3dest.safe_text import HIDDEN
 from airflow_provider_s3dest.spec import path_template
 from airflow_provider_s3dest.spec.fields import (
     BATCH_LIMITS,
@@ -43,8 +44,14 @@ OPTIONS: Mapping[str, type[BaseModel]] = {"csv": CsvOptions, "json": JsonOptions
 _TEMPLATES = ("bucket", "path", "manifest_path", "ddl_path")
 """Fields that may hold placeholders, or have rules of their own about them."""
 
-_BUCKET_NAME = re.compile(r"arn:|[^/{}]*$")
+_BUCKET_NAME = re.compile(r"arn:|[^/{}@]*$")
 """No URL, folder or template, apart from the ARN of an access point; S3 checks the rest."""
+
+_URL = re.compile(r"[a-z][a-z0-9+.-]{0,20}://", re.IGNORECASE)
+_SINGLE_BRACES = re.compile(
+    rf"(?<!\{{)\{{[ ]?(?:{'|'.join(path_template.PLACEHOLDERS[:-1])}|FIELD[.\[][^{{}}]*)[ ]?\}}(?!\}})", re.IGNORECASE
+)
+"""A placeholder in one pair of braces, which would be part of the key as it stands."""
 
 _HEADER_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 """The name of an HTTP header (RFC 9110, section 5.6.2)."""
@@ -53,6 +60,15 @@ _HEADER_TEXT = re.compile(r"[\x20-\x7e]*")
 """The value of an HTTP header: printable ASCII."""
 
 _MISSING = "is required."
+
+
+def _quoting(key: str, problem: str, remedy: str, *values: object) -> Fault:
+    """Return a fault that quotes values of fields.
+
+    :param problem: with ``{}`` in the place of each value.
+    """
+    public = Fault(key.partition(".")[0], problem.format(*[HIDDEN] * len(values)), remedy)
+    return Fault(key, problem.format(*map(short, values)), remedy, public)
 
 
 def faults(fields: Mapping[str, Any], elsewhere: Collection[str] = ()) -> Iterator[Fault]:
@@ -115,21 +131,20 @@ def _fault(location: Iterable[str | int], error_type: str, message: str, value: 
         near = difflib.get_close_matches(key, SpecFields.model_fields, n=1)
         remedy = f"Did you mean `{near[0]}`?" if near else f"Known are {', '.join(SpecFields.model_fields)}."
         return Fault(key, "is unknown.", remedy)
-    return Fault(
-        name, f"{message[0].lower()}{message[1:]}, not {short(value)}.", (field.description or "") if field else ""
-    )
+    problem = f"{message[0].lower()}{message[1:]}".replace("{", "{{").replace("}", "}}")
+    return _quoting(name, f"{problem}, not {{}}.", (field.description or "") if field else "", value)
 
 
 def _single_rules(fields: Mapping[str, Any]) -> Iterator[Fault]:
     """Check the rules about one field that pydantic does not check."""
     if not _BUCKET_NAME.match(fields.get("bucket", "")):
-        problem = f"{short(fields['bucket'])} is no name of a bucket."
-        yield Fault("bucket", problem, "Give the name alone, without s3:// and placeholders; folders go into `path`.")
+        remedy = "Give the name alone, without s3:// and placeholders; folders go into `path`."
+        _, at, name = fields["bucket"].rpartition("@")
+        yield _quoting("bucket", "{} is no name of a bucket.", remedy, f"{HIDDEN}@{name}" if at else fields["bucket"])
     for key in ("content_type", "storage_class"):
-        if not _HEADER_TEXT.fullmatch(fields.get(key, "")):
-            yield Fault(key, f"{short(fields[key])} can't travel in a header.", "Use printable ASCII.")
+        yield from _header_rules(key, fields.get(key, ""), "{}", fields.get(key))
     if fields.get("acl") and fields["acl"] not in CANNED_ACLS:
-        yield Fault("acl", f"{fields['acl']!r} is no canned ACL.", f"Use one of {', '.join(CANNED_ACLS)}.")
+        yield _quoting("acl", "{} is no canned ACL.", f"Use one of {', '.join(CANNED_ACLS)}.", fields["acl"])
     if encryption := fields.get("server_side_encryption_configuration"):
         algorithm, key_id = (
             (encryption.server_side_encryption, encryption.sse_kms_key_id)
@@ -139,10 +154,11 @@ def _single_rules(fields: Mapping[str, Any]) -> Iterator[Fault]:
         if algorithm != "AES256" and not key_id:
             yield Fault("server_side_encryption_configuration", f"{algorithm} needs a key.", "Give `sse_kms_key_id`.")
     for key, text in nested_texts({key: fields[key] for key in fields if key not in _TEMPLATES}):
-        yield from path_template.refused_placeholders(text, key)
+        for fault in path_template.refused_placeholders(text, key):
+            yield replace(fault, public=Fault(key.partition(".")[0], "holds braces.", fault.remedy))
     for key, what in (("manifest_path", "a manifest"), ("ddl_path", "a definition")):
         if template := fields.get(key):
-            yield from (replace(fault, key=key) for fault in path_template.faults(template))
+            yield from (replace(fault, key=key) for fault in template_faults(template))
             if path_template.fields_in(template) or "BATCH" in path_template.placeholders(template):
                 yield Fault(key, f"has {{{{BATCH}}}} or {{{{FIELD}}}}, but {what} has neither.", "Take it out.")
     if len({*fields.get("ddl", ())}) < len(fields.get("ddl", ())):
@@ -151,25 +167,53 @@ def _single_rules(fields: Mapping[str, Any]) -> Iterator[Fault]:
     yield from _metadata_rules(fields.get("metadata", {}))
 
 
+def template_faults(template: str, *, jinja: bool = False) -> Iterator[Fault]:
+    """Check a template of keys; the faults name the field ``path``.
+
+    :param jinja: whether Jinja is still to be rendered in it.
+    """
+    if _URL.match(template):
+        remedy = "Give the key alone, such as raw/{{TABLE}}/{{UUID}}.{{FORMAT}}; the bucket goes into `bucket`."
+        yield Fault("path", f"{short(template)} is a URL.", remedy)
+        return
+    if single := _SINGLE_BRACES.search(template):
+        yield Fault("path", f"has {single[0]} in one pair of braces.", "Write placeholders as {{TABLE}}.")
+    yield from path_template.faults(template, jinja=jinja)
+
+
 def _tag_rules(tags: Mapping[str, str]) -> Iterator[Fault]:
     if len(tags) > MAX_TAGS:
         yield Fault("tags", f"{len(tags)} tags; S3 takes {MAX_TAGS}.", "Take some out.")
     for key, value in tags.items():
         if not 1 <= len(key) <= MAX_TAG_KEY or len(value) > MAX_TAG_VALUE:
-            problem = f"{short(key)}: {short(value)} is too long or empty."
-            yield Fault("tags", problem, f"S3 takes 1 to {MAX_TAG_KEY} characters of key and {MAX_TAG_VALUE} of value.")
+            remedy = f"S3 takes 1 to {MAX_TAG_KEY} characters of key and {MAX_TAG_VALUE} of value."
+            yield _quoting("tags", "{}: {} is too long or empty.", remedy, key, value)
         if not is_unicode(key + value):
-            yield Fault("tags", f"{short(key)}: {short(value)} is no valid Unicode.", "Take the lone surrogates out.")
+            yield _quoting("tags", "{}: {} is no valid Unicode.", "Take the lone surrogates out.", key, value)
+
+
+def _header_rules(field: str, value: str, quoted: str, *values: object) -> Iterator[Fault]:
+    """Check a text that is sent as the value of an HTTP header.
+
+    :param quoted: what the fault begins with, with ``{}`` for each of the values.
+    """
+    if not _HEADER_TEXT.fullmatch(value):
+        yield _quoting(field, f"{quoted} can't travel in a header.", "Use printable ASCII.", *values)
+    elif value != value.strip(" "):
+        remedy = "Take it out: a store keeps the text without it."
+        yield _quoting(field, f"{quoted} has a blank at an end.", remedy, *values)
 
 
 def _metadata_rules(metadata: Mapping[str, str]) -> Iterator[Fault]:
     for key, value in metadata.items():
-        if not _HEADER_NAME.fullmatch(key) or not _HEADER_TEXT.fullmatch(value):
-            yield Fault("metadata", f"{short(key)}: {short(value)} can't travel in a header.", "Use printable ASCII.")
+        if not _HEADER_NAME.fullmatch(key):
+            yield _quoting("metadata", "{}: {} can't travel in a header.", "Use printable ASCII.", key, value)
+        else:
+            yield from _header_rules("metadata", value, "{}: {}", key, value)
     if len({key.lower() for key in metadata}) < len(metadata):
         yield Fault("metadata", "has keys that differ only in case, which S3 takes for one.", "Take one out.")
     if reserved := [key for key in metadata if key.lower() in (CHECKSUM, OWNER)]:
-        yield Fault("metadata", f"{reserved[0]!r} is a name that the provider itself uses.", "Choose another.")
+        yield _quoting("metadata", "{} is a name that the provider itself uses.", "Choose another.", reserved[0])
     size, most = sum(len(key) + len(value) for key, value in metadata.items()), MAX_METADATA_BYTES - OWN_METADATA_BYTES
     if size > most:
         problem = (
@@ -182,14 +226,15 @@ def _dialect_rules(options: BaseModel) -> Iterator[Fault]:
     if not isinstance(options, CsvOptions):
         return
     if options.escape == options.delimiter:
-        yield Fault(
-            "format_spec.escape", f"{options.escape!r} is the delimiter too.", "Choose another for one of them."
+        yield _quoting(
+            "format_spec.escape", "{} is the delimiter too.", "Choose another for one of them.", options.escape
         )
     special = options.delimiter + options.escape.replace('"', "")
     if conflicts := sorted({*special} & {*options.null_value}):
         # Null is written without quotes: it would read as two fields, or as another text.
-        problem = f"{options.null_value!r} holds the delimiter or the escape character {conflicts[0]!r}."
-        yield Fault("format_spec.null_value", problem, "Choose another text, or another character.")
+        problem = "{} holds the delimiter or the escape character {}."
+        remedy = "Choose another text, or another character."
+        yield _quoting("format_spec.null_value", problem, remedy, options.null_value, conflicts[0])
 
 
 def _joint_rules(fields: Mapping[str, Any], unknown: Collection[str]) -> Iterator[Fault]:
@@ -211,7 +256,8 @@ def _joint_rules(fields: Mapping[str, Any], unknown: Collection[str]) -> Iterato
                 name = f"format_spec.{'.'.join(str(part) for part in item['loc'])}"
                 allowed = ", ".join(f"`{key}` ({field.description})" for key, field in options.model_fields.items())
                 remedy = f"{fields['format']} takes {allowed or 'no options'}."
-                yield Fault(name, f"{item['msg'][0].lower()}{item['msg'][1:]}, not {short(item['input'])}.", remedy)
+                problem = f"{item['msg'][0].lower()}{item['msg'][1:]}".replace("{", "{{").replace("}", "}}")
+                yield _quoting(name, f"{problem}, not {{}}.", remedy, item["input"])
         except TypeError:
             yield Fault("format_spec", "has a key that is not a string.", "Name each option.")
     no_rotate = fields.get("no_rotate", None if "no_rotate" in unknown else False)
@@ -224,7 +270,10 @@ def _joint_rules(fields: Mapping[str, Any], unknown: Collection[str]) -> Iterato
     if "path" not in fields:
         return
     path = fields["path"]
-    yield from path_template.faults(path)
+    if wrong := list(template_faults(path)):
+        yield from wrong
+        if _URL.match(path) or _SINGLE_BRACES.search(path):
+            return
     if path_template.fields_in(path) and fields.get("write_empty_objects_for_empty_tables"):
         problem = "is set, and a table without records has no value for {{FIELD}} in `path`."
         yield Fault("write_empty_objects_for_empty_tables", problem, "Leave one of the two out.")

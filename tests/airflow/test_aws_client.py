@@ -110,23 +110,32 @@ class TestAConnectionThatMakesNoClient:
     @pytest.mark.parametrize(
         ("extra", "told"),
         [
-            ({"profile_name": "nope"}, "ProfileNotFound: .*nope.* check `profile_name`: name a profile"),
-            ({"endpoint_url": "localhost:9000"}, "Invalid endpoint: localhost:9000.* check `endpoint_url`: write it"),
-            ({"endpoint_url": 9000}, "`endpoint_url`: in the extra of the AWS connection 'aws_default' is 9000"),
+            ({"profile_name": "nope"}, "ProfileNotFound: The config profile .* check `profile_name`: name a profile"),
+            ({"endpoint_url": "localhost:9000"}, "makes no client: ValueError.* check `endpoint_url`: write it"),
+            ({"endpoint_url": 9000}, "`endpoint_url`: in the extra of the AWS connection 'aws_default' is not text"),
             ({"region_name": "no region"}, "InvalidRegionError: .* check `region_name`, or `region`"),
-            ({"config_kwargs": {"nope": 1}}, "unexpected keyword argument 'nope'.* check `config_kwargs`"),
-            ({"config_kwargs": "x"}, "`config_kwargs`: .*'aws_default' is 'x'. Give a JSON object"),
-            ({"config_kwargs": {"retries": {"tries": 1}}}, '"tries".* check `retries` in `config_kwargs`'),
-            ({"config_kwargs": {"s3": {"addressing_style": "x"}}}, "style x.* check `addressing_style` in"),
-            ({"config_kwargs": {"connect_timeout": "x"}}, "connect was x.* check the timeouts in"),
+            ({"config_kwargs": {"nope": 1}}, "TypeError.* check `config_kwargs`"),
+            ({"config_kwargs": "x"}, "`config_kwargs`: .*'aws_default' is not a JSON object. Give a JSON object"),
+            (
+                {"config_kwargs": {"retries": {"tries": 1}}},
+                "Valid retry configuration options are: .* check `retries` in `config_kwargs`",
+            ),
+            (
+                {"config_kwargs": {"s3": {"addressing_style": "x"}}},
+                "is invalid.* check `addressing_style` in",
+            ),
+            ({"config_kwargs": {"connect_timeout": "x"}}, "ValueError.* check the timeouts in"),
             (
                 {"service_config": {"s3": "x"}},
                 "AWS connection 'aws_default' makes no client: .*extra, check its fields",
             ),
-            ({"role_arn": "nope"}, "RoleArn.* check `role_arn` and `assume_role_kwargs`"),
-            ({**ROLE, "assume_role_method": "nope"}, "'nope'.* check `assume_role_method`"),
+            ({"role_arn": "nope"}, "ParamValidationError.* check `role_arn` and `assume_role_kwargs`"),
+            ({**ROLE, "assume_role_method": "nope"}, "NotImplementedError.* check `assume_role_method`"),
             ({**ROLE, "assume_role_method": "assume_role_with_saml"}, "check `assume_role_with_saml`"),
-            ({**ROLE, "assume_role_kwargs": {"Foo": 1}}, '"Foo".* check `role_arn` and `assume_role_kwargs`'),
+            (
+                {**ROLE, "assume_role_kwargs": {"Foo": 1}},
+                "ParamValidationError.* check `role_arn` and `assume_role_kwargs`",
+            ),
             ("{nope", NO_JSON_OBJECT),
             ("[1]", NO_JSON_OBJECT),
         ],
@@ -142,6 +151,8 @@ class TestAConnectionThatMakesNoClient:
 
         assert "\n" not in str(failure.value)
         assert "secret" not in str(failure.value) + message
+        assert "nope" not in str(failure.value) + message
+        assert failure.value.__cause__ is failure.value.__context__ is None
         assert not succeeded
         assert message.startswith(f"{failure.value} Tested with the credentials")
 

@@ -133,17 +133,23 @@ class TestHoweverItIsStored:
     @pytest.mark.parametrize(
         ("extra", "said"),
         [
-            ({"batch_size": "10k"}, "`batch_size`: input should be a valid integer, not '10k'. Records in an object"),
-            ({"batch_size": 0}, "`batch_size`: input should be greater than or equal to 1, not 0"),
-            ({"no_rotate": "maybe"}, "`no_rotate`: input should be a valid boolean, not 'maybe'."),
-            ({"format_spec": ";"}, "`format_spec`: input should be a valid dictionary, not ';'."),
+            ({"batch_size": "10k"}, "`batch_size`: input should be a valid integer, not ***. Records in an object"),
+            ({"batch_size": 0}, "`batch_size`: input should be greater than or equal to 1, not ***"),
+            ({"no_rotate": "maybe"}, "`no_rotate`: input should be a valid boolean, not ***."),
+            ({"format_spec": ";"}, "`format_spec`: input should be a valid dictionary, not ***."),
             ({"formt": "csv"}, "`formt`: is unknown. Did you mean `format`?"),
             ({"endpoint": "x"}, "`endpoint`: is not taken here. Set `endpoint_url`"),
             ({"no_rotate": True, "batch_size": 5}, "`batch_size`: is given beside `no_rotate`"),
             ({"path": "{{ ds }}/{{UUID}}"}, "`path`: unknown placeholder {{ds}}"),
-            ({"console_url": "javascript:x"}, "`console_url`: 'javascript:x' is no URL of a page. Give the URL"),
+            ({"console_url": "javascript:x"}, "`console_url`: is no URL of a page. Give the URL"),
+            ({"console_url": "https://console/\nx"}, "`console_url`: is no URL of a page. Give the URL"),
+            ({"console_url": "https://console/\u202ex"}, "`console_url`: is no URL of a page. Give the URL"),
+            ({"console_url": "https://console/ x"}, "`console_url`: is no URL of a page. Give the URL"),
         ],
-        ids=["number", "too small", "truth", "json", "unknown", "refused", "contradictory", "jinja", "link"],
+        ids=[
+            *("number", "too small", "truth", "json", "unknown", "refused", "contradictory", "jinja", "link"),
+            *("line end", "bidi", "blank"),
+        ],
     )
     def test_a_fault_in_its_extra_names_connection_and_field(
         self, monkeypatch: pytest.MonkeyPatch, store: Any, extra: dict[str, Any], said: str
@@ -160,7 +166,7 @@ class TestHoweverItIsStored:
 @pytest.mark.parametrize(
     ("stored", "said"),
     [
-        ({"conn_type": "aws", "login": "key"}, "`conn_type`: connection 'lake': is 'aws', not 's3_destination'."),
+        ({"conn_type": "aws", "login": "key"}, "`conn_type`: connection 'lake': is not 's3_destination'."),
         (
             {"conn_type": "s3_destination", "host": "lake"},
             "`host`: connection 'lake': is given and has no meaning here.",

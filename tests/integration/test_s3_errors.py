@@ -6,8 +6,10 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+from botocore.exceptions import ClientError
 
 from airflow_provider_s3dest.errors import StoreError
+from airflow_provider_s3dest.s3.errors import store_error
 from tests.integration.loading import load, load_staged, s3_state
 from tests.servers import Bucket
 from tests.servers.fault_proxy import Answer, FaultProxy, refused
@@ -69,6 +71,58 @@ def test_a_refusal_that_no_retry_mends_says_what_to_check(
     assert told in str(failure.value)
     assert failure.value.final
     assert len(moto_proxy.requests) == 1
+
+
+@pytest.mark.parametrize(
+    ("operation", "status", "code", "message"),
+    [
+        # What Backblaze B2 and others answer, as their users report it.
+        ("PutObject", 400, "InvalidArgument", "Unsupported header 'x-amz-sdk-checksum-algorithm' received."),
+        ("GetObject", 400, "InvalidArgument", "Unsupported header 'x-amz-checksum-mode' received."),
+        ("PutObject", 501, "NotImplemented", "A header you provided implies functionality that is not implemented."),
+        ("CreateMultipartUpload", 501, "NotImplemented", "Not implemented."),
+        ("PutObject", 501, "", ""),
+    ],
+)
+def test_a_store_that_refuses_checksum_headers_is_told_of_with_the_setting(
+    operation: str, status: int, code: str, message: str
+) -> None:
+    answer: Any = {"Error": {"Code": code, "Message": message}, "ResponseMetadata": {"HTTPStatusCode": status}}
+
+    error = store_error(ClientError(answer, operation), operation, "lake", "a")
+
+    assert '"request_checksum_calculation": "when_required"' in str(error)
+    assert error.final
+
+
+@pytest.mark.parametrize(
+    ("operation", "code", "message"),
+    [
+        ("PutObject", "InvalidArgument", "Invalid storage class"),
+        ("PutObject", "BadDigest", "The checksum did not match"),
+        ("DeleteObjects", "NotImplemented", "Not implemented"),
+    ],
+)
+def test_another_refusal_is_not_blamed_on_checksum_headers(operation: str, code: str, message: str) -> None:
+    answer: Any = {"Error": {"Code": code, "Message": message}, "ResponseMetadata": {"HTTPStatusCode": 400}}
+
+    assert "when_required" not in str(store_error(ClientError(answer, operation), operation, "lake", "a"))
+
+
+def test_the_setting_that_the_error_names_sends_no_checksum(moto_bucket: Bucket, moto_proxy: FaultProxy) -> None:
+    def refuse(request: Any, send: Any) -> Answer:
+        headers = {name.lower() for name in request.headers}
+        if any("checksum" in name for name in headers - {"x-amz-meta-s3dest-checksum"}):
+            return refused(501, "NotImplemented")(request, send)
+        answer: Answer = send(request)
+        return answer
+
+    moto_proxy.on_each(refuse)
+    with pytest.raises(StoreError, match="when_required"):
+        load(moto_bucket, RECORDS, client=moto_proxy.client())
+    load(moto_bucket, RECORDS, client=moto_proxy.client(request_checksum_calculation="when_required"))
+
+    assert len(moto_bucket.keys()) == 1
 
 
 @pytest.mark.parametrize("name", ["has space", "arn:aws:s3:nothing", "x"])

@@ -342,7 +342,7 @@ def has_logger(module: str) -> bool:
     base = ROOT / module.replace(".", "/")
     file = next((one for one in (base.with_suffix(".py"), base / "__init__.py") if one.exists()), None)
     return file is not None and any(
-        isinstance(node, ast.Assign) and ast.unparse(node) == "log = logging.getLogger(__name__)"
+        isinstance(node, ast.Assign) and ast.unparse(node) == "log = safe_logger(__name__)"
         for node in ast.parse(file.read_text(encoding="utf-8")).body
     )
 

@@ -259,6 +259,37 @@ class TestSingleRules:
             ("tags.a", "${T} is CloudQuery's variable and is not replaced here."),
         ]
 
+    @pytest.mark.parametrize("field", ["content_type", "storage_class"])
+    @pytest.mark.parametrize("text", [" a", "a ", " "])
+    def test_a_header_with_a_blank_at_an_end_is_refused_since_stores_drop_it(self, field: str, text: str) -> None:
+        assert _faults(**{**BASE, field: text}) == [(field, f"{text!r} has a blank at an end.")]
+
+    def test_metadata_with_a_blank_at_an_end_are_refused_since_stores_drop_it(self) -> None:
+        assert _faults(**BASE, metadata={"who": "me "}) == [("metadata", "'who': 'me ' has a blank at an end.")]
+        assert DestinationSpec(**BASE, metadata={"who": "you and me"}).metadata == {"who": "you and me"}
+
+    @pytest.mark.parametrize("bucket", ["key:secret@lake", "secret@lake"])
+    def test_a_bucket_with_a_user_is_refused_and_the_user_not_told(self, bucket: str) -> None:
+        assert _faults(**{**BASE, "bucket": bucket}) == [("bucket", "'***@lake' is no name of a bucket.")]
+
+    @pytest.mark.parametrize("field", ["path", "manifest_path", "ddl_path"])
+    @pytest.mark.parametrize("single", ["{TABLE}", "{table}", "{ UUID }", "{FIELD.day}", '{FIELD["a b"]}', "{YEAR}"])
+    def test_a_placeholder_in_one_pair_of_braces_is_refused(self, field: str, single: str) -> None:
+        fields = {**BASE, field: f"raw/{single}/{{{{UUID}}}}"}
+
+        assert _faults(**fields) == [(field, f"has {single} in one pair of braces.")]
+
+    @pytest.mark.parametrize("path", ["raw/{a}/{{UUID}}", "raw/{}/{{UUID}}", "raw/TABLE/{{UUID}}"])
+    def test_other_braces_are_part_of_the_key(self, path: str) -> None:
+        assert DestinationSpec(**{**BASE, "path": path}).path == path
+
+    @pytest.mark.parametrize("path", ["s3://lake/raw/{{UUID}}", "S3A://lake/raw", "https://host/lake/{{UUID}}"])
+    def test_a_url_as_path_is_told_where_the_bucket_goes(self, path: str) -> None:
+        [fault] = _refused(**{**BASE, "path": path}).faults
+
+        assert (fault.key, fault.problem) == ("path", f"{path!r} is a URL.")
+        assert fault.remedy.endswith("the bucket goes into `bucket`.")
+
 
 class TestJointRules:
     def test_batches_need_a_uuid(self) -> None:

@@ -157,11 +157,11 @@ PYTHON_ONLY: dict[str, list[Any]] = {
     "manifest_path": ["/a", "a//b", "a/", "./a", "a/..", "a\n", "\n", "a\r\nX: y"],
     "ddl": [["athena", "athena"]],
     "ddl_path": ["/a", "a//b", "a/", "./a", "a/..", "a\n", "\n", "a\r\nX: y"],
-    "content_type": ["\n", "a\r\nX: y", "ü"],
+    "content_type": ["\n", "a\r\nX: y", "ü", " "],
     SSE: [{"server_side_encryption": algorithm} for algorithm in ("aws:kms", "aws:kms:dsse")],
     "tags": [{f"k{number}": "v" for number in range(11)}, {"": "v"}, {"k" * 129: "v"}, {"k": "v" * 257}],
     "metadata": [{"": "v"}, {"a b": "v"}, {"ü": "v"}, {"a": "ü"}, {"a": "b\n"}, {"a\n": "b"}, {"a": "\t"}],
-    "storage_class": ["\n", "a\r\nX: y", "ü"],
+    "storage_class": ["\n", "a\r\nX: y", "ü", " "],
 }
 """Values of each field that the spec refuses and the schema does not: no test case of CloudQuery needs their rules."""
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -14,13 +13,14 @@ from airflow_provider_s3dest.load.sidecars.ddl.sql_types import columns_of
 from airflow_provider_s3dest.load.sidecars.ddl.table import TableData
 from airflow_provider_s3dest.load.sidecars.manifest import Manifest
 from airflow_provider_s3dest.records.table import Table
+from airflow_provider_s3dest.safe_text import safe_logger
 from airflow_provider_s3dest.spec import DestinationSpec
 from airflow_provider_s3dest.spec.path_template import prefix_of_text
 
 if TYPE_CHECKING:
     from airflow_provider_s3dest.load.transforms import PreparedTable
 
-log = logging.getLogger(__name__)
+log = safe_logger(__name__)
 
 _STATEMENTS = {"athena": athena.statements, "redshift": redshift.statements}
 
