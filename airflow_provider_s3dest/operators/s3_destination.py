@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime, timezone
 from typing import TYPE_CHECKING, Any
 
@@ -14,7 +14,7 @@ from airflow_provider_s3dest.delivery.attempt import Attempt
 from airflow_provider_s3dest.delivery.keys import LoadIdentity
 from airflow_provider_s3dest.errors import Fault, S3DestinationError, SpecError
 from airflow_provider_s3dest.load.arguments import LoadArguments
-from airflow_provider_s3dest.operators import mapping, references
+from airflow_provider_s3dest.operators import mapping, references, templates
 from airflow_provider_s3dest.operators.assets import AIRFLOW, announce, outlets_for
 from airflow_provider_s3dest.operators.hidden_records import HiddenRecords, HidingPartial, hide, reveal, share
 from airflow_provider_s3dest.operators.links import S3ConsoleLink, S3ManifestLink, links_of, store_links
@@ -162,6 +162,7 @@ class S3DestinationOperator(BaseOperator):
     asset: bool | AssetAlias
     s3_destination_conn_id: str | None
     aws_conn_id: str | NotGiven | None
+    _rendered: frozenset[str] = frozenset()
     _stop: StopFlag | None = None
     _load_arguments: LoadArguments | None = None
     _outcome: Outcome | None = None
@@ -248,8 +249,6 @@ class S3DestinationOperator(BaseOperator):
         :raises AirflowFailException: at Jinja that can't be rendered, and at a placeholder that is misused or misspelt.
         """
         if isinstance(content, HiddenRecords):
-            if seen_oids is not None and id(content.value) in seen_oids:  # data of a mapped task is not rendered
-                return content.value
             return render_records(content.value, lambda text: self.render_template(text, context, jinja_env, seen_oids))
         render = super().render_template
         environment = jinja_env or self.get_template_env()
@@ -261,6 +260,26 @@ class S3DestinationOperator(BaseOperator):
             )
         except SpecError as error:
             raise AirflowFailException(str(SpecError(error.faults, f"task {self.task_id!r}"))) from error
+
+    def _do_render_template_fields(
+        self,
+        parent: Any,
+        template_fields: Iterable[str],
+        context: Context,
+        jinja_env: jinja2.Environment,
+        seen_oids: set[int],
+    ) -> None:
+        """Render what the DAG file holds, once. What came at run time is data, which could read connections.
+
+        Airflow calls this for plain operators and for instances of mapped ones, and for what fields hold.
+        """
+        if parent is self:
+            values = {name: getattr(self, name) for name in template_fields if name not in self._rendered}
+            data = templates.data_arguments(self, values, context)
+            template_fields = [name for name in values if name not in data]
+            self._rendered = self._rendered.union(values)
+            seen_oids = set()  # Airflow gives the ids of some data, and none of other data
+        super()._do_render_template_fields(parent, template_fields, context, jinja_env, seen_oids)
 
     def execute(self, context: Context) -> dict[str, Any]:
         """Deliver the records and return the report of what was written."""
@@ -338,6 +357,9 @@ class S3DestinationOperator(BaseOperator):
     def _arguments_of_run(self, context: Context, hook: S3DestinationHook) -> LoadArguments:
         """Return the arguments of the load, with what only the run shows to be wrong with them."""
         ti: Any = context["ti"]
+        own_fields, _ = self._fields({})
+        if late := list(templates.late_jinja_faults({**self._templated(), **own_fields}, self)):
+            raise SpecError(late)  # alone, since no rule about paths can judge these
         fields, faults = self._fields(hook.known_fields())
         faults += mapping.unresolved_faults(self._templated())
         for argument, outputs in self._taken_whole.items():
