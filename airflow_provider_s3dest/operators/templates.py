@@ -86,27 +86,23 @@ def _data_among(
     :param mapped: what the task is mapped over: lists by argument, or a list of sets of arguments; or a reference.
     :param partial: the arguments that all instances have.
     :param defaults: the default arguments. Mapped arguments may hold others, under ``default_args``.
-    :param overridable: whether mapped arguments may replace those of ``partial``.
+    :param overridable: whether a set of mapped arguments may replace arguments of ``partial``.
     """
-    literal = _literal_names(mapped, map_index)
-    if literal is None:
+    if isinstance(mapped, Mapping):
+        data = {name for name, value in mapped.items() if is_reference(value)}
+        written = {*mapped, *partial} - data
+    else:
+        arguments = mapped[map_index] if isinstance(mapped, Sized) else None  # type: ignore[index]
+        data = set() if isinstance(arguments, Mapping) else {*values}
+        written = {*partial} if not overridable else set()
+    if not data:
         return set()
 
     def is_written(name: str) -> bool:
-        if name in literal or (name in partial and not overridable):
-            return True
-        return any(name in written and _is_same(values[name], written[name]) for written in (partial, defaults))
+        return name in written or any(name in of and _is_same(values[name], of[name]) for of in (partial, defaults))
 
+    # An argument that is neither mapped nor written was computed by a subclass, maybe from data.
     return {name for name in values if not is_written(name)}
-
-
-def _literal_names(mapped: Any, map_index: int) -> set[str] | None:
-    """Return the names of the mapped arguments that the DAG file gives to an instance; None: all are given there."""
-    if isinstance(mapped, Mapping):
-        literal = {name for name, value in mapped.items() if not is_reference(value)}
-        return None if len(literal) == len(mapped) else literal
-    arguments = mapped[map_index] if isinstance(mapped, Sized) else None  # type: ignore[index]
-    return None if isinstance(arguments, Mapping) else set()
 
 
 def _is_same(value: Any, written: Any) -> bool:
