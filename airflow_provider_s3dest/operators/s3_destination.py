@@ -166,6 +166,7 @@ class S3DestinationOperator(BaseOperator):
     _stop: StopFlag | None = None
     _load_arguments: LoadArguments | None = None
     _outcome: Outcome | None = None
+    _failure: Exception | None = None
 
     def __init__(
         self,
@@ -292,8 +293,9 @@ class S3DestinationOperator(BaseOperator):
             report = self._deliver(context, hook)
             written = None if self._dry_run else report
         except S3DestinationError as error:
+            self._failure = AirflowFailException(str(error)) if error.final else error
             if error.final:
-                raise AirflowFailException(str(error)) from error
+                raise self._failure from error
             raise
         finally:
             count_attempt(context["ti"], time.monotonic() - began, hook.retries, written)
@@ -339,8 +341,10 @@ class S3DestinationOperator(BaseOperator):
 
     def get_openlineage_facets_on_failure(self, task_instance: Any) -> OperatorLineage[Any, Any] | None:
         """Return what a failed load was to read, and where it was to write, for OpenLineage."""
-        from airflow_provider_s3dest.operators.lineage import lineage_of_failure
+        from airflow_provider_s3dest.operators.lineage import lineage_of_failure, without_values
 
+        if self._failure is not None:
+            without_values(self._failure)
         return lineage_of_failure(self._load_arguments) if self._load_arguments else None
 
     def _check_literals(self, fields: Mapping[str, Any], faults: Sequence[Fault]) -> None:
