@@ -73,8 +73,10 @@ class _S3DestinationDecoratedOperator(DecoratedOperator, S3DestinationOperator):
     def _arguments_of_run(self, context: Context, hook: S3DestinationHook) -> LoadArguments:
         # The function may run for hours: faults of the other arguments are raised first.
         hook.check(super()._arguments_of_run(context, hook), {"records"})
+        replaced = {name: context.get(name) for name in self.op_kwargs if name in context}
         context_merge(context, self.op_kwargs)
         kwargs = determine_kwargs(self.python_callable, self.op_args, context)
+        context_merge(context, replaced)  # an argument named `ti` is the function's; the load has Airflow's
         records = self.python_callable(*self.op_args, **kwargs)
         tables = records if isinstance(records, Mapping) and not is_arrow(records) else {self.table: records}
         if without_records := [table for table, of_table in tables.items() if of_table is None]:

@@ -157,7 +157,7 @@ def test_what_comes_at_run_time_is_stored_as_it_is(
             decorator: Any = task.s3_destination(**common(name, table="t"))
 
             @cast("Callable[[Callable[..., Any]], Any]", decorator)
-            def yielding(record: Any, text: Any = HOSTILE[0], day: Any = RENDERED["day"]) -> Iterator[Any]:
+            def yielding(record: Any, text: Any = HOSTILE[0], day: Any = RENDERED["day"], **_: Any) -> Iterator[Any]:
                 assert (text, day) == (HOSTILE[0], RENDERED["day"])
                 yield record
 
@@ -170,6 +170,8 @@ def test_what_comes_at_run_time_is_stored_as_it_is(
         function("called_kwargs").partial(day="{{ ds }}").expand_kwargs(
             give("op_kwargs", [{"record": RECORD, "text": HOSTILE[0]}])
         )
+        context = {"dag_run": HOSTILE[0], "ti": HOSTILE[1], "dag": None}
+        function("called_context").partial(text=text).expand_kwargs(give("context", [{"record": RECORD, **context}]))
         function("called_over").partial(day="{{ ds }}", text="{{ ds }}").expand_kwargs(
             give("op_kwargs_over", [{"record": RECORD, "text": HOSTILE[0]}]), strict=False
         )
@@ -188,7 +190,7 @@ def test_what_comes_at_run_time_is_stored_as_it_is(
 def test_what_the_dag_file_holds_is_rendered_and_its_result_is_not(
     run_dag: RunDag, lake: Bucket, secrets: list[str]
 ) -> None:
-    common = {"bucket": lake.name, "format": "json"}
+    common: dict[str, Any] = {"bucket": lake.name, "format": "json"}
     path = "{{ ds }}/{{TABLE}}/{{UUID}}"
     with DAG(
         "literal",
@@ -247,7 +249,7 @@ def test_staged_files_and_shards_are_data(run_dag: RunDag, lake: Bucket, secrets
         def shards() -> list[dict[str, Any]]:
             return S3DestinationHook().list_shards(f"s3://{lake.name}/in/", 2, table="t")
 
-        common = {"bucket": lake.name, "format": "json"}
+        common: dict[str, Any] = {"bucket": lake.name, "format": "json"}
         S3DestinationOperator.partial(task_id="shards_load", path="shards/{{UUID}}", **common).expand_kwargs(shards())
         staging_path = give("staging_path", f"s3://{lake.name}/in/{rest}.csv")
         S3DestinationOperator(task_id="load", staging_path=staging_path, path="load/{{UUID}}", table="t", **common)
@@ -282,7 +284,7 @@ def test_jinja_in_a_path_that_came_at_run_time_is_an_error_that_names_the_task(
     }
     evil = "{{ conn.vault.password }}/{{TABLE}}/{{UUID}}"
     good["on_bad_record"] = "quarantine"
-    plain = {f"plain_{name}": {name: evil} for name in PATHS}
+    plain: dict[str, dict[str, Any]] = {f"plain_{name}": {name: evil} for name in PATHS}
     plain["plain_spec"] = {"spec": {"path": evil, "bucket": HOSTILE[3], "manifest_path": evil, "ddl_path": evil}}
     kwargs: list[dict[str, Any]] = [{**good, name: text} for name in PATHS for text in (evil, HOSTILE[3], HOSTILE[5])]
     kwargs += [{key: good[key] for key in good.keys() - {name}} | {"spec": {name: evil}} for name in OF_SPEC]
@@ -363,7 +365,7 @@ def test_a_second_rendering_leaves_the_results_of_the_first(run_dag: RunDag, lak
         def pre_execute(self, context: Any) -> None:
             self.render_template_fields(context)
 
-    common = {"bucket": lake.name, "path": "{{TABLE}}/{{UUID}}", "format": "json"}
+    common: dict[str, Any] = {"bucket": lake.name, "path": "{{TABLE}}/{{UUID}}", "format": "json"}
     with DAG("twice", schedule=None, start_date=dag_runs.LOGICAL_DATE) as dag:
         Twice(task_id="xcomarg", records=give("records", [RECORD]), table="xcomarg", **common)
         Twice(task_id="literal", records=[WRITTEN], table="literal", **common)

@@ -119,7 +119,9 @@ class TestArguments:
         rows = [staged_rows(shard["staging_path"], tuple(shard["columns"])) for shard in shards]
         assert sorted(row["a"] for of_shard in rows for row in of_shard) == ["1", "2"]
 
-    @pytest.mark.parametrize("name", ["a[1].csv", "a*b?.csv", "[!x].csv", "x[/y].csv", "[].csv", "*", "{{TABLE}}.csv", "a{{ TABLE }}"])
+    @pytest.mark.parametrize(
+        "name", ["a[1].csv", "a*b?.csv", "[!x].csv", "x[/y].csv", "[].csv", "*", "{{TABLE}}.csv", "a{{ TABLE }}"]
+    )
     def test_the_path_of_a_file_on_a_store_matches_that_file_alone(self, name: str) -> None:
         pattern = StagingPattern.of(literal_path(f"s3://b/in/{name}"))
         assert pattern.match(f"s3://b/in/{name}") == ""
