@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from airflow.providers.common.compat.sdk import (
@@ -15,12 +15,14 @@ from airflow.providers.common.compat.sdk import (
 
 from airflow_provider_s3dest.errors import Fault, SpecError
 from airflow_provider_s3dest.load.arguments import LoadArguments
+from airflow_provider_s3dest.operators import templates
 from airflow_provider_s3dest.operators.assets import outlets_for
 from airflow_provider_s3dest.operators.references import FromFunction
 from airflow_provider_s3dest.operators.s3_destination import S3DestinationOperator
 from airflow_provider_s3dest.sources.input_kinds import is_arrow
 
 if TYPE_CHECKING:
+    import jinja2
     from airflow.providers.common.compat.sdk import Context, TaskDecorator
 
     from airflow_provider_s3dest.hooks.s3_destination import S3DestinationHook
@@ -51,11 +53,30 @@ class _S3DestinationDecoratedOperator(DecoratedOperator, S3DestinationOperator):
             python_callable=python_callable, op_args=op_args, op_kwargs=op_kwargs, records=FromFunction(), **kwargs
         )
 
+    def _do_render_template_fields(
+        self,
+        parent: Any,
+        template_fields: Iterable[str],
+        context: Context,
+        jinja_env: jinja2.Environment,
+        seen_oids: set[int],
+    ) -> None:
+        late = templates.data_op_kwargs(self, context) if parent is self else set()
+        if not late:
+            super()._do_render_template_fields(parent, template_fields, context, jinja_env, seen_oids)
+            return
+        all_kwargs = self.op_kwargs
+        self.op_kwargs = {name: value for name, value in all_kwargs.items() if name not in late}
+        super()._do_render_template_fields(parent, template_fields, context, jinja_env, seen_oids)
+        self.op_kwargs = {**all_kwargs, **self.op_kwargs}  # in the order in which they are given
+
     def _arguments_of_run(self, context: Context, hook: S3DestinationHook) -> LoadArguments:
         # The function may run for hours: faults of the other arguments are raised first.
         hook.check(super()._arguments_of_run(context, hook), {"records"})
+        replaced = {name: context.get(name) for name in self.op_kwargs if name in context}
         context_merge(context, self.op_kwargs)
         kwargs = determine_kwargs(self.python_callable, self.op_args, context)
+        context_merge(context, replaced)  # an argument named `ti` is the function's; the load has Airflow's
         records = self.python_callable(*self.op_args, **kwargs)
         tables = records if isinstance(records, Mapping) and not is_arrow(records) else {self.table: records}
         if without_records := [table for table, of_table in tables.items() if of_table is None]:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from airflow_provider_s3dest.delivery.keys import stable_prefix
+from airflow_provider_s3dest.errors import RecordError, S3DestinationError
 from airflow_provider_s3dest.load.arguments import LoadArguments
 from airflow_provider_s3dest.operators.outcome import Outcome
 from airflow_provider_s3dest.report import TableReport
@@ -46,6 +47,22 @@ def lineage_of_failure(arguments: LoadArguments) -> OperatorLineage[Any, Any] | 
     tables = records if isinstance(records, Mapping) and not is_arrow(records) else [arguments.table]
     prefixes = [stable_prefix(path, table) for table in tables if isinstance(table, str)] or [folder_of(path, {})]
     return _lineage([_output(bucket, prefix) for prefix in dict.fromkeys(prefixes)], arguments.staging_path)
+
+
+def without_values(failure: Exception) -> None:
+    """Take the text out of an error of a load, unless OpenLineage is set up to send all about a task.
+
+    OpenLineage asks for the lineage of a failed task, then sends the text and the trace of the very error. The task has
+    logged it by then. The text may hold the value of a bad record, which is personal data maybe.
+    """
+    from airflow.providers.openlineage.conf import include_full_task_info
+
+    if include_full_task_info():
+        return
+    error = failure.__cause__ if isinstance(failure.__cause__, S3DestinationError) else failure
+    where = f"table {error.table!r}, {error.place}: " if isinstance(error, RecordError) else ""
+    failure.args = (f"{where}{type(error).__name__}, whose text is in the log of the task.",)
+    failure.__cause__ = failure.__context__ = None
 
 
 def _lineage(outputs: list[Any], staging_path: Any) -> OperatorLineage[Any, Any]:

@@ -16,7 +16,6 @@ from airflow_provider_s3dest.spec.nested_texts import nested_texts
 if TYPE_CHECKING:
     import jinja2
 
-_LIKE_A_PLACEHOLDER = re.compile(r"[A-Z][A-Z0-9_]*")
 _UNDEFINED = re.compile(r"'(\w+)' is undefined")
 
 
@@ -42,7 +41,7 @@ def render_text(
         faults = list(path_template.misuses(text, environment=environment))
         # A DAG may render undefined names as nothing. A misspelt placeholder must fail all the same.
         for name in undeclared_names(text, environment) - environment.globals.keys():
-            if _LIKE_A_PLACEHOLDER.fullmatch(name) and name not in context:
+            if path_template.looks_like_a_placeholder(name) and name not in context:
                 faults.append(path_template.unknown_name(name))
         if not faults:
             return render(environment)

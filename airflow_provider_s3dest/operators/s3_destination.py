@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime, timezone
 from typing import TYPE_CHECKING, Any
 
@@ -14,7 +14,7 @@ from airflow_provider_s3dest.delivery.attempt import Attempt
 from airflow_provider_s3dest.delivery.keys import LoadIdentity
 from airflow_provider_s3dest.errors import Fault, S3DestinationError, SpecError
 from airflow_provider_s3dest.load.arguments import LoadArguments
-from airflow_provider_s3dest.operators import mapping, references
+from airflow_provider_s3dest.operators import mapping, references, templates
 from airflow_provider_s3dest.operators.assets import AIRFLOW, announce, outlets_for
 from airflow_provider_s3dest.operators.hidden_records import HiddenRecords, HidingPartial, hide, reveal, share
 from airflow_provider_s3dest.operators.links import S3ConsoleLink, S3ManifestLink, links_of, store_links
@@ -162,9 +162,11 @@ class S3DestinationOperator(BaseOperator):
     asset: bool | AssetAlias
     s3_destination_conn_id: str | None
     aws_conn_id: str | NotGiven | None
+    _rendered: frozenset[str] = frozenset()
     _stop: StopFlag | None = None
     _load_arguments: LoadArguments | None = None
     _outcome: Outcome | None = None
+    _failure: Exception | None = None
 
     def __init__(
         self,
@@ -248,8 +250,6 @@ class S3DestinationOperator(BaseOperator):
         :raises AirflowFailException: at Jinja that can't be rendered, and at a placeholder that is misused or misspelt.
         """
         if isinstance(content, HiddenRecords):
-            if seen_oids is not None and id(content.value) in seen_oids:  # data of a mapped task is not rendered
-                return content.value
             return render_records(content.value, lambda text: self.render_template(text, context, jinja_env, seen_oids))
         render = super().render_template
         environment = jinja_env or self.get_template_env()
@@ -262,6 +262,26 @@ class S3DestinationOperator(BaseOperator):
         except SpecError as error:
             raise AirflowFailException(str(SpecError(error.faults, f"task {self.task_id!r}"))) from error
 
+    def _do_render_template_fields(
+        self,
+        parent: Any,
+        template_fields: Iterable[str],
+        context: Context,
+        jinja_env: jinja2.Environment,
+        seen_oids: set[int],
+    ) -> None:
+        """Render what the DAG file holds, once. What came at run time is data, which could read connections.
+
+        Airflow calls this for plain operators and for instances of mapped ones, and for what fields hold.
+        """
+        if parent is self:
+            values = {name: getattr(self, name) for name in template_fields if name not in self._rendered}
+            data = templates.data_arguments(self, values, context)
+            template_fields = [name for name in values if name not in data]
+            self._rendered = self._rendered.union(values)
+            seen_oids = set()  # Airflow gives the ids of some data, and none of other data
+        super()._do_render_template_fields(parent, template_fields, context, jinja_env, seen_oids)
+
     def execute(self, context: Context) -> dict[str, Any]:
         """Deliver the records and return the report of what was written."""
         from airflow_provider_s3dest.hooks.s3_destination import S3DestinationHook
@@ -273,8 +293,9 @@ class S3DestinationOperator(BaseOperator):
             report = self._deliver(context, hook)
             written = None if self._dry_run else report
         except S3DestinationError as error:
+            self._failure = AirflowFailException(str(error)) if error.final else error
             if error.final:
-                raise AirflowFailException(str(error)) from error
+                raise self._failure from error
             raise
         finally:
             count_attempt(context["ti"], time.monotonic() - began, hook.retries, written)
@@ -320,8 +341,10 @@ class S3DestinationOperator(BaseOperator):
 
     def get_openlineage_facets_on_failure(self, task_instance: Any) -> OperatorLineage[Any, Any] | None:
         """Return what a failed load was to read, and where it was to write, for OpenLineage."""
-        from airflow_provider_s3dest.operators.lineage import lineage_of_failure
+        from airflow_provider_s3dest.operators.lineage import lineage_of_failure, without_values
 
+        if self._failure is not None:
+            without_values(self._failure)
         return lineage_of_failure(self._load_arguments) if self._load_arguments else None
 
     def _check_literals(self, fields: Mapping[str, Any], faults: Sequence[Fault]) -> None:
@@ -338,6 +361,9 @@ class S3DestinationOperator(BaseOperator):
     def _arguments_of_run(self, context: Context, hook: S3DestinationHook) -> LoadArguments:
         """Return the arguments of the load, with what only the run shows to be wrong with them."""
         ti: Any = context["ti"]
+        own_fields, _ = self._fields({})
+        if late := list(templates.late_jinja_faults({**self._templated(), **own_fields}, self)):
+            raise SpecError(late)  # alone, since no rule about paths can judge these
         fields, faults = self._fields(hook.known_fields())
         faults += mapping.unresolved_faults(self._templated())
         for argument, outputs in self._taken_whole.items():

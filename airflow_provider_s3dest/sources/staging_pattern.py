@@ -10,6 +10,7 @@ from airflow_provider_s3dest.errors import StagingError
 
 _TABLE = re.compile(r"\{\{\s*TABLE\s*\}\}")
 _WILD = re.compile(r"[*?\[]")
+_MARKS = re.compile(rf"{_WILD.pattern}|\{{(?=\{{\s*TABLE\s*\}}\}})")
 _NOT_HIDDEN = r"(?![._])"
 """Wildcards skip names that begin with these, as Spark and Hive do: markers and files that are not complete yet."""
 
@@ -27,7 +28,8 @@ def has_wildcard(path: str) -> bool:
 def literal_path(path: str) -> str:
     """Return the staging path that matches one file alone."""
     # On the disk a file is looked for under the path as it stands, before wildcards are.
-    return _WILD.sub(r"[\g<0>]", path) if "://" in path else path
+    is_found_as_it_stands = "://" not in path and not captures_table(path)
+    return path if is_found_as_it_stands else _MARKS.sub(r"[\g<0>]", path)
 
 
 @dataclass(frozen=True, slots=True)

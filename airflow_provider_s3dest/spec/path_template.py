@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -18,10 +18,11 @@ if TYPE_CHECKING:
 DATE_FORMATS: Mapping[str, str] = {"YEAR": "%Y", "MONTH": "%m", "DAY": "%d", "HOUR": "%H", "MINUTE": "%M"}
 PLACEHOLDERS = ("TABLE", "TABLE_HYPHEN", "UUID", "FORMAT", *DATE_FORMATS, "SYNC_ID", "BATCH", "FIELD")
 
-_BRACES = re.compile(r"\{\{-?\s*(.*?)\s*-?\}\}", re.DOTALL)
-_JINJA_BLOCK = re.compile(r"\{%.*?%\}|\{#.*?#\}", re.DOTALL)
-_JINJA = re.compile(rf"{_BRACES.pattern}|\{{%.*?%\}}", re.DOTALL)
-_VARYING = re.compile(f"{_BRACES.pattern}|{_JINJA_BLOCK.pattern}", re.DOTALL)
+_BRACES = ("{{", "}}")
+_STATEMENT = ("{%", "%}")
+_COMMENT = ("{#", "#}")
+_OPENER = re.compile(r"\{[{%#]")
+_LIKE_A_PLACEHOLDER = re.compile(r"[A-Z][A-Z0-9_]*")
 _FIELD = re.compile(r"""FIELD(?:\.(?P<name>\w+)|\[\s*(?P<quote>["'])(?P<odd>.+?)(?P=quote)\s*\])""")
 _MISUSED = re.compile(rf"({'|'.join(PLACEHOLDERS)})\b")
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
@@ -32,6 +33,60 @@ _SHORTEST: Mapping[str, int] = {"UUID": 36, "SYNC_ID": 36, "BATCH": 6, "FORMAT":
 """Fewest characters of the value of a placeholder; one for those that are not named."""
 
 
+@dataclass(frozen=True, slots=True)
+class _Piece:
+    """A part of a text between braces or Jinja's other marks.
+
+    :param text: the piece, with its marks.
+    :param expression: what stands between two pairs of braces; empty for other marks.
+    """
+
+    start: int
+    end: int
+    text: str
+    expression: str
+
+
+def _pieces(text: str, *marks: tuple[str, str]) -> Iterator[_Piece]:
+    """Yield the pieces of a text, each from its opening mark to the next closing mark.
+
+    Table names go through this too, so it runs in linear time. A regular expression would look for the closing mark
+    again from each opening mark.
+
+    :param marks: pairs of an opening and a closing mark.
+    """
+    closing, position = dict(marks), 0
+    while opener := _OPENER.search(text, position):
+        position = opener.start() + 1
+        if opener[0] not in closing:
+            continue
+        end = text.find(closing[opener[0]], opener.end())
+        if end < 0:
+            del closing[opener[0]]  # no later opening mark finds one either
+            continue
+        expression = _stripped(text[opener.end() : end]) if opener[0] == _BRACES[0] else ""
+        position = end + 2
+        yield _Piece(opener.start(), position, text[opener.start() : position], expression)
+
+
+def _stripped(inner: str) -> str:
+    """Return an expression without blanks, and without the dash by which Jinja strips blanks outside."""
+    return inner.removeprefix("-").lstrip().removesuffix("-").rstrip()
+
+
+def _replace(text: str, replacement: Callable[[_Piece], str], *marks: tuple[str, str]) -> str:
+    """Return a text in which each piece is replaced."""
+    parts, position = [], 0
+    for piece in _pieces(text, *marks):
+        parts += [text[position : piece.start], replacement(piece)]
+        position = piece.end
+    return "".join([*parts, text[position:]])
+
+
+def _expressions(text: str) -> list[str]:
+    return [piece.expression for piece in _pieces(text, _BRACES)]
+
+
 def is_placeholder(expression: str) -> bool:
     """Return whether the text between two pairs of braces is one of our placeholders, and nothing more."""
     return expression in PLACEHOLDERS[:-1] or bool(_FIELD.fullmatch(expression))
@@ -39,12 +94,29 @@ def is_placeholder(expression: str) -> bool:
 
 def has_jinja(text: str) -> bool:
     """Return whether a text holds Jinja beside our placeholders, so that only a run knows its value."""
-    return "{" in text and has_opener(_BRACES.sub(lambda match: "" if is_placeholder(match[1]) else match[0], text))
+    return "{" in text and has_opener(
+        _replace(text, lambda piece: "" if is_placeholder(piece.expression) else piece.text, _BRACES)
+    )
+
+
+def has_foreign_jinja(text: str) -> bool:
+    """Return whether a text holds Jinja beside our placeholders and beside names that may be misspelt placeholders."""
+
+    def without(piece: _Piece) -> str:
+        ours = is_placeholder(piece.expression) or looks_like_a_placeholder(piece.expression)
+        return "" if ours else piece.text
+
+    return "{" in text and has_opener(_replace(text, without, _BRACES))
+
+
+def looks_like_a_placeholder(name: str) -> bool:
+    """Return whether a name is written like a placeholder, in capitals."""
+    return bool(_LIKE_A_PLACEHOLDER.fullmatch(name))
 
 
 def names_a_run(text: str) -> bool:
     """Return whether a path differs from run to run: by a date, the sync id, or its Jinja."""
-    return has_jinja(text) or not {*DATE_FORMATS, "SYNC_ID"}.isdisjoint(_BRACES.findall(text))
+    return has_jinja(text) or not {*DATE_FORMATS, "SYNC_ID"}.isdisjoint(_expressions(text))
 
 
 class _Field:
@@ -67,12 +139,12 @@ def jinja_globals() -> dict[str, object]:
 
 def placeholders(text: str) -> frozenset[str]:
     """Return the expressions between braces in a text, such as ``UUID`` or ``FIELD.region``."""
-    return frozenset(_BRACES.findall(text))
+    return frozenset(_expressions(text))
 
 
 def fields_in(text: str) -> tuple[str, ...]:
     """Return the columns whose values a path holds by ``{{FIELD.name}}``, in order, each once."""
-    return tuple(dict.fromkeys(filter(None, map(field_of, _BRACES.findall(text)))))
+    return tuple(dict.fromkeys(filter(None, map(field_of, _expressions(text)))))
 
 
 def field_of(expression: str) -> str | None:
@@ -97,12 +169,12 @@ def folder_of(text: str, values: Mapping[str, str]) -> str:
         >>> folder_of("raw/{{TABLE}}/{{ ds }}/{{UUID}}.csv", {"TABLE": "planes"})
         'raw/planes/'
     """
-    for match in _VARYING.finditer(text):
-        if match[1] not in values:
-            text = text[: match.start()]
+    for piece in _pieces(text, _BRACES, _STATEMENT, _COMMENT):
+        if piece.expression not in values:
+            text = text[: piece.start]
             break
     folder = text[: text.rfind("/") + 1]
-    return _BRACES.sub(lambda match: values[match[1]], folder)
+    return _filled(folder, values)
 
 
 def misuses(text: str, key: str = "path", environment: jinja2.Environment | None = None) -> Iterator[Fault]:
@@ -127,8 +199,8 @@ def _misused(text: str, environment: jinja2.Environment | None = None) -> Iterat
     try:
         names = evaluated_names(text, PLACEHOLDERS[:-1], PLACEHOLDERS[-1:], environment)
     except TemplateSyntaxError:
-        names = [match[1] for e in _BRACES.findall(text) if (match := _MISUSED.match(e)) and not is_placeholder(e)]
-    pieces = [match[0] for match in _JINJA.finditer(text) if not is_placeholder(match[1] or "")]
+        names = [match[1] for e in _expressions(text) if (match := _MISUSED.match(e)) and not is_placeholder(e)]
+    pieces = [piece.text for piece in _pieces(text, _BRACES, _STATEMENT) if not is_placeholder(piece.expression)]
     for piece in pieces:
         if misused := [name for name in names if re.search(rf"\b{name}\b", piece)]:
             yield misused[0], piece
@@ -174,14 +246,13 @@ def faults(text: str, *, jinja: bool = False) -> Iterator[Fault]:
     """
     yield from misuses(text)
     misused = {piece for _, piece in _misused(text)}
-    for match in _BRACES.finditer(text):
-        expression = match[1]
-        if not is_placeholder(expression) and match[0] not in misused and not jinja:
-            yield unknown_name(expression)
-    if not jinja and _JINJA_BLOCK.search(text):
+    for piece in _pieces(text, _BRACES):
+        if not is_placeholder(piece.expression) and piece.text not in misused and not jinja:
+            yield unknown_name(piece.expression)
+    if not jinja and any(_pieces(text, _STATEMENT, _COMMENT)):
         yield Fault("path", "Jinja is not rendered here.", "Pass `path` to the operator, which renders it.")
     # The template with an X for each value: what is wrong with this text is wrong with every key.
-    shape = _JINJA_BLOCK.sub("", _BRACES.sub("X", text))
+    shape = _replace(_replace(text, lambda _: "X", _BRACES), lambda _: "", _STATEMENT, _COMMENT)
     if not jinja and re.search(r"\{\{|\}\}|\{%|%\}|\{#|#\}", shape):
         yield Fault("path", f"has braces without their other half: {text!r}.", "Write placeholders as {{TABLE}}.")
     if not text:
@@ -198,12 +269,17 @@ def faults(text: str, *, jinja: bool = False) -> Iterator[Fault]:
         )
     if _CONTROL.search(shape):
         yield Fault("path", f"contains a line end or another control character: {text!r}.", "Take it out.")
-    shortest = len(_BRACES.sub(lambda match: "x" * _SHORTEST.get(match[1], 1), text).encode(errors="replace"))
+    shortest_key = _replace(text, lambda piece: "x" * _SHORTEST.get(piece.expression, 1), _BRACES)
+    shortest = len(shortest_key.encode(errors="replace"))
     if not jinja and shortest > MAX_KEY_BYTES:
         problem = f"gives keys of {shortest:,} bytes and more, S3 takes {MAX_KEY_BYTES:,}: {text[:80]}…"
         yield Fault("path", problem, "Shorten it.")
     if not is_unicode(text):
         yield Fault("path", f"is no valid Unicode: {text!r}.", "Take the lone surrogates out.")
+
+
+def _filled(text: str, values: Mapping[str, str]) -> str:
+    return _replace(text, lambda piece: values[piece.expression], _BRACES)
 
 
 def escape(text: str) -> str:
@@ -251,7 +327,7 @@ class PathTemplate:
 
         :raises SpecError: if the key is longer than S3 allows.
         """
-        key = _BRACES.sub(lambda match: values[match[1]], self.text)
+        key = _filled(self.text, values)
         size = len(key.encode())
         if size > MAX_KEY_BYTES:
             raise SpecError(

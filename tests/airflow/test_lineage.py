@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 import pytest
 from airflow.providers.common.compat.sdk import DAG
@@ -78,6 +79,26 @@ def test_one_dataset_a_table_with_schema_and_counts_however_many_objects(
     assert failed["eventType"] == "FAIL"
     assert [one["name"] for one in failed["outputs"]] == ["raw/c", "raw/d"]
     assert shared["inputs"] == failed["inputs"] == []
+
+
+@pytest.mark.parametrize("full", [False, True])
+def test_the_value_of_a_bad_record_is_in_the_log_and_leaves_in_lineage_only_by_an_option(
+    run_dag: RunDag, lake: Bucket, events: Events, monkeypatch: pytest.MonkeyPatch, full: bool
+) -> None:
+    value = uuid4().hex
+    monkeypatch.setenv("AIRFLOW__OPENLINEAGE__INCLUDE_FULL_TASK_INFO", str(full))
+    with DAG(f"lineage_value_{full}", schedule=None, start_date=START) as dag:
+        records = iter([{"id": "1"}, {"id": value}])
+        destination: dict[str, Any] = {"bucket": lake.name, "path": "t/{{UUID}}", "format": "json"}
+        S3DestinationOperator(task_id="bad", records=records, table="t", schema={"id": "int64"}, **destination)
+    run = run_dag(dag)
+
+    assert value in run.log
+    [failed] = events("bad")
+    assert failed["eventType"] == "FAIL"
+    assert (value in json.dumps(failed)) is full
+    message = "table 't', record 1: RecordError, whose text is in the log of the task."
+    assert (failed["run"]["facets"]["errorMessage"]["message"] == message) is not full
 
 
 @pytest.mark.parametrize(

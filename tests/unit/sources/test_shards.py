@@ -112,7 +112,16 @@ class TestArguments:
         put(tmp_path / "1.csv", "")
         assert self.listed(tmp_path, 2) == [{"staging_path": [f"{tmp_path}/1.csv"], "table": "t"}]
 
-    @pytest.mark.parametrize("name", ["a[1].csv", "a*b?.csv", "[!x].csv", "x[/y].csv", "[].csv", "*"])
+    def test_a_file_named_like_our_placeholder_is_that_file_alone(self, tmp_path: Path) -> None:
+        put(tmp_path / "{{TABLE}}.csv", "a\n1\n")
+        put(tmp_path / "b*.csv", "a\n2\n")
+        shards = self.listed(tmp_path, 2)
+        rows = [staged_rows(shard["staging_path"], tuple(shard["columns"])) for shard in shards]
+        assert sorted(row["a"] for of_shard in rows for row in of_shard) == ["1", "2"]
+
+    @pytest.mark.parametrize(
+        "name", ["a[1].csv", "a*b?.csv", "[!x].csv", "x[/y].csv", "[].csv", "*", "{{TABLE}}.csv", "a{{ TABLE }}"]
+    )
     def test_the_path_of_a_file_on_a_store_matches_that_file_alone(self, name: str) -> None:
         pattern = StagingPattern.of(literal_path(f"s3://b/in/{name}"))
         assert pattern.match(f"s3://b/in/{name}") == ""
