@@ -13,7 +13,14 @@ from types import TracebackType
 
 from airflow_provider_s3dest.delivery.fence import Fence
 from airflow_provider_s3dest.delivery.keys import LoadIdentity, identifies_load
-from airflow_provider_s3dest.delivery.load_state import BatchRanges, KeySettings, LoadState, StagedToDelete, Upload
+from airflow_provider_s3dest.delivery.load_state import (
+    BatchRanges,
+    KeySettings,
+    LoadState,
+    StagedToDelete,
+    Upload,
+    with_batches,
+)
 from airflow_provider_s3dest.delivery.objects import QUARANTINE, BatchId, StoredObject
 from airflow_provider_s3dest.delivery.open_uploads import OpenUploads
 from airflow_provider_s3dest.delivery.state_store import StateStore
@@ -44,8 +51,6 @@ class Delivery:
     :param atomic: whether no object is visible before all are complete.
     :param staged: whether the records come from staged files.
     :param retried: whether there were earlier attempts; it counts only where no state tells what they stored.
-    :param deletes_shared: whether this load may delete objects whose keys another load can have too. Mapped instances
-        may not.
     """
 
     def __init__(
@@ -58,10 +63,9 @@ class Delivery:
         atomic: bool = False,
         staged: bool = False,
         retried: bool = False,
-        deletes_shared: bool = True,
     ) -> None:
         self.atomic, self._is_staged, self._retried = atomic, staged, retried
-        self._settings, self._identity, self._deletes_shared = settings, identity, deletes_shared
+        self._settings, self._identity = settings, identity
         self._owner = {OWNER: identity.load_uuid}
         self._state_store, self._sweeper = state_store, sweeper
         self._state = LoadState()
@@ -175,7 +179,7 @@ class Delivery:
             return
         pace = self._batches_since / max(time.monotonic() - self._reserved_at, 0.001)
         last = [batch._replace(number=batch.number + _ahead(batch, pace)) for batch in unreserved]
-        self._state.pending = _with(self._state.pending, self._settings, last)
+        self._state.pending = with_batches(self._state.pending, self._settings, last)
         self._write()
         self._reserved_at, self._batches_since = time.monotonic(), 0
 
@@ -290,7 +294,7 @@ class Delivery:
         self._earlier = state.live + state.pending
         state.old_sidecars, state.sidecars = [*earlier.old_sidecars, *earlier.sidecars], []
         if reserved:
-            state.pending = _with(state.pending, self._settings, reserved)
+            state.pending = with_batches(state.pending, self._settings, reserved)
         return state
 
     def _fence_off(self) -> None:
@@ -320,7 +324,7 @@ class Delivery:
             shared = {(bucket, key) for bucket, key in sidecars if self.owner_of_sidecar(key)}
             self._sweeper.delete(sidecars - shared)
             known = {*self._state.owned_sidecars} | (set() if self._state_store.durable else shared)
-            self._delete_shared({one: one in known for one in shared})
+            self._sweeper.delete_owned({one: one in known for one in shared}, self._identity.load_uuid, self.fence)
 
     def _clean(self, *, changed: bool = False) -> None:
         """Delete what does not belong to the last success.
@@ -345,25 +349,7 @@ class Delivery:
             named |= {*ranges.keys(self._identity)} - needed - of_any
             shared.update((one, ranges.owned and shared.get(one, True)) for one in of_any)
         self._sweeper.delete(named)
-        self._delete_shared(shared)
-
-    def _delete_shared(self, objects: Mapping[tuple[str, str], bool]) -> None:
-        """Delete objects whose keys another load can have too, as far as they are this load's.
-
-        :param objects: for each bucket and key, whether an object of this load carries its identity.
-        """
-        if objects and not self._deletes_shared:
-            # Another instance may have written the same bytes by now: no condition tells the two apart.
-            named = ", ".join(f"s3://{bucket}/{key}" for bucket, key in sorted(objects)[:5])
-            log.warning(
-                "%s objects stay, because another mapped instance may own them: %s%s. "
-                "Put {{UUID}} or {{ ti.map_index }} into `path` to have them removed.",
-                f"{len(objects):,}",
-                named,
-                ", ..." if len(objects) > 5 else "",
-            )
-            return
-        self._sweeper.delete_owned(objects, self._identity.load_uuid, self.fence)
+        self._sweeper.delete_owned(shared, self._identity.load_uuid, self.fence)
 
     def _give_up(self) -> None:
         """Clean up after a failure of this attempt."""
@@ -383,7 +369,7 @@ class Delivery:
             return
         begun = [BatchId(*partition, count - 1) for partition, count in self._begun.items()]
         earlier = [ranges for ranges in self._earlier if not ranges.committed]
-        self._state.pending = _with(earlier, self._settings, begun)
+        self._state.pending = with_batches(earlier, self._settings, begun)
 
     def _write(self, state: LoadState | None = None) -> None:
         """Write the present state, or another one that then replaces it."""
@@ -407,11 +393,3 @@ def _ahead(batch: BatchId, pace: float) -> int:
     """
     most = batch.number if batch.partition else max(RESERVED, batch.number)
     return max(1, int(min(pace * RESERVED_SECONDS, most))) - 1
-
-
-def _with(several: Sequence[BatchRanges], settings: KeySettings, batches: Iterable[BatchId]) -> list[BatchRanges]:
-    """Add batches to the ranges with these settings; return all ranges."""
-    same = [ranges for ranges in several if ranges.settings == settings]
-    others = [ranges for ranges in several if ranges.settings != settings]
-    joined = BatchRanges.of(settings, [*(last for ranges in same for last in ranges.last_batches()), *batches])
-    return [*others, replace(joined, owned=all(ranges.owned for ranges in same))]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
@@ -129,6 +129,16 @@ class BatchRanges:
         ranges = {(table, partition): (start, stop) for table, partition, start, stop in value["spans"]}
         settings = KeySettings(*value["naming"])
         return cls(settings, ranges, value["committed"], value.get("owned", not settings.is_shared))
+
+
+def with_batches(
+    several: Sequence[BatchRanges], settings: KeySettings, batches: Iterable[BatchId]
+) -> list[BatchRanges]:
+    """Add batches to the ranges with these settings; return all ranges."""
+    same = [ranges for ranges in several if ranges.settings == settings]
+    others = [ranges for ranges in several if ranges.settings != settings]
+    joined = BatchRanges.of(settings, [*(last for ranges in same for last in ranges.last_batches()), *batches])
+    return [*others, replace(joined, owned=all(ranges.owned for ranges in same))]
 
 
 @dataclass(frozen=True, slots=True)

@@ -48,11 +48,20 @@ class Sweeper:
     :param client: the boto3 client.
     :param stop: set from outside to end the load.
     :param arguments: headers, metadata and tags of every object, by boto3's names.
+    :param deletes_shared: whether the load may delete objects whose keys another load can have too. Mapped instances
+        may not.
     """
 
-    def __init__(self, client: BaseClient, stop: StopFlag, arguments: Mapping[str, Any] | None = None) -> None:
+    def __init__(
+        self,
+        client: BaseClient,
+        stop: StopFlag,
+        arguments: Mapping[str, Any] | None = None,
+        *,
+        deletes_shared: bool = True,
+    ) -> None:
         self._client: Any = client
-        self._arguments = arguments or {}
+        self._arguments, self._deletes_shared = arguments or {}, deletes_shared
         self._is_conditional: bool | None = None
         self._probing = Lock()
         self._stop = stop
@@ -96,6 +105,19 @@ class Sweeper:
         :param fence: raises SupersededError if a newer attempt owns the load; its objects carry the same identity.
         :raises StoreError: if an object can't be deleted safely; it is final, and names the object and the way out.
         """
+
+        if objects and not self._deletes_shared:
+            # Another instance may have written the same bytes by now: no condition tells the two apart.
+            named = ", ".join(f"s3://{bucket}/{key}" for bucket, key in sorted(objects)[:_NAMED])
+            more = ", ..." if len(objects) > _NAMED else ""
+            log.warning(
+                "%s objects stay, because another mapped instance may own them: %s%s. "
+                "Put {{UUID}} or {{ ti.map_index }} into `path` to have them removed.",
+                f"{len(objects):,}",
+                named,
+                more,
+            )
+            return
 
         def delete(item: tuple[tuple[str, str], bool]) -> None:
             (bucket, key), is_marked = item

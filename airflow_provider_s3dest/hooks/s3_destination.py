@@ -256,11 +256,10 @@ class S3DestinationHook(BaseHook):
             plan.settings,
             identity,
             state or NoState(),
-            Sweeper(client, stop, plan.spec.put_arguments),
+            Sweeper(client, stop, plan.spec.put_arguments, deletes_shared=plan.deletes_shared),
             atomic=arguments.atomic,
             staged=plan.is_staged,
             retried=attempt.number > 1,
-            deletes_shared=plan.deletes_shared,
         )
         try:
             with explained_key(client, self.aws_conn_id):

@@ -91,10 +91,17 @@ def plan_of(spec: DestinationSpec, load_id: str = "load-1", **arguments: Any) ->
 
 
 def delivery_of(
-    plan: LoadPlan, client: Any, *, state: StateStore | None = None, stop: StopFlag | None = None, **how: Any
+    plan: LoadPlan,
+    client: Any,
+    *,
+    state: StateStore | None = None,
+    stop: StopFlag | None = None,
+    deletes_shared: bool = True,
+    **how: Any,
 ) -> Delivery:
     """Make the delivery of one attempt."""
-    return Delivery(plan.settings, plan.identity, state or NoState(), Sweeper(client, stop or StopFlag()), **how)
+    sweeper = Sweeper(client, stop or StopFlag(), plan.spec.put_arguments, deletes_shared=deletes_shared)
+    return Delivery(plan.settings, plan.identity, state or NoState(), sweeper, **how)
 
 
 def s3_state(bucket: Bucket, client: Any = None, *, attempt: Attempt = UNCOUNTED) -> S3StateStore:
