@@ -34,6 +34,9 @@ _PARTS = re.compile(
     | struct < (?P<fields>.*) >""",
     re.VERBOSE | re.DOTALL,
 )
+_LEVELS = 100
+"""Levels of a type; Parquet takes fewer, and reading the name of a type is recursive."""
+
 _REMEDY = "Use a name such as int64, string, decimal(18,2), timestamp[us, tz=UTC], list<int64> or struct<a: int64>."
 
 
@@ -56,7 +59,9 @@ def faults(schema: Any, columns: Any = None) -> Iterator[Fault]:
         if not isinstance(name, str) or not path_template.is_unicode(name):
             yield Fault("schema", f"has the key {short(name)}.", "Give the name of a column.")
         elif not isinstance(kind, str) or _parsed(kind) is None:
-            yield Fault("schema", f"gives {name!r} the type {short(kind)}, which is none.", _REMEDY)
+            deep = isinstance(kind, str) and kind.count("<") >= _LEVELS
+            problem = f"which has more than {_LEVELS} levels." if deep else "which is none."
+            yield Fault("schema", f"gives {name!r} the type {short(kind)}, {problem}", _REMEDY)
         else:
             yield from path_template.refused_placeholders(name, "schema")
     if isinstance(columns, Sequence) and not isinstance(columns, str):
@@ -93,9 +98,12 @@ def arrow_types(schema: Mapping[str, str]) -> dict[str, Any]:
     return made
 
 
-def _parsed(text: str) -> Callable[[], Any] | None:
-    """Read the name of a type: give what makes it, None if it is no name of one."""
-    found = _PARTS.fullmatch(text.strip()) if path_template.is_unicode(text) else None
+def _parsed(text: str, levels: int = _LEVELS) -> Callable[[], Any] | None:
+    """Read the name of a type: give what makes it, None if it is no name of one.
+
+    :param levels: how many levels it may have.
+    """
+    found = _PARTS.fullmatch(text.strip()) if levels and path_template.is_unicode(text) else None
     if found is None:
         return None
     if found["plain"]:
@@ -109,10 +117,10 @@ def _parsed(text: str) -> Callable[[], Any] | None:
         width = int(found["width"])
         return (lambda: import_pyarrow().binary(width)) if 0 < width < 2**31 else None
     if found["list"]:
-        kind, item = {"list": "list_"}.get(found["list"], found["list"]), _parsed(found["item"])
+        kind, item = {"list": "list_"}.get(found["list"], found["list"]), _parsed(found["item"], levels - 1)
         return None if item is None else lambda: getattr(import_pyarrow(), kind)(item())
     fields = [part.partition(":")[::2] for part in _split(found["fields"])]
-    parts = [(name.strip(), _parsed(kind)) for name, kind in fields]
+    parts = [(name.strip(), _parsed(kind, levels - 1)) for name, kind in fields]
     names = {name for name, _ in parts}
     if not parts or "" in names or len(names) < len(parts) or any(make is None for _, make in parts):
         return None
