@@ -18,7 +18,7 @@ import orjson
 
 from airflow_provider_s3dest.formats.encoding import Encoded
 from airflow_provider_s3dest.records.chunks import RowChunk
-from airflow_provider_s3dest.records.values import OWN_RULES, date_converter
+from airflow_provider_s3dest.records.values import OWN_RULES, date_converter, is_too_deep
 
 _ENCODER = msgspec.json.Encoder()
 _LINE = OWN_RULES | orjson.OPT_APPEND_NEWLINE
@@ -98,6 +98,8 @@ class BulkCsvEncoder:
         pieces: list[bytes] | None = None
         if is_staged_json:
             lines = _ENCODER.encode_lines(list(records()))
+        elif is_too_deep(chunk.rows):
+            return None
         else:
             try:
                 pieces = list(map(orjson.dumps, records(), repeat(date_converter(chunk.rows)), repeat(_LINE)))

@@ -11,7 +11,7 @@ import orjson
 
 from airflow_provider_s3dest.formats.encoding import NOTHING, Encoded, encoded_lines, refusal
 from airflow_provider_s3dest.records.chunks import Chunk, ColumnChunk, RowChunk, TextColumns
-from airflow_provider_s3dest.records.values import OWN_RULES, date_converter, json_bytes, plain
+from airflow_provider_s3dest.records.values import OWN_RULES, date_converter, is_too_deep, json_bytes, plain
 
 _LINE = OWN_RULES | orjson.OPT_APPEND_NEWLINE
 _RECORD_END = '"}\n'
@@ -93,6 +93,8 @@ class JsonEncoder:
 
 def _dumped(rows: Sequence[Any]) -> bytes | None:
     """Encode records that have all columns in their order; return None if a value has to be converted first."""
+    if is_too_deep(rows):
+        return None
     try:
         return b"".join(map(orjson.dumps, rows, repeat(date_converter(rows) or plain), repeat(_LINE)))
     except orjson.JSONEncodeError:  # such as an int of more than 64 bits

@@ -34,6 +34,9 @@ _PARTS = re.compile(
     | struct < (?P<fields>.*) >""",
     re.VERBOSE | re.DOTALL,
 )
+_LEVELS = 100
+"""Levels of a type; Parquet takes fewer, and reading the name of a type is recursive."""
+
 _REMEDY = "Use a name such as int64, string, decimal(18,2), timestamp[us, tz=UTC], list<int64> or struct<a: int64>."
 
 
@@ -56,7 +59,9 @@ def faults(schema: Any, columns: Any = None) -> Iterator[Fault]:
         if not isinstance(name, str) or not path_template.is_unicode(name):
             yield Fault("schema", f"has the key {short(name)}.", "Give the name of a column.")
         elif not isinstance(type_name, str) or _parsed(type_name) is None:
-            yield Fault("schema", f"gives {name!r} the type {short(type_name)}, which is not an Arrow type.", _REMEDY)
+            is_deep = isinstance(type_name, str) and type_name.count("<") >= _LEVELS
+            problem = f"which has more than {_LEVELS} levels." if is_deep else "which is not an Arrow type."
+            yield Fault("schema", f"gives {name!r} the type {short(type_name)}, {problem}", _REMEDY)
         else:
             yield from path_template.refused_placeholders(name, "schema")
     if isinstance(columns, Sequence) and not isinstance(columns, str):
@@ -94,9 +99,12 @@ def arrow_types(schema: Mapping[str, str]) -> dict[str, Any]:
     return types
 
 
-def _parsed(text: str) -> Callable[[], Any] | None:
-    """Return a function that makes the type with this name; None if the name is not that of a type."""
-    match = _PARTS.fullmatch(text.strip()) if path_template.is_unicode(text) else None
+def _parsed(text: str, levels: int = _LEVELS) -> Callable[[], Any] | None:
+    """Return a function that makes the type with this name; None if the name is not that of a type.
+
+    :param levels: how many levels the type may have.
+    """
+    match = _PARTS.fullmatch(text.strip()) if levels and path_template.is_unicode(text) else None
     if match is None:
         return None
     if match["plain"]:
@@ -110,10 +118,10 @@ def _parsed(text: str) -> Callable[[], Any] | None:
         width = int(match["width"])
         return (lambda: import_pyarrow().binary(width)) if 0 < width < 2**31 else None
     if match["list"]:
-        factory, item = {"list": "list_"}.get(match["list"], match["list"]), _parsed(match["item"])
+        factory, item = {"list": "list_"}.get(match["list"], match["list"]), _parsed(match["item"], levels - 1)
         return None if item is None else lambda: getattr(import_pyarrow(), factory)(item())
     fields = [part.partition(":")[::2] for part in _split(match["fields"])]
-    parts = [(name.strip(), _parsed(type_name)) for name, type_name in fields]
+    parts = [(name.strip(), _parsed(type_name, levels - 1)) for name, type_name in fields]
     names = {name for name, _ in parts}
     if not parts or "" in names or len(names) < len(parts) or any(make is None for _, make in parts):
         return None

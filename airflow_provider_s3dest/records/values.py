@@ -11,10 +11,12 @@ from __future__ import annotations
 import math
 import re
 from base64 import b64encode
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import date, datetime, time, timedelta, timezone
 from decimal import Decimal
 from enum import Enum
+from functools import reduce
+from gc import get_referents
 from itertools import chain, repeat
 from pathlib import PurePath
 from typing import Any
@@ -40,8 +42,18 @@ _ORJSON_INTS = range(-(2**63), 2**64)
 _ORJSON_LEVELS = 254
 """Lists and mappings inside one another that orjson encodes."""
 
+_USUAL_LEVELS, _GROWTH = 8, 50
+"""Levels to which containers are looked through in the quick way, and how many objects each of them may then hold."""
+
 MAX_LEVELS = _ORJSON_LEVELS - 1
 """Levels of a value, which in JSON stands inside the object of its record."""
+
+MAX_DIGITS = 150_000
+"""Digits of a number that is written: PostgreSQL's ``numeric``, the widest of the usual databases, has 147,455.
+
+``Decimal("1E+999999999")`` takes a few bytes of memory, and its digits would take a gigabyte."""
+
+_WIDEST_BITS = int(MAX_DIGITS / math.log10(2))
 
 _STR_DIGITS = 4_000
 """Digits of an int up to which ``str`` is safe: Python refuses more than 4,300 (CVE-2020-10735)."""
@@ -65,6 +77,18 @@ _NUMPY_UNITS = {
 """Units of numpy's durations, each as a count of seconds and decimals; months and years have no fixed length."""
 
 _NUMPY_UNIT = re.compile(rf"\[(?P<count>\d*)(?P<unit>{'|'.join(_NUMPY_UNITS)})\]")
+
+
+def _counts_tuples() -> bool:
+    """Return whether orjson counts the levels of tuples, as it did up to 3.11. The levels tried are too few to crash."""
+    try:
+        orjson.dumps(reduce(lambda inner, _: (inner,), range(_ORJSON_LEVELS + 1), ()))
+    except orjson.JSONEncodeError:
+        return True
+    return False
+
+
+_ORJSON_COUNTS_TUPLES = _counts_tuples()
 
 
 class NoRuleError(ValueError):
@@ -104,6 +128,8 @@ def _int(value: int) -> Any:
 
 
 def _int_text(value: int) -> str:
+    if value.bit_length() > _WIDEST_BITS:
+        raise _too_many_digits()
     # Decimal has no limit of digits.
     return str(value) if -_WIDE_INT < value < _WIDE_INT else format(Decimal(value), "f")
 
@@ -117,8 +143,16 @@ def _decimal_text(value: Decimal) -> str:
         # Quicker than format, which is needed only for a text with an exponent. Called on Decimal itself, since a
         # subclass may override __str__.
         text = Decimal.__str__(value)
-        return format(value, "f") if "E" in text or "e" in text else text
+        if "E" not in text and "e" not in text:
+            return text
+        if abs(Decimal.adjusted(value)) > MAX_DIGITS:
+            raise _too_many_digits()
+        return format(value, "f")
     return "NaN" if value.is_nan() else _float_text(float(value))
+
+
+def _too_many_digits() -> NoRuleError:
+    return NoRuleError(f"the number has more than {MAX_DIGITS:,} digits")
 
 
 def _float_text(value: float) -> str:
@@ -281,12 +315,44 @@ def json_bytes(value: Any) -> bytes:
         if isinstance(error.__cause__, NoRuleError):
             raise error.__cause__ from None
         if isinstance(error, RecursionError) or "Recursion limit" in str(error):
-            raise _too_deep() from error
+            raise too_deep() from error
         raise
+
+
+def is_too_deep(containers: Sequence[Any]) -> bool:
+    """Return whether lists, mappings or tuples hold so many levels of tuples that orjson would end the process.
+
+    orjson 3.12 and 3.13 count the levels of lists and mappings, but not those of tuples: from about 1,500 on they write
+    beyond their memory. So whoever passes values to orjson as they are asks here first.
+    """
+    if _ORJSON_COUNTS_TUPLES:
+        return False
+    # The garbage collector returns in one call what objects hold. As a rule that is soon nothing.
+    members, most = containers, _GROWTH * (100 + len(containers))
+    for _ in range(_USUAL_LEVELS):
+        members = get_referents(*members)
+        if not members:
+            return False
+        if len(members) > most:  # such as what the class of a value holds
+            break
+    return _levels_of(containers) > _ORJSON_LEVELS
+
+
+def _levels_of(containers: Iterable[Any]) -> int:
+    """Count the levels of containers without recursion, as far as orjson's limit and one more."""
+    for levels in range(_ORJSON_LEVELS + 1):
+        # By identity: a value that holds another one twice, on each of many levels, has far more members than objects.
+        nested = {id(member): member for member in containers if isinstance(member, (list, tuple, dict))}
+        if not nested:
+            return levels
+        containers = get_referents(*nested.values())
+    return _ORJSON_LEVELS + 1
 
 
 def json_lines(values: Sequence[Any]) -> str | None:
     """Encode values as JSON, one a line, by one call of orjson; None if it can't encode one of them."""
+    if is_too_deep([list(values)]):
+        return None
     try:
         # An array of each value and a line break behind it; then the commas around the line breaks are taken out.
         array = orjson.dumps(list(chain.from_iterable(zip(values, repeat(_LINE_BREAK)))), plain, OWN_RULES)
@@ -315,7 +381,8 @@ def _plain_or_timestamp(value: Any) -> Any:
     return orjson.Fragment(orjson.dumps(value)) if is_timestamp else plain(value)
 
 
-def _too_deep() -> NoRuleError:
+def too_deep() -> NoRuleError:
+    """Return the error for a value of too many levels."""
     return NoRuleError(f"the value is nested more than {MAX_LEVELS} levels deep, or holds itself")
 
 
@@ -356,7 +423,7 @@ def csv_text(value: Any) -> str | None:
     try:
         converted = plain(value)
     except RecursionError as error:
-        raise _too_deep() from error
+        raise too_deep() from error
     return _TEXTS[type(converted)](converted)
 
 

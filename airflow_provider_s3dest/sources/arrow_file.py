@@ -21,6 +21,9 @@ _HELD_BYTES = 32 * 1024 * 1024
 _REPEATING_BYTES = 2
 """Stored bytes per value up to which a column of texts must repeat a few of them, and is read as a dictionary."""
 
+_DICTIONARY_ENCODINGS = frozenset({"PLAIN", "PLAIN_DICTIONARY", "RLE_DICTIONARY", "RLE", "BIT_PACKED"})
+"""Encodings of pages that pyarrow can read into a dictionary."""
+
 _LEAST_PIECE = 16 * 1024
 """Bytes of a piece of a column, at least: smaller ones would only be more requests."""
 
@@ -39,7 +42,7 @@ class ArrowFile:
         pyarrow = import_pyarrow()
         self._stream, self._file = stream, file
         self._parquet: Any = None
-        self._read_errors = (pyarrow.ArrowException, OSError, ValueError)
+        self._read_errors = (pyarrow.ArrowException, OSError, ValueError, IndexError)
         self._batches: Callable[[], Iterator[Any]]
         with self._naming_the_file():
             if is_parquet:
@@ -100,6 +103,12 @@ class ArrowFile:
             for number, path in enumerate(paths)
             if not names.isdisjoint(accumulate(path.split("."), "{}.{}".format))
         ]
+        if self._has_more_than_metadata():
+            # pyarrow ends the process when it is asked for the metadata of an encrypted or damaged column, and raises an
+            # error when it is asked for the values.
+            file = _open_parquet(self._stream, metadata, _LEAST_PIECE)
+            yield from file.iter_batches(chunk_rows(len(names)), columns=sorted(names), use_threads=False)
+            return
         repeating = {paths[leaf] for leaf in leaves if paths[leaf] in names and self._is_text_or_bytes(paths[leaf])}
         stored_bytes, row_bytes = 0, 0.0
         for number in range(metadata.num_row_groups):
@@ -111,10 +120,20 @@ class ArrowFile:
                 part.path_in_schema
                 for part in parts
                 if part.total_uncompressed_size > _REPEATING_BYTES * part.num_values
+                or not _DICTIONARY_ENCODINGS.issuperset(part.encodings)
             )
         buffer_size = max(_LEAST_PIECE, _HELD_BYTES // len(leaves)) if stored_bytes > _HELD_BYTES else 0
         file = _open_parquet(self._stream, metadata, buffer_size, sorted(repeating))
         yield from file.iter_batches(chunk_rows(len(names), row_bytes), columns=sorted(names), use_threads=False)
+
+    def _has_more_than_metadata(self) -> bool:
+        """Return whether the footer of a Parquet file is longer than its metadata.
+
+        A file with encrypted columns and a footer that is not encrypted has a signature there, of 28 bytes.
+        """
+        self._stream.seek(-len(b"PAR1") - 4, os.SEEK_END)
+        footer = int.from_bytes(self._stream.read(4), "little")
+        return bool(footer != self._parquet.metadata.serialized_size)
 
     def _is_text_or_bytes(self, name: str) -> bool:
         types, arrow_type = import_pyarrow().types, self._schema.field(name).type
@@ -138,6 +157,8 @@ class ArrowFile:
             if isinstance(error, OSError) and error.errno is not None:  # from the disk; Arrow's own have no number
                 raise
             path, remedy = self._file.path, "Stage it again, whole, or under the right ending."
+            if "decrypt" in str(error):
+                remedy = "It is encrypted, and the load has no keys: stage it decrypted."
             raise decompression_error(error, path) or StagingError(
                 f"{path} can't be read: {error}. {remedy}"
             ) from error

@@ -116,7 +116,7 @@ class CsvFile:
                 yield passed
             if rest:
                 open_record = block.after(len(block.data) - len(rest))
-                self._parser.check_open_record(len(rest), open_record.first_line)
+                self._parser.check_open_record(rest, open_record.first_line)
         if open_record:
             yield from self._parser.parse(open_record)
 

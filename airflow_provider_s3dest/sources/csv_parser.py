@@ -21,12 +21,10 @@ from dataclasses import dataclass, replace
 from itertools import accumulate
 
 from airflow_provider_s3dest.errors import RecordError, short
+from airflow_provider_s3dest.sources import text_lines
 from airflow_provider_s3dest.sources.source_file import SourceFile
 from airflow_provider_s3dest.sources.text_lines import Block, Blocks, LineTexts, check_text
 from airflow_provider_s3dest.spec.path_template import is_unicode
-
-MAX_RECORD_BYTES = 2**30
-"""A record of more bytes is taken for a quote that never closes, before it fills the memory."""
 
 _Row = Sequence[str | None]
 """The fields of a record; none at all is a blank line, which is a null in a file of one column."""
@@ -90,13 +88,15 @@ class CsvParser:
         else:
             yield self._parse_plain(block)
 
-    def check_open_record(self, size: int, line: int) -> None:
-        """Check that a record that is still open may become longer.
+    def check_open_record(self, record: str | bytes, line: int) -> None:
+        """Check that a record whose last field is open may become longer.
 
-        :raises RecordError: if it is so large that its quote must be missing.
+        :param record: its text so far.
+        :param line: the line on which it begins.
+        :raises RecordError: if it is so long that its quote must be missing; names the line of the opening quote.
         """
-        if size > MAX_RECORD_BYTES:
-            raise self._never_closed(line)
+        if len(record) > text_lines.MAX_RECORD_BYTES:
+            raise self._never_closed(record if isinstance(record, str) else record.decode(errors="replace"), line)
 
     @property
     def _quarantines(self) -> bool:
@@ -206,20 +206,23 @@ class CsvParser:
         return parsed, done
 
     def _with_more(self, text: str, line: int) -> str:
-        """Add to an open record at least as much text again.
+        """Add to an open record as much text again, until the record ends.
 
-        So a long record is parsed from its beginning only a few times: the text doubles each time.
+        So a long record is looked at from its beginning only a few times: the text doubles each time.
         """
-        pieces, size = [text], 0
-        for block in self._blocks:
-            pieces.append(block.text)
-            size += len(block.text)
-            if size >= len(text):
-                break
-        if not size:
-            raise self._never_closed(line)
-        self.check_open_record(size + len(text), line)
-        return "".join(pieces)
+        while True:
+            self.check_open_record(text, line)
+            pieces, size = [text], 0
+            for block in self._blocks:
+                pieces.append(block.text)
+                size += len(block.text)
+                if size >= len(text):
+                    break
+            if not size:
+                raise self._never_closed(text, line)
+            text = "".join(pieces)
+            if _end_of_malformed(text, 0, self._delimiter) >= 0:
+                return text
 
     def _record(self, text: str, start: int, line: int) -> tuple[list[str | None] | None, int]:
         """Parse one record.
@@ -256,8 +259,13 @@ class CsvParser:
                 raise self._file.error(line, problem, "Double the quotes inside fields.")
             position += 1
 
-    def _never_closed(self, line: int) -> RecordError:
-        return self._file.error(line, "a quoted field never closes.", "Close it, and double the quotes inside fields.")
+    def _never_closed(self, record: str, line: int) -> RecordError:
+        opening = -_end_of_malformed(record, 0, self._delimiter) - 1
+        problem = "a quoted field never closes."
+        if len(record) > text_lines.MAX_RECORD_BYTES:
+            problem = f"a quoted field does not close within {text_lines.MAX_RECORD_BYTES:,} bytes."
+        remedy = "Close it, and double the quotes inside fields."
+        return self._file.error(line + record.count("\n", 0, max(0, opening)), problem, remedy)
 
     def _stray_return(self, line: int, content: str) -> RecordError:
         remedy = "End lines with \\n or \\r\\n, and quote fields that hold a carriage return."
@@ -275,13 +283,16 @@ def _line_end(text: str, position: int) -> int:
 
 
 def _end_of_malformed(text: str, start: int, delimiter: str) -> int:
-    """Return where a record with quotes out of place ends: at a line end outside of quotes; -1 while it is open."""
+    """Return where a record with quotes out of place ends: at a line end outside of quotes.
+
+    :return: while it is open, the position of its opening quote, as a negative number: -1 is the first character.
+    """
     position = start
     while True:
         if text.startswith('"', position):
             closing = _closing_quote(text, position)
             if closing < 0:
-                return -1
+                return -position - 1
             position = closing + 1
         end = _line_end(text, position)
         next_quoted = text.find(delimiter + '"', position, end)

@@ -12,6 +12,7 @@ import msgspec
 
 from airflow_provider_s3dest.errors import RecordError, short
 from airflow_provider_s3dest.records.chunks import Origins, PassthroughChunk, RowChunk
+from airflow_provider_s3dest.sources import text_lines
 from airflow_provider_s3dest.sources.chunking import CHUNK_RECORDS
 from airflow_provider_s3dest.sources.passthrough import json_lines
 from airflow_provider_s3dest.sources.source_file import SourceFile
@@ -239,6 +240,8 @@ def _elements(stream: IO[bytes], file: SourceFile) -> Iterator[tuple[bytes, int]
             if block is None:
                 break
             keep = begin if depth > 1 else position
+            if len(data) - keep > text_lines.MAX_RECORD_BYTES:
+                raise text_lines.too_long(line, file)
             data, begin, position = data[keep:] + block.data, 0, position - keep
             continue
         if depth <= 1:

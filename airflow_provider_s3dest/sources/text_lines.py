@@ -8,10 +8,15 @@ from functools import cached_property
 from itertools import chain
 from typing import IO, Any
 
+from airflow_provider_s3dest.errors import RecordError
 from airflow_provider_s3dest.sources.source_file import SourceFile
 
 BLOCK_BYTES = 2**17
 """Bytes that are read at a time. A block, and what is made of it, then fits into the caches of the processor."""
+
+MAX_RECORD_BYTES = 64 * 2**20
+"""Bytes of one record of staged text. What is longer is no record, but a quote that never closes or a compressed file
+that is made to fill the memory: on its way a record takes several times its bytes."""
 
 BOM = b"\xef\xbb\xbf"
 
@@ -93,16 +98,21 @@ def blocks(stream: IO[bytes], file: SourceFile, end: bytes = b"\n", *, checked: 
 
     :param end: the ASCII character at which each block but the last ends; by default, a block is whole lines.
     :param checked: whether to raise an error at a byte that is not UTF-8; if not, the reader has to look for it.
-    :raises RecordError: at the line that holds such a byte.
+    :raises RecordError: at the line that holds such a byte, and at one that is longer than a record may be.
     """
     line = 1
     rest = [stream.read(3).removeprefix(BOM)]
+    size = 0
     while True:
         read = stream.read(BLOCK_BYTES)
         cut = read.rfind(end) + 1
         if read and not cut:  # such as a line longer than a block
             rest.append(read)
+            size += len(read)
+            if size > MAX_RECORD_BYTES:
+                raise too_long(line + sum(piece.count(b"\n") for piece in rest), file)
             continue
+        size = 0
         data = b"".join((*rest, read[:cut] if read else b""))
         if data:
             if checked:
@@ -113,6 +123,12 @@ def blocks(stream: IO[bytes], file: SourceFile, end: bytes = b"\n", *, checked: 
         if not read:
             return
         rest = [read[cut:]]
+
+
+def too_long(line: int, file: SourceFile) -> RecordError:
+    """Return the error for a record of more bytes than :data:`MAX_RECORD_BYTES`."""
+    problem = f"the record is longer than {MAX_RECORD_BYTES:,} bytes."
+    return file.error(line, problem, "Stage shorter records, one a line; Parquet files have no such limit.")
 
 
 def check_text(data: bytes, first_line: int, file: SourceFile) -> None:

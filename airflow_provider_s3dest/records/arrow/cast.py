@@ -13,7 +13,7 @@ from typing import Any
 from airflow_provider_s3dest.records.arrow.pyarrow_import import import_pyarrow
 from airflow_provider_s3dest.records.arrow.types import array_of, is_list, unique_keys
 from airflow_provider_s3dest.records.arrow.values import values_of
-from airflow_provider_s3dest.records.values import csv_texts
+from airflow_provider_s3dest.records.values import csv_texts, too_deep
 
 
 class InexactError(ValueError):
@@ -57,6 +57,8 @@ def exact_cast(array: Any, target: Any) -> Any:
             # take copies: of a slice, Arrow would also cast the pairs of the whole array, and may fail on one of them.
             return array.take(pyarrow.array(range(len(array)), pyarrow.int64())).cast(target)
         return _from_text(array, target) if types.is_string(source) else _between(array, target)
+    except RecursionError as error:
+        raise InexactError(str(too_deep())) from error
     except (pyarrow.ArrowException, OverflowError, ValueError) as error:
         raise InexactError(str(error)) from error
 
@@ -110,6 +112,11 @@ def _from_text(array: Any, target: Any) -> Any:
     types = pyarrow.types
     if types.is_binary(target) or types.is_large_binary(target) or types.is_fixed_size_binary(target):
         raise InexactError("text is no bytes")
+    if types.is_decimal(target):
+        # Arrow would read foreign memory: it looks the power of ten up in a table, at any index.
+        wild = pyarrow.compute.match_substring_regex(array, r"[eE][+-]?[0-9]{4,}")
+        if pyarrow.compute.any(wild).as_py():
+            raise InexactError("the exponent has more than 3 digits")
     if types.is_integer(target):
         # Arrow would also read hexadecimal numbers.
         is_integer = pyarrow.compute.match_substring_regex(array, r"^-?[0-9]+$")

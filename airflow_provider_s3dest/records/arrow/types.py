@@ -14,7 +14,7 @@ from typing import Any
 import msgspec
 
 from airflow_provider_s3dest.records.arrow.pyarrow_import import import_pyarrow
-from airflow_provider_s3dest.records.values import NoRuleError, json_bytes, plain
+from airflow_provider_s3dest.records.values import NoRuleError, json_bytes, plain, too_deep
 
 DECIMAL_DIGITS = 38
 """Digits of a decimal, as many as data warehouses read."""
@@ -66,6 +66,13 @@ def array_of(values: Sequence[Any], target: Any = None) -> Any:
     :raises MixedTypesError: if the values have no type in common.
     :raises NoRuleError, ValueError, OverflowError: if a value has no exact form.
     """
+    try:
+        return _array_of(values, target)
+    except RecursionError as error:
+        raise too_deep() from error
+
+
+def _array_of(values: Sequence[Any], target: Any) -> Any:
     pyarrow = import_pyarrow()
     python_types = set(map(type, values)) - {type(None)}
     if len(python_types) == 1 and (alias := _ALIASES.get(next(iter(python_types)))):

@@ -94,6 +94,10 @@ def test_what_is_exact_is_cast(value: Any, kind: str, expected: Any) -> None:
         (1, "bool"),
         (Decimal("1.005"), "decimal(18,2)"),
         ("1.105", "decimal(18,2)"),
+        ("1E-999999999", "decimal(18,2)"),
+        ("0e-00999999999", "decimal256(76,2)"),
+        (Decimal("1E-999999999"), "decimal(18,2)"),
+        (Decimal("1E-999999999"), "decimal256(76,2)"),
         ("40261445247232862833846541659", "decimal(38,10)"),
         ("83640298103.7207092242031258150891768476368372227199248100056889211090363", "decimal(18,2)"),
         ("4.", "decimal(38,38)"),
@@ -245,3 +249,14 @@ def test_what_is_no_mapping_of_columns_is_a_fault(kinds: Any) -> None:
 def test_names_are_those_of_arrow(name: str, kind: Any) -> None:
     assert not list(schema.faults({"x": name}))
     assert schema.arrow_types({"x": name}) == {"x": kind}
+
+
+def test_a_type_of_more_levels_than_can_be_read_is_refused() -> None:
+    def nested(levels: int) -> str:
+        return "list<" * (levels - 1) + "int64" + ">" * (levels - 1)
+
+    assert list(schema.faults({"a": nested(100)})) == []
+    for levels in (101, 5000):
+        (fault,) = schema.faults({"a": nested(levels)})
+        assert fault.problem.startswith("gives 'a' the type 'list<")
+        assert fault.problem.endswith("more than 100 levels.")

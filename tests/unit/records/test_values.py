@@ -360,15 +360,48 @@ def _nested(levels: int, wrap: Callable[[Any], Any]) -> Any:
 
 @pytest.mark.parametrize(
     "wrap",
-    [lambda value: [value], lambda value: {"a": value}, lambda value: Frozen(a=value)],
-    ids=["list", "dict", "mapping"],
+    [
+        lambda value: [value],
+        lambda value: {"a": value},
+        lambda value: Frozen(a=value),
+        lambda value: (value,),
+        lambda value: [1, (value,)],
+    ],
+    ids=["list", "dict", "mapping", "tuple", "tuple in list"],
 )
 def test_value_nested_deeper_than_can_be_written_is_refused_with_its_place(wrap: Callable[[Any], Any]) -> None:
     for write in (csv_of, json_of):
-        assert "1" in write([{"a": 1}, {"a": _nested(MAX_LEVELS, wrap)}])
-        for levels in (MAX_LEVELS + 1, MAX_LEVELS + 2, 3000):
+        if wrap(1) in ([1], {"a": 1}, (1,)):
+            assert "1" in write([{"a": 1}, {"a": _nested(MAX_LEVELS, wrap)}])
+        for levels in (MAX_LEVELS + 1, MAX_LEVELS + 2, 3000, 100_000):
             with pytest.raises(RecordError, match="record 1, column 'a': the value is nested more than 253 levels"):
                 write([{"a": 1}, {"a": _nested(levels, wrap)}])
+
+
+@pytest.mark.parametrize(
+    "number",
+    [
+        Decimal("1E+999999999"),
+        Decimal("1E+999999999999999999"),
+        Decimal("-1E-999999999"),
+        Decimal("0E-999999"),
+        1 << 600_000,
+    ],
+    ids=["large", "huge", "small", "zero", "int"],
+)
+def test_number_of_more_digits_than_can_be_written_is_refused_with_its_place(number: Any) -> None:
+    for write in (csv_of, json_of):
+        for value in (number, [number], {"a": (number,)}):
+            with pytest.raises(
+                RecordError, match=r"record 1, column 'a': the number has more than 150,000 digits: .*Convert"
+            ):
+                write([{"a": 1}, {"a": value}])
+
+
+def test_the_longest_number_of_a_database_is_written() -> None:
+    number = Decimal("1E+131071") + 1
+    for value in (number, Decimal("1E+131071"), Decimal("1E-16383")):
+        assert csv_of([{"a": value}]) == f"a\n{value:f}\n"
 
 
 def test_value_that_holds_itself_is_refused_with_its_place() -> None:

@@ -3,12 +3,18 @@
 from __future__ import annotations
 
 import io
+import re
+import subprocess
+import sys
+from base64 import b64encode
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pandas
 import pyarrow as pa
 import pyarrow.parquet
+import pyarrow.parquet.encryption
 import pytest
 
 from airflow_provider_s3dest.errors import RecordError, SpecError, StagingError
@@ -51,6 +57,62 @@ NOT_IN_PARQUET = (
     pa.decimal128(5, -2),
     pa.list_(pa.float32(), 2),  # pyarrow 25, the last for Python 3.10, can't read one with nulls
 )
+
+
+@pytest.mark.parametrize("encoding", ["DELTA_BYTE_ARRAY", "DELTA_LENGTH_BYTE_ARRAY", "PLAIN"])
+def test_texts_of_every_encoding_are_read_though_they_repeat(encoding: str, tmp_path: Path) -> None:
+    table = pa.table({"a": ["x", "x", None, "y"] * 500, "b": pa.array([b"x", b"x", None, b"y"] * 500)})
+    out = io.BytesIO()
+    pa.parquet.write_table(table, out, use_dictionary=False, column_encoding=encoding)
+    put(tmp_path / "x.parquet", out.getvalue())
+    rows = staged_rows(tmp_path / "x.parquet")
+    assert rows == table.to_pylist()
+
+
+class _Keys(pyarrow.parquet.encryption.KmsClient):  # type: ignore[misc]
+    def wrap_key(self, key: bytes, _: str) -> bytes:
+        return b64encode(key)
+
+
+def _encrypted(**options: Any) -> bytes:
+    """Write the columns a, b and c to a Parquet file with encryption."""
+    encryption = pyarrow.parquet.encryption
+    properties = encryption.CryptoFactory(lambda _: _Keys()).file_encryption_properties(
+        encryption.KmsConnectionConfig(), encryption.EncryptionConfiguration(footer_key="footer", **options)
+    )
+    table, out = pa.table({"a": [1, 2], "b": ["x", "y"], "c": ["x", "y"]}), io.BytesIO()
+    with pa.parquet.ParquetWriter(out, table.schema, encryption_properties=properties) as writer:
+        writer.write_table(table)
+    return out.getvalue()
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"column_keys": {"key": ["b"]}, "plaintext_footer": True},
+        {"column_keys": {"key": ["b"]}},
+        {"uniform_encryption": True},
+    ],
+    ids=["plain footer", "columns and footer", "all"],
+)
+def test_an_encrypted_file_is_refused_and_does_not_end_the_process(options: dict[str, Any], tmp_path: Path) -> None:
+    put(tmp_path / "x.parquet", _encrypted(**options))
+    # In a process of its own, which pyarrow used to end.
+    load = (
+        "import sys; from pathlib import Path; from tests.unit.tables import staged_rows\n"
+        "try: staged_rows(Path(sys.argv[1]))\n"
+        "except Exception as error: print(f'{type(error).__name__}: {error}')"
+    )
+    run = subprocess.run(
+        [sys.executable, "-c", load, str(tmp_path / "x.parquet")], capture_output=True, text=True, check=False
+    )
+    assert run.returncode == 0, run.stderr
+    assert re.match(r"StagingError: .*x.parquet can't be read: .*It is encrypted, and the load has no keys", run.stdout)
+
+
+def test_the_columns_that_are_not_encrypted_are_read(tmp_path: Path) -> None:
+    put(tmp_path / "x.parquet", _encrypted(column_keys={"key": ["b"]}, plaintext_footer=True))
+    assert staged_rows(tmp_path / "x.parquet", columns=("a", "c")) == [{"a": 1, "c": "x"}, {"a": 2, "c": "y"}]
 
 
 @pytest.mark.parametrize(("name", "write"), FILES.values(), ids=list(FILES))

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from airflow_provider_s3dest.errors import RecordError
 from airflow_provider_s3dest.records.chunks import ColumnChunk
-from airflow_provider_s3dest.sources import csv_parser, text_lines
+from airflow_provider_s3dest.sources import text_lines
 from airflow_provider_s3dest.sources.csv_file import CsvFile
 from airflow_provider_s3dest.sources.source_file import SourceFile
 from tests.unit.tables import fields_with_nulls
@@ -133,6 +133,7 @@ class TestReading:
             ('a,b\n1,2\n3,"4""\n', 3, "a quoted field never closes"),
             ('a,b\n1,2\n"', 3, "a quoted field never closes"),
             ('a,b\n"x\ny",2\n3,"', 4, "a quoted field never closes"),
+            ('a,b\n"x\ny","2\n3,4', 3, "a quoted field never closes"),
             ('a,b\n1,2\n"3"x,4\n', 3, "text stands after the closing quote of a field"),
             ('a,b\n1,2\n"3" ,4\n', 3, "text stands after the closing quote of a field"),
             ('a,b\n"1\n2"x,2\n', 3, "text stands after the closing quote of a field"),
@@ -168,12 +169,19 @@ class TestReading:
             read(content)
 
 
-def test_record_without_bounds_is_taken_for_a_quote_that_never_closes(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("columns", [None, ("a", "b")], ids=["parsed", "passed"])
+def test_record_without_bounds_is_refused_with_the_line_of_its_opening_quote(
+    monkeypatch: pytest.MonkeyPatch, columns: tuple[str, ...] | None
+) -> None:
     monkeypatch.setattr(text_lines, "BLOCK_BYTES", 16)
-    monkeypatch.setattr(csv_parser, "MAX_RECORD_BYTES", 200)
-    assert read('a\n"' + "x\n" * 40 + '"\n')[1] == [["x\n" * 40]]
-    with pytest.raises(RecordError, match="line 2: a quoted field never closes"):
-        read('a\n"' + "x\n" * 400 + '"\n')
+    monkeypatch.setattr(text_lines, "MAX_RECORD_BYTES", 200)
+    long = "x\n" * 40
+    assert read(f'a,b\n1,"{long}"\n')[1] == [["1", long]]
+    endless = f'a,b\n"1\n2","{long * 10}'
+    with pytest.raises(RecordError, match=r"x.csv, line 3: a quoted field does not close within 200 bytes\. Close it"):
+        list(CsvFile(io.BytesIO(endless.encode()), ",", SourceFile("t", "x.csv")).chunks(columns))
+    with pytest.raises(RecordError, match=r"x.csv, line 4: the record is longer than 200 bytes\. Stage shorter"):
+        list(CsvFile(io.BytesIO(b"a,b\n1,2\n3,4\n" + b"5" * 600), ",", SourceFile("t", "x.csv")).chunks(columns))
 
 
 # No NUL, which the standard library does not read before Python 3.11.

@@ -324,3 +324,38 @@ def test_any_text_is_read_as_the_standard_library_does_or_refused(text: str, blo
         assert ours is None, "what is malformed must be refused"
         return
     assert ours == theirs or not all(isinstance(element, dict) for element in theirs)
+
+
+@pytest.mark.parametrize(
+    ("read_file", "content", "line"),
+    [
+        (read_lines, b'{"a": 1}\n{"a": "' + b"x" * 600, 2),
+        (read_lines, b'{"a": 1}\n' + b" " * 600, 2),
+        (read_array, b'[{"a": 1},\n{"a": "' + b"x" * 600, 2),
+        (read_array, b'[{"a": 1},\n{"a": [' + b"{}, " * 200, 2),
+        (read_array, b"[" + b" " * 600, 1),
+    ],
+    ids=["line", "blanks", "text in an array", "object in an array", "blanks in an array"],
+)
+def test_record_without_bounds_is_refused_with_its_line(
+    monkeypatch: pytest.MonkeyPatch, read_file: Any, content: bytes, line: int
+) -> None:
+    monkeypatch.setattr(text_lines, "BLOCK_BYTES", 16)
+    monkeypatch.setattr(text_lines, "MAX_RECORD_BYTES", 200)
+    chunks = read_file(io.BytesIO(content), SourceFile("t", "x.json"))
+    with pytest.raises(RecordError, match=f"x.json, line {line}: the record is longer than 200 bytes"):
+        list(chunks)
+
+
+def test_a_compressed_line_without_end_takes_little_memory() -> None:
+    class Endless(io.RawIOBase):
+        taken = 0
+
+        def read(self, size: int = -1) -> bytes:
+            self.taken += size
+            return b" " * size
+
+    stream = Endless()
+    with pytest.raises(RecordError, match="line 1: the record is longer than 67,108,864 bytes"):
+        list(read_lines(stream, SourceFile("t", "x.json")))
+    assert stream.taken < 65 * 2**20
