@@ -80,7 +80,7 @@ _NUMPY_UNIT = re.compile(rf"\[(?P<count>\d*)(?P<unit>{'|'.join(_NUMPY_UNITS)})\]
 
 
 def _counts_tuples() -> bool:
-    """Return whether orjson counts the levels of tuples, as it did up to 3.11. The levels tried are too few to crash."""
+    """Return whether orjson counts the levels of tuples, as it did up to 3.11. So few levels are safe."""
     try:
         orjson.dumps(reduce(lambda inner, _: (inner,), range(_ORJSON_LEVELS + 1), ()))
     except orjson.JSONEncodeError:

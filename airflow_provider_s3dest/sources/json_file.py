@@ -167,11 +167,27 @@ def _decode(text: bytes, file: SourceFile, line: int) -> Record:
     except RecursionError as error:
         raise _too_deep(file, line) from error
     except _UNREADABLE as error:
-        problem = f"is no JSON object: {error}: {short(text.decode(errors='replace').strip())}."
-        remedy = "Stage one JSON object a line, or one array of objects."
+        reason, remedy = str(error), "Stage one JSON object a line, or one array of objects."
+        if "truncated" in reason:  # also said of half of a surrogate pair
+            is_whole = _is_json(text)
+            reason = "a text holds half of a surrogate pair" if is_whole else "the object does not end on its line"
+            remedy = (
+                "Decode it properly upstream."
+                if is_whole
+                else "Stage each object on one line, or one array of objects."
+            )
+        problem = f"is no JSON object: {reason}: {short(text.decode(errors='replace').strip())}."
         if re.search(rb"[:\[,]\s*(NaN|-?Infinity)\b", text):
             remedy = "JSON has no NaN or Infinity: write null."
         raise file.error(line, problem, remedy) from error
+
+
+def _is_json(text: bytes) -> bool:
+    try:
+        json.loads(text)
+    except (ValueError, RecursionError):
+        return False
+    return True
 
 
 def _too_deep(file: SourceFile, line: int) -> RecordError:
@@ -254,8 +270,15 @@ def _elements(stream: IO[bytes], file: SourceFile) -> Iterator[tuple[bytes, int]
                 raise malformed(f"an element of the array is no object: {short(token[0].decode(errors='replace'))}.")
             comma = b"," if expects_comma and token[0] != b"]" else b""
             if between != comma:
-                text = short(between.decode(errors="replace"))
-                raise malformed(f"the array is malformed: {text} between its elements.")
+                if not between:
+                    raise malformed("a comma is missing between two elements of the array.")
+                text = short(between.strip(b"," + _BLANK).decode(errors="replace"))
+                is_comma = not between.strip(b"," + _BLANK)
+                raise malformed(
+                    "a comma of the array has no element."
+                    if is_comma
+                    else f"an element of the array is no object: {text}."
+                )
         position = token.end()
         if token[0] in (b"{", b"["):
             if depth == 0 and token[0] == b"[":

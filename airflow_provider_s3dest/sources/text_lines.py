@@ -21,6 +21,16 @@ that is made to fill the memory: on its way a record takes several times its byt
 BOM = b"\xef\xbb\xbf"
 
 
+_NO_TEXT = {
+    b"\x1f\x8b": "compressed with gzip, and does not end with .gz",
+    b"\x28\xb5\x2f\xfd": "compressed with zstd, and does not end with .zst",
+    b"PK\x03\x04": "a ZIP archive",
+    b"\xff\xfe": "in UTF-16",
+    b"\xfe\xff": "in UTF-16",
+}
+"""The first bytes of files that are often staged under the ending of a text file."""
+
+
 @dataclass
 class Block:
     """A piece of a file, in bytes and as text, and the number of the line on which it begins, from 1."""
@@ -101,7 +111,13 @@ def blocks(stream: IO[bytes], file: SourceFile, end: bytes = b"\n", *, checked: 
     :raises RecordError: at the line that holds such a byte, and at one that is longer than a record may be.
     """
     line = 1
-    rest = [stream.read(3).removeprefix(BOM)]
+    head = stream.read(4)
+    for magic, name in _NO_TEXT.items():
+        if head.startswith(magic):
+            raise file.error(
+                1, f"the file is no text but {name}.", "Stage text in UTF-8, or name the file by its format."
+            )
+    rest = [head.removeprefix(BOM)]
     size = 0
     while True:
         read = stream.read(BLOCK_BYTES)
