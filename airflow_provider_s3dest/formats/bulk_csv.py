@@ -18,7 +18,8 @@ import orjson
 
 from airflow_provider_s3dest.formats.encoding import Encoded
 from airflow_provider_s3dest.records.chunks import RowChunk
-from airflow_provider_s3dest.records.values import OWN_RULES, date_converter, is_too_deep
+from airflow_provider_s3dest.records.nesting import is_too_deep
+from airflow_provider_s3dest.records.values import OWN_RULES, date_converter
 
 _ENCODER = msgspec.json.Encoder()
 _LINE = OWN_RULES | orjson.OPT_APPEND_NEWLINE

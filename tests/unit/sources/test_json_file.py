@@ -357,7 +357,7 @@ def test_a_compressed_line_without_end_takes_little_memory() -> None:
             self.taken += size
             return b" " * size
 
-    stream = Endless()
+    stream: Any = Endless()
     with pytest.raises(RecordError, match="line 1: the record is longer than 67,108,864 bytes"):
         list(read_lines(stream, SourceFile("t", "x.json")))
     assert stream.taken < 65 * 2**20
