@@ -33,9 +33,9 @@ _OTHER_MACRO = re.compile(r"macros\.(?!(?:ds_add|ds_format|ds_format_locale|date
 def is_instance_of_mapped(operator: Any) -> bool:
     """Return whether Airflow made an operator for one instance of a mapped task.
 
-    Then the DAG holds the mapped task under the operator's id, and not the operator.
+    Airflow notes it in the operator alone. The DAG does not tell: mapped arguments may hold ``dag=None``.
     """
-    return operator.has_dag() and operator.dag.task_dict.get(operator.task_id) is not operator
+    return bool(getattr(operator, "_BaseOperator__from_mapped", False))
 
 
 def shared_key_faults(operator: Any, path: str) -> Iterator[Fault]:
