@@ -1,8 +1,8 @@
 """Writes docs/chaos.md from the outcomes of a run: `pytest -p tests.chaos_report --chaos-report docs/chaos.md`.
 
 A topic is a test module, named by the first line of its docstring. A test that checks many cases in itself tells their
-number by the property `runs`; the property `attempts` counts the attempts of loads that it made. What the page says of other
-modules than those that ran stays, as all of them take long.
+number by the property `runs`; the property `attempts` counts the attempts of loads that it made. What the page says of
+other modules than those that ran stays, as all of them take long.
 """
 
 from __future__ import annotations

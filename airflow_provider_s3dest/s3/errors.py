@@ -229,7 +229,9 @@ def _remedy_unanswered(error: Exception) -> str:
         wrong_bucket = "bucket name" in str(error).lower() or "parameter Bucket" in str(error)
         return _WRONG_BUCKET_NAME if wrong_bucket else _REMEDIES["InvalidArgument"]
     if _UNTRUSTED in str(error):
-        return "No trusted authority has signed the certificate of the endpoint: set `verify` in the extra of the AWS connection."
+        return (
+            "No trusted authority signed the endpoint's certificate: set `verify` in the extra of the AWS connection."
+        )
     if is_passing(error):
         return "Check the endpoint of the AWS connection and the network."
     if type(error).__name__ == "NoCredentialsError":
