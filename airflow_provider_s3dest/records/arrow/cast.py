@@ -88,7 +88,7 @@ def _struct(array: Any, target: Any) -> Any:
     names = {field.name for field in target.fields}
     members = {field.name: member for field, member in zip(array.type.fields, array.flatten(), strict=True)}
     if late := [name for name in members if name not in names and members[name].null_count < len(array)]:
-        raise InexactError(f"the field {late[0]!r} is none of the type {target}")
+        raise InexactError(f"the field {late[0]!r} is not in the type {target}")
     cast = [
         exact_cast(members[field.name], field.type) if field.name in members else pyarrow.nulls(len(array), field.type)
         for field in target.fields
@@ -123,7 +123,7 @@ def _from_text(array: Any, target: Any) -> Any:
     pyarrow = import_pyarrow()
     types = pyarrow.types
     if types.is_binary(target) or types.is_large_binary(target) or types.is_fixed_size_binary(target):
-        raise InexactError("text is no bytes")
+        raise InexactError("text can't become binary")
     if types.is_decimal(target):
         # Arrow would read foreign memory: it looks the power of ten up in a table, at any index.
         wild = pyarrow.compute.match_substring_regex(array, r"[eE][+-]?[0-9]{4,}")
@@ -173,7 +173,7 @@ def _between(array: Any, target: Any) -> Any:
         raise InexactError(f"{source} is no {target}")
     # Only timestamps can have a time zone; a date has none, and so is not the same as a timestamp that has one.
     if (getattr(source, "tz", None) is None) != (getattr(target, "tz", None) is None):
-        raise InexactError("a moment with an offset is none without")
+        raise InexactError("a timestamp with an offset can't become one without")
     # A float is the number that its shortest text names, whatever its width: float32 0.1 is the decimal 0.1.
     float_to_fraction = types.is_floating(source) and _has_fractions(target)
     fraction_to_float = types.is_floating(target) and _has_fractions(source)

@@ -333,7 +333,9 @@ class TestRefusals:
         self, name: str, tmp_path: Path
     ) -> None:
         (tmp_path / name).symlink_to("/proc/self/mem")
-        with pytest.raises(StagingError, match=rf"{name} can't be read: Input/output error\. Another try") as refused:
+        with pytest.raises(
+            StagingError, match=rf"{name} can't be read: Input/output error\. Another attempt"
+        ) as refused:
             staged_rows(tmp_path)
         assert not refused.value.final
 
