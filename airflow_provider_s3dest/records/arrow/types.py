@@ -130,8 +130,13 @@ def storable_type(arrow_type: Any, *, nanoseconds: bool = True) -> Any:
     :param nanoseconds: whether the version of Parquet has them.
     :raises TypeError: if Parquet has no such type, or its readers refuse it.
     """
-    stored = _stored(arrow_type, nanoseconds)
-    if (levels := _levels(stored)) > SCHEMA_LEVELS:
+    try:
+        stored = _stored(arrow_type, nanoseconds)
+        levels = _levels(stored)
+    except RecursionError as error:
+        problem = f"nested in far more levels of Parquet's schema than the {SCHEMA_LEVELS} that its readers take"
+        raise TypeError(problem) from error
+    if levels > SCHEMA_LEVELS:
         raise TypeError(f"nested in {levels} levels of Parquet's schema, and its readers take {SCHEMA_LEVELS}")
     return stored
 
