@@ -235,6 +235,21 @@ def _on_one_line(record: Record) -> Record:
     return record
 
 
+def _fault_between(gap: bytes, comma: bytes) -> str:
+    """Return what is wrong with the text between two elements of an array; empty if nothing is.
+
+    :param comma: a comma, if one must stand there; else nothing.
+    """
+    between = gap.strip(_BLANK)
+    if between == comma:
+        return ""
+    if not between:
+        return "a comma is missing between two elements of the array."
+    if text := between.strip(b"," + _BLANK):
+        return f"an element of the array is no object: {short(text.decode(errors='replace'))}."
+    return "a comma of the array has no element."
+
+
 def _elements(stream: IO[bytes], file: SourceFile) -> Iterator[tuple[bytes, int]]:
     """Cut an array into the bytes of its elements, each with the line on which it begins.
 
@@ -262,23 +277,13 @@ def _elements(stream: IO[bytes], file: SourceFile) -> Iterator[tuple[bytes, int]
             continue
         if depth <= 1:
             gap = data[position : token.start()]
-            between = gap.strip(_BLANK)
             line += gap.count(b"\n")
             if closed:
                 raise malformed(f"text stands after the end of the array: {short(token[0])}.")
             if opened and token[0] not in b"{]":
                 raise malformed(f"an element of the array is no object: {short(token[0].decode(errors='replace'))}.")
-            comma = b"," if expects_comma and token[0] != b"]" else b""
-            if between != comma:
-                if not between:
-                    raise malformed("a comma is missing between two elements of the array.")
-                text = short(between.strip(b"," + _BLANK).decode(errors="replace"))
-                is_comma = not between.strip(b"," + _BLANK)
-                raise malformed(
-                    "a comma of the array has no element."
-                    if is_comma
-                    else f"an element of the array is no object: {text}."
-                )
+            if problem := _fault_between(gap, b"," if expects_comma and token[0] != b"]" else b""):
+                raise malformed(problem)
         position = token.end()
         if token[0] in (b"{", b"["):
             if depth == 0 and token[0] == b"[":
