@@ -91,7 +91,7 @@ def _jinja_may_differ(value: Any, definition: Any) -> bool:
 
 
 def unresolved_faults(arguments: Mapping[str, Any]) -> Iterator[Fault]:
-    """Find references that are left after rendering: Airflow resolves no list of outputs that a group is mapped over.
+    """Find references that Airflow left unresolved, such as a list of outputs that a task group is mapped over.
 
     :param arguments: the template fields, rendered.
     """

@@ -17,10 +17,10 @@ from airflow_provider_s3dest.sources.decompression import decompression_error
 from airflow_provider_s3dest.sources.source_file import SourceFile
 
 _HELD_BYTES = 32 * 1024 * 1024
-"""Stored bytes of a row group up to which its columns are read at once; those of a larger one are read in pieces."""
+"""A row group with more stored bytes than this is read in pieces."""
 
 _REPEATING_BYTES = 2
-"""Stored bytes per value up to which a column of texts must repeat a few of them, and is read as a dictionary."""
+"""A text column with at most so many stored bytes per value repeats a few texts, and is read as a dictionary."""
 
 _DICTIONARY_ENCODINGS = frozenset({"PLAIN", "PLAIN_DICTIONARY", "RLE_DICTIONARY", "RLE", "BIT_PACKED"})
 """Encodings of pages that pyarrow can read into a dictionary."""

@@ -142,7 +142,7 @@ def _collect(
 
     :param limit: number of the records to look at; None: all.
     :param must_be_writable: whether to refuse a record with new columns if it holds a value that can't be written: a
-        column that only bad records have is to be no column.
+        column that occurs only in bad records must not be added.
     """
     if not isinstance(chunk, RowChunk):
         columns.update(dict.fromkeys(chunk.names))
