@@ -124,7 +124,7 @@ class BulkCsvEncoder:
             return None
         lines = lines.replace(b'""', self._empty_text)  # CSV keeps the quotes of an empty text: without, it is null
         if b"null" in lines:
-            # Orjson writes NaN and infinities as null too. They are not null in CSV: more nulls than None values show them.
+            # orjson writes NaN and infinities as null too, and CSV does not: more nulls than None values show them.
             if not is_staged_json:
                 nulls = [record.count(None) for record in records()]
                 for index in odd:
