@@ -26,6 +26,9 @@ _SAME_FOR_ALL = frozenset(
 """Names in Jinja that have one value for all instances of a mapped task. Every other name may differ, such as ``ti``,
 ``task``, ``params`` and the DAG's own macros."""
 
+_NAMES_INSTANCE = re.compile(r"map_index|op_args|op_kwargs")
+"""What tells the instances apart. A text that spells it is let through, as a macro of the DAG may use it."""
+
 _OTHER_MACRO = re.compile(r"macros\.(?!(?:ds_add|ds_format|ds_format_locale|datetime|timedelta|dateutil)\b)")
 """A macro whose value may differ between instances: ``macros.uuid``, ``macros.random``, and those of plugins."""
 
@@ -85,7 +88,10 @@ def _may_differ(name: str, definition: Any, path: str) -> bool:
 
 
 def _jinja_may_differ(value: Any, definition: Any) -> bool:
-    texts = [text for _, text in nested_texts(reveal(value)) if path_template.has_jinja(text)]
+    every = [text for _, text in nested_texts(reveal(value))]
+    if any(_NAMES_INSTANCE.search(text) for text in every):
+        return True
+    texts = [text for text in every if path_template.has_jinja(text)]
     environment = definition.get_template_env() if texts else None
     return any(_OTHER_MACRO.search(text) or not undeclared_names(text, environment) <= _SAME_FOR_ALL for text in texts)
 
