@@ -135,7 +135,7 @@ class TestInput:
         ("content_type", [5, "{{FORMAT}}"]),
     ]
 
-    @pytest.mark.parametrize(("name", "value"), [(name, value) for name, values in WRONG for value in values], ids=str)
+    @pytest.mark.parametrize(("name", "value"), [(name, value) for name, values in WRONG for value in values])
     def test_each_argument_of_a_wrong_type_or_form_is_named(self, name: str, value: Any) -> None:
         arguments: dict[str, Any] = {"records": RECORDS, "table": "orders", "staging_path": "in/"}
         del arguments["records" if name in ("staging_path", "delete_staging") else "staging_path"]
