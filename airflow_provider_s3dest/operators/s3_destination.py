@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterable, Mapping, Sequence
-from datetime import datetime, timezone
+from datetime import timezone
 from typing import TYPE_CHECKING, Any
 
 from airflow.providers.common.compat.sdk import AirflowFailException, BaseOperator
@@ -21,6 +21,7 @@ from airflow_provider_s3dest.operators.links import S3ConsoleLink, S3ManifestLin
 from airflow_provider_s3dest.operators.metrics import count_attempt
 from airflow_provider_s3dest.operators.parse_time_checks import parse_time_faults
 from airflow_provider_s3dest.operators.rendering import render_records, render_text
+from airflow_provider_s3dest.operators.run_date import run_date_of, undated_partition_faults
 from airflow_provider_s3dest.operators.task_state_store import TaskStateStore
 from airflow_provider_s3dest.s3.stop import StopFlag
 from airflow_provider_s3dest.spec.destination import DestinationSpec, merged, spec_fields_of
@@ -310,7 +311,7 @@ class S3DestinationOperator(BaseOperator):
         return hook.deliver(
             self._load_arguments,
             LoadIdentity.of_task_instance(ti.dag_id, ti.run_id, ti.task_id, ti.map_index),
-            _run_date(context),
+            run_date_of(context),
             attempt=Attempt(_run_start(context), ti.try_number),
             state=None if store is None else TaskStateStore(store),
             stop=self._stop,
@@ -366,6 +367,7 @@ class S3DestinationOperator(BaseOperator):
             raise SpecError(late)  # alone, since no rule about paths can judge these
         fields, faults = self._fields(hook.known_fields())
         faults += mapping.unresolved_faults(self._templated())
+        faults += undated_partition_faults(context, {**self._templated(), **fields})
         for argument, outputs in self._taken_whole.items():
             faults += mapping.silent_instances(argument, outputs, self, ti)
         path = self._written_path or fields.get("path")
@@ -404,12 +406,6 @@ class S3DestinationOperator(BaseOperator):
 
     def _templated(self) -> dict[str, Any]:
         return {name: getattr(self, name) for name in self.template_fields}
-
-
-def _run_date(context: Context) -> datetime | None:
-    """Return the date that a run is about: its logical date, else when it was due."""
-    run: Any = context.get("dag_run")
-    return getattr(run, "logical_date", None) or getattr(run, "run_after", None)
 
 
 def _run_start(context: Context) -> str:
