@@ -10,6 +10,7 @@ from typing import Any
 
 from airflow_provider_s3dest.errors import RecordError
 from airflow_provider_s3dest.load.plan import LoadPlan
+from airflow_provider_s3dest.load.schema import of_table
 from airflow_provider_s3dest.load.transforms import passing_for
 from airflow_provider_s3dest.records.bad_records import BadRecords
 from airflow_provider_s3dest.records.table import Table
@@ -97,4 +98,5 @@ def inputs_of(plan: LoadPlan, stores: FileStores, counted: Callable[[Iterable[An
 def _records_opener(
     plan: LoadPlan, name: str, records: Any, counted: Callable[[Iterable[Any]], Iterator[Any]]
 ) -> Callable[[BadRecords | None], Table]:
-    return partial(open_records, name, records, plan.arguments.columns_of(name), counted)
+    typed = of_table(plan.arguments.schema, name) or ()
+    return partial(open_records, name, records, plan.arguments.columns_of(name), counted, typed=typed)

@@ -78,7 +78,8 @@ class S3DestinationOperator(BaseOperator):
     from ``spec``, else from the connection, else it has its default.
 
     :param records: records of one table (a list, tuple, iterator or generator of mappings, a mapped task's output, or
-        anything with ``__arrow_c_stream__``), or a mapping of table name to such records. (templated)
+        anything with ``__arrow_c_stream__``, alone or many of it), or a mapping of table name to such records.
+        (templated)
     :param staging_path: path or paths of staged files: file, folder or glob; local, ``s3://``, or of any scheme that
         ObjectStoragePath knows; ``{{TABLE}}`` in it captures the name of the table. (templated)
     :param table: name of the table, unless a mapping or ``{{TABLE}}`` in the staging path names it. (templated)
