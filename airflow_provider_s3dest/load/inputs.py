@@ -19,6 +19,7 @@ from airflow_provider_s3dest.sources.python_records import open_records, tables_
 from airflow_provider_s3dest.sources.s3_files import S3Files
 from airflow_provider_s3dest.sources.staged_files import open_staged
 from airflow_provider_s3dest.sources.staging import remove_staged, staged_tables, versions_of
+from airflow_provider_s3dest.sources.xcom_values import warning_of_decimals
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,4 +100,5 @@ def _records_opener(
     plan: LoadPlan, name: str, records: Any, counted: Callable[[Iterable[Any]], Iterator[Any]]
 ) -> Callable[[BadRecords | None], Table]:
     typed = of_table(plan.arguments.schema, name) or ()
-    return partial(open_records, name, records, plan.arguments.columns_of(name), counted, typed=typed)
+    opener = partial(open_records, name, records, plan.arguments.columns_of(name), counted, typed=typed)
+    return (lambda bad: warning_of_decimals(opener(bad))) if plan.arguments.by_xcom else opener

@@ -20,7 +20,7 @@ from airflow_provider_s3dest.operators.hidden_records import HiddenRecords, Hidi
 from airflow_provider_s3dest.operators.links import S3ConsoleLink, S3ManifestLink, links_of, store_links
 from airflow_provider_s3dest.operators.metrics import count_attempt
 from airflow_provider_s3dest.operators.parse_time_checks import parse_time_faults
-from airflow_provider_s3dest.operators.rendering import render_records, render_text
+from airflow_provider_s3dest.operators.rendering import render_records, render_references, render_text
 from airflow_provider_s3dest.operators.run_date import run_date_of, undated_partition_faults
 from airflow_provider_s3dest.operators.task_state_store import TaskStateStore
 from airflow_provider_s3dest.s3.stop import StopFlag
@@ -255,9 +255,9 @@ class S3DestinationOperator(BaseOperator):
             return render_records(content.value, lambda text: self.render_template(text, context, jinja_env, seen_oids))
         render = super().render_template
         environment = jinja_env or self.get_template_env()
-        if not isinstance(content, str):
-            return render(content, context, environment, seen_oids)
         try:
+            if not isinstance(content, str):
+                return render_references(content, lambda: render(content, context, environment, seen_oids))
             return render_text(
                 content, self._templated(), context, environment, lambda env: render(content, context, env, seen_oids)
             )
@@ -394,6 +394,7 @@ class S3DestinationOperator(BaseOperator):
             dry_run=self._dry_run,
             keeps_state=keeps_state,
             written_path=self._written_path,
+            by_xcom=bool(self._records_from) or templates.is_mapped_over_output("records", self),
             sources={table: [one.task_id for one in outputs] for table, outputs in self._records_from.items()},
             found=faults,
             **{name: getattr(self, name) for name in _PASSED_ON},

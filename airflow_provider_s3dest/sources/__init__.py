@@ -9,5 +9,7 @@ them), then one reader for each format: ``csv_file`` with ``csv_parser``, ``json
 text use ``text_lines`` (blocks of lines) and ``passthrough`` (text that needs no parsing). ``shards`` splits files
 among several loads.
 
+Records that came through Airflow's XCom: ``xcom_values``.
+
 Both: ``columns`` finds and checks the columns of a table. ``source_file`` names a file in errors.
 """

@@ -14,6 +14,7 @@ from airflow_provider_s3dest.sources.chunking import CHUNK_RECORDS, chunks_of
 from airflow_provider_s3dest.sources.columns import table_of_known, table_of_list, table_of_stream
 from airflow_provider_s3dest.sources.frame_stream import open_frame, open_frames
 from airflow_provider_s3dest.sources.input_kinds import is_arrow, is_frame, is_pandas, is_records
+from airflow_provider_s3dest.sources.xcom_values import explained
 
 _LAZY = ("LazyXComSequence", "LazySelectSequence")
 """Airflow's sequences of a mapped task's results, in Airflow 3 and 2.11: the only lazy ones that can be sliced."""
@@ -101,6 +102,10 @@ def flattened(items: Iterable[Any]) -> Iterator[Any]:
 
 
 def _items(sequence: Sequence[Any]) -> Iterable[Any]:
+    return explained(_read(sequence))
+
+
+def _read(sequence: Sequence[Any]) -> Iterable[Any]:
     if any(base.__name__ in _LAZY and base.__module__.startswith("airflow.") for base in type(sequence).__mro__):
         return _by_slices(sequence)
     if type(sequence).__iter__ is Sequence.__iter__:
