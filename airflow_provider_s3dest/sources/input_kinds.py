@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence, ValuesView
 from typing import Any
 
 
@@ -23,8 +23,10 @@ def is_frame(value: Any) -> bool:
 
 def holds_many(value: Any) -> bool:
     """Return whether a value that is no mapping holds many records, such as a frame or a list of records."""
-    if isinstance(value, (list, tuple)):
-        return bool(value) and all(isinstance(member, Mapping) for member in value)
+    if isinstance(value, (str, bytes, bytearray)):
+        return False
+    if isinstance(value, (Sequence, ValuesView)):
+        return len(value) > 0 and all(isinstance(member, Mapping) for member in value)
     return isinstance(value, Iterator) or is_frame(value) or hasattr(type(value), "__dataframe__")
 
 

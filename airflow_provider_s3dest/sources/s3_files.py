@@ -168,7 +168,7 @@ class S3Reader(io.RawIOBase):
         if self._size is None:
             with explained("HeadObject", self._bucket, self._key):
                 answer = self._client.head_object(Bucket=self._bucket, Key=self._key)
-            if self._etag not in (None, answer["ETag"]):
+            if self._etag and self._etag.strip('"') != answer["ETag"].strip('"'):
                 raise replaced(f"s3://{self._bucket}/{self._key}")
             self._size = int(answer["ContentLength"])
             self._etag = answer["ETag"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -11,6 +12,7 @@ import pyarrow as pa
 import pytest
 
 from airflow_provider_s3dest.errors import RecordError, SpecError
+from airflow_provider_s3dest.operators.parse_time_checks import literal_record_faults
 from airflow_provider_s3dest.records.arrow.typed_table import with_types
 from airflow_provider_s3dest.records.bad_records import BadRecords
 from airflow_provider_s3dest.sources.python_records import open_records
@@ -29,10 +31,11 @@ FRAMES: dict[str, Callable[[], list[Any]]] = {
 
 class TestOneStream:
     @pytest.mark.parametrize("frames", FRAMES.values(), ids=FRAMES)
-    @pytest.mark.parametrize("form", [list, tuple, iter], ids=["list", "tuple", "stream"])
+    @pytest.mark.parametrize("form", [list, deque, iter], ids=["list", "sequence", "stream"])
     def test_of_all_records(self, frames: Callable[[], list[Any]], form: Callable[[Any], Any]) -> None:
         assert csv_of(form(frames())) == "id,name\n1,x\n2,y\n1,x\n2,y\n"
         assert csv_of(form(frames()), ("name",)) == "name\nx\ny\nx\ny\n"
+        assert not list(literal_record_faults(form(frames()), "t"))
 
     def test_with_indices_that_go_on(self) -> None:
         chunks = read_chunks(open_records("t", iter([TABLE, TABLE]), None))
@@ -74,7 +77,15 @@ def test_a_frame_that_differs_is_an_error_that_names_column_and_number(items: li
 
 
 @pytest.mark.parametrize(
-    "many", [TABLE, TABLE.to_pandas(), polars.from_arrow(TABLE), [{"id": 1}, {"id": 2}], iter([{"id": 1}])]
+    "many",
+    [
+        TABLE,
+        TABLE.to_pandas(),
+        polars.from_arrow(TABLE),
+        [{"id": 1}, {"id": 2}],
+        deque([{"id": 1}]),
+        iter([{"id": 1}]),
+    ],
 )
 @pytest.mark.parametrize("columns", [None, ("id",)])
 @pytest.mark.parametrize("form", [list, iter])
