@@ -165,6 +165,13 @@ class StoreError(S3DestinationError):
         super().__init__(message)
 
 
+class ReplacedFileError(StagingError, StoreError):
+    """A staged file or object was changed or replaced while it was read. Another attempt reads it anew."""
+
+    def __init__(self, message: str) -> None:
+        StoreError.__init__(self, message, final=False, code="PreconditionFailed")
+
+
 class SupersededError(S3DestinationError):
     """A newer attempt of the same task instance owns the load; this one stops and changes nothing more."""
 

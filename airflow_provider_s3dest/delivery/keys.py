@@ -75,7 +75,7 @@ class KeyBuilder:
     :param template: the template of the keys.
     :param file_format: the text of ``{{FORMAT}}``.
     :param identity: names the load.
-    :param run_date: the logical date of the run, or the date it was due; None if it has neither.
+    :param run_date: the date that the run is about; None if it has none.
     :param quarantine: the template for bad records; None if bad records fail the load.
     :param argument: the argument or field of the spec that holds the template; errors name it.
     :raises SpecError: if the template needs a date and the run has none.

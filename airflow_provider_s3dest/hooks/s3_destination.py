@@ -127,8 +127,8 @@ class S3DestinationHook(BaseHook):
     ) -> LoadReport:
         """Deliver records, or the records of staged files, to S3.
 
-        :param records: a list, tuple, iterator or generator of mappings; an object with ``__arrow_c_stream__``; or a
-            mapping of table name to any of these.
+        :param records: a list, tuple, iterator or generator of mappings; one or many objects with
+            ``__arrow_c_stream__``; or a mapping of table name to any of these.
         :param staging_path: instead of ``records``: a path or a list of paths; each is a file, a folder or a glob.
         :param table: name of the table; left out if ``records`` is a mapping of tables, or if ``{{TABLE}}`` in the
             staging path gives it.

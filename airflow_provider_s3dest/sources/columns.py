@@ -19,6 +19,7 @@ from airflow_provider_s3dest.records.table import STREAM_WINDOW, Table
 from airflow_provider_s3dest.records.values import json_bytes
 from airflow_provider_s3dest.safe_text import safe_logger
 from airflow_provider_s3dest.sources.chunking import next_size
+from airflow_provider_s3dest.sources.input_kinds import holds_many
 
 log = safe_logger(__name__)
 
@@ -258,6 +259,15 @@ def _keys(table: str, row: Any, origins: Origins, position: int) -> Any:
                 table=table,
                 place=origins[position],
             ) from error
+    if holds_many(row):
+        # Not separable: what holds many records is never one bad record.
+        raise RecordError(
+            f"a record must be a mapping of column to value, not {type(row).__name__}, which holds many records.",
+            "Flatten a list of lists of records, `yield from page`; hand over frames only, or single records only.",
+            table=table,
+            place=origins[position],
+            separable=False,
+        )
     raise RecordError(
         f"a record must be a mapping of column to value, not {type(row).__name__}: {short(row)}.",
         "Yield or return dicts, such as dict(zip(names, row)) of a row; flatten a list of lists of records.",

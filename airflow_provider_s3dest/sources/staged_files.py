@@ -15,6 +15,7 @@ from airflow_provider_s3dest.sources.arrow_file import ArrowFile
 from airflow_provider_s3dest.sources.columns import table_of_known, table_of_stream
 from airflow_provider_s3dest.sources.csv_file import CsvFile
 from airflow_provider_s3dest.sources.decompression import decompressed, decompression_error
+from airflow_provider_s3dest.sources.file_stores import ReadVersions
 from airflow_provider_s3dest.sources.source_file import SourceFile
 from airflow_provider_s3dest.sources.staging import StagedFile
 
@@ -25,6 +26,8 @@ def open_staged(
     columns: tuple[str, ...] | None,
     target: TextDialect | None = None,
     bad: BadRecords | None = None,
+    *,
+    versions: ReadVersions | None = None,
 ) -> Table:
     """Open the files of one table, one after the other.
 
@@ -34,22 +37,27 @@ def open_staged(
     :param target: the form of the text that is to be written; staged text in this form is passed through. None: no text
         is.
     :param bad: quarantines the records that can't be delivered; None: the first of them ends the load.
+    :param versions: takes the versions of the files that are read.
+    :raises ReplacedFileError: here or from the chunks, if a file changes while it is read.
     """
-    known = _types_by_column(name, files)
+    versions = versions or ReadVersions()
+    known = _types_by_column(name, files, versions)
     if known is None:
         passes = target is not None and target.format == "json"
-        return table_of_stream(name, _all_chunks(name, files, bad), columns, passes=passes, bad=bad)
-    chunks = _all_chunks(name, files, bad, target, columns or tuple(known))
+        return table_of_stream(name, _all_chunks(name, files, versions, bad), columns, passes=passes, bad=bad)
+    chunks = _all_chunks(name, files, versions, bad, target, columns or tuple(known))
     return table_of_known(name, known, chunks, columns, types=partial(_common_types, name, known), bad=bad)
 
 
 def known_columns(name: str, files: Sequence[StagedFile]) -> tuple[str, ...] | None:
     """Return the columns of the files of one table; None if one is JSON, whose records would have to be read."""
-    known = _types_by_column(name, files)
+    known = _types_by_column(name, files, ReadVersions())
     return None if known is None else tuple(known)
 
 
-def _types_by_column(name: str, files: Sequence[StagedFile]) -> dict[str, dict[Any, str]] | None:
+def _types_by_column(
+    name: str, files: Sequence[StagedFile], versions: ReadVersions
+) -> dict[str, dict[Any, str]] | None:
     """Return each column of the files with its types, and for each type a file that has it; None for JSON files.
 
     The type of a column of CSV is None.
@@ -59,7 +67,7 @@ def _types_by_column(name: str, files: Sequence[StagedFile]) -> dict[str, dict[A
     known: dict[str, dict[Any, str]] = {}
     for file in files:
         # Bad records before the header are discarded here: they are quarantined when the file is read.
-        with _OpenFile(file, SourceFile(name, file.path, discarding())) as reader:
+        with _OpenFile(file, SourceFile(name, file.path, discarding()), versions) as reader:
             types = reader.types() if isinstance(reader, ArrowFile) else dict.fromkeys(reader.header())
         for column, arrow_type in types.items():
             known.setdefault(column, {}).setdefault(arrow_type, file.path)
@@ -92,12 +100,13 @@ def _common_types(table: str, known: Mapping[str, Mapping[Any, str]], columns: S
 def _all_chunks(
     name: str,
     files: Sequence[StagedFile],
+    versions: ReadVersions,
     bad: BadRecords | None,
     target: TextDialect | None = None,
     columns: tuple[str, ...] | None = None,
 ) -> Iterator[Any]:
     for file in files:
-        with _OpenFile(file, SourceFile(name, file.path, bad)) as reader:
+        with _OpenFile(file, SourceFile(name, file.path, bad), versions) as reader:
             if isinstance(reader, ArrowFile) or (
                 isinstance(reader, CsvFile) and target == TextDialect("csv", reader.delimiter)
             ):
@@ -123,10 +132,11 @@ class _JsonFile:
 class _OpenFile:
     """An open staged file, as a context manager; each error inside of it names the file."""
 
-    def __init__(self, staged: StagedFile, file: SourceFile) -> None:
-        self._staged, self._file = staged, file
+    def __init__(self, staged: StagedFile, file: SourceFile, versions: ReadVersions) -> None:
+        self._staged, self._file, self._versions = staged, file, versions
 
     def __enter__(self) -> _Reader:
+        self._versions.note(self._staged.store, self._staged.path)
         self._stored = self._staged.store.open(self._staged.path)
         try:
             return self._reader()
@@ -150,6 +160,11 @@ class _OpenFile:
     def __exit__(self, kind: Any, error: BaseException | None, trace: Any) -> None:
         self._stored.close()
         path = self._staged.path
+        if error is None or isinstance(error, Exception):
+            try:
+                self._versions.check(path)  # a file that has changed also explains an error of its reader
+            except OSError as unanswered:
+                error = error or unanswered
         if isinstance(error, Exception) and (named := decompression_error(error, path)):
             raise named from error
         if isinstance(error, OSError):

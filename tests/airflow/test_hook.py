@@ -8,17 +8,20 @@ import re
 import socket
 import sys
 import threading
+import time
 from collections.abc import Callable, Iterator
 from datetime import datetime, timezone
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import pandas as pd
 import pytest
 from airflow.providers.common.compat.sdk import DAG, ObjectStoragePath, task
 from fsspec.implementations.memory import MemoryFileSystem  # type: ignore[import-untyped]
 
-from airflow_provider_s3dest.errors import SpecError, StagingError, StoreError
+from airflow_provider_s3dest.errors import ReplacedFileError, SpecError, StagingError, StoreError
+from airflow_provider_s3dest.hooks.object_storage import AirflowFiles
 from airflow_provider_s3dest.hooks.s3_destination import S3DestinationHook
 from airflow_provider_s3dest.load import progress
 from airflow_provider_s3dest.report import LoadReport
@@ -578,6 +581,28 @@ class TestOtherStores:
         sys.modules[ObjectStoragePath.__module__].attach("memory", fs=files)
         yield files
         files.store.clear()
+
+    def test_that_change_while_they_are_read_fail_the_load_and_to_read_them_is_no_change(
+        self, moto_bucket: Bucket, memory: MemoryFileSystem, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        content = b'{"n":1}\n'
+        memory.pipe("/bucket/in/a.ndjson", content)
+        info, opened = memory.info, AirflowFiles.open
+        # SFTP and SMB tell when a file was last read.
+        monkeypatch.setattr(memory, "info", lambda path, **how: {**info(path, **how), "time": time.time_ns()})
+        load = partial(
+            S3DestinationHook().load, staging_path="memory://bucket/in/a.ndjson", table="t", bucket=moto_bucket.name
+        )
+        assert load(path=PATH, format="json").records == 1
+
+        def change(self: AirflowFiles, path: str) -> IO[bytes]:
+            stream = opened(self, path)
+            memory.pipe("/bucket/in/a.ndjson", content * 2)
+            return stream
+
+        monkeypatch.setattr(AirflowFiles, "open", change)
+        with pytest.raises(ReplacedFileError, match=r"memory://bucket/in/a\.ndjson was changed or replaced"):
+            load(path=PATH, format="json")
 
     @pytest.mark.parametrize(
         ("path", "table", "found"),

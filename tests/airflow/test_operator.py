@@ -715,7 +715,15 @@ def test_dates_are_those_of_the_run_in_utc(lake: Bucket) -> None:
     one.execute(context_of(logical_date=datetime(2026, 1, 1, 3, 7, tzinfo=tokyo), run_after=None))
     one.execute(context_of(logical_date=None, run_after=datetime(2026, 5, 6, 7, 8, tzinfo=timezone.utc)))
 
-    assert sorted(lake.objects()) == ["2025-12-31T1807", "2026-05-06T0708"]
+    partition = datetime(2026, 3, 1, 9, 0, tzinfo=tokyo)
+    due = datetime(2026, 5, 7, tzinfo=timezone.utc)
+    one.execute(context_of(logical_date=None, partition_key="k", partition_date=partition, run_after=due))
+    one.execute(context_of(logical_date=due, partition_key="k", partition_date=partition + timedelta(1), run_after=due))
+
+    dates = ["2025-12-31T1807", "2026-03-01T0000", "2026-03-02T0000", "2026-05-06T0708"]
+    assert sorted(lake.objects()) == dates
+    with pytest.raises(Exception, match=r"has \{\{YEAR\}\}, but the run is about the partition 'eu', of which Airflow"):
+        one.execute(context_of(logical_date=None, partition_key="eu", run_after=due))
     with pytest.raises(Exception, match=r"has \{\{DAY\}\}, but the run has neither a logical date nor a run_after"):
         one.execute(context_of())
 

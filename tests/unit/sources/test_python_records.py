@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections import OrderedDict, UserDict, UserList, deque
-from collections.abc import Callable, Iterator, Sequence
+from collections import ChainMap, Counter, OrderedDict, UserDict, UserList, defaultdict, deque
+from collections.abc import Callable, Iterator, MutableMapping, Sequence
+from types import MappingProxyType
 from typing import Any
 
 import pyarrow
@@ -181,6 +182,64 @@ def test_chunks_of_large_records_hold_few_of_them(many: Any) -> None:
     chunks = list(read_chunks(open_records("t", many(large + small), None)))
     assert max(len(chunk) for chunk in chunks if len(chunk.column("a")[0]) > 1) * 2**20 <= CHUNK_BYTES
     assert sum(map(len, chunks)) == 4_010
+
+
+class Loud(dict[str, Any]):
+    """A dict whose values are others when they are asked for."""
+
+    def get(self, key: str, default: Any = None) -> Any:
+        return f"{dict.get(self, key, default)}!"
+
+
+class Backed(MutableMapping[str, Any]):
+    """A mapping that is no dict."""
+
+    def __init__(self) -> None:
+        self._values: dict[str, Any] = {}
+
+    def __getitem__(self, key: str) -> Any:
+        return self._values[key]
+
+    def __setitem__(self, key: str, value: Any) -> None:
+        self._values[key] = value
+
+    def __delitem__(self, key: str) -> None:
+        del self._values[key]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._values)
+
+    def __len__(self) -> int:
+        return len(self._values)
+
+
+@pytest.mark.parametrize(
+    "row",
+    [
+        OrderedDict(),
+        defaultdict(int),
+        Counter(),
+        UserDict(),
+        type("Own", (dict,), {})(),
+        ChainMap(),
+        Backed(),
+        Loud(),
+    ],
+    ids=lambda row: type(row).__name__,
+)
+def test_generator_may_yield_one_mapping_of_any_class_over_and_over(row: Any) -> None:
+    def records() -> Iterator[Any]:
+        for number in range(3):
+            row["id"] = number
+            yield row
+
+    def views() -> Iterator[Any]:
+        return map(MappingProxyType, records())
+
+    texts = [f"{number}!" for number in range(3)] if isinstance(row, Loud) else ["0", "1", "2"]
+    assert csv_of(records()) == csv_of(records(), ("id",)) == "\n".join(["id", *texts, ""])
+    if isinstance(row, dict):
+        assert csv_of(views()) == csv_of(records())
 
 
 def test_generator_may_yield_one_dict_over_and_over() -> None:
