@@ -16,10 +16,10 @@ from airflow_provider_s3dest.errors import Fault, SpecError, short
 from airflow_provider_s3dest.spec.path_template import (
     DATE_FORMATS,
     PathTemplate,
+    can_be_in_key,
     escape,
     field_of,
     folder_of,
-    is_unicode,
 )
 
 _NAMESPACE = UUID("6f1c2f0e-5a0b-5d3c-9a53-1f6f5a9d7c11")
@@ -173,7 +173,7 @@ class KeyBuilder:
             raise SpecError([Fault("path", problem, "Put a character between the fields, such as `/`.")])
 
     def _table_values(self, table: Any) -> Mapping[str, str]:
-        if not isinstance(table, str) or table in ("", ".", "..") or not is_unicode(table):
+        if not isinstance(table, str) or table in ("", ".", "..") or not can_be_in_key(table):
             raise SpecError([Fault("table", f"{short(table)} can't be part of a key.", "Give the table another name.")])
         return {**self._values, **_table_values(table)}
 

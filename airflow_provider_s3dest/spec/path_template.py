@@ -27,6 +27,9 @@ _FIELD = re.compile(r"""FIELD(?:\.(?P<name>\w+)|\[\s*(?P<quote>["'])(?P<odd>.+?)
 _MISUSED = re.compile(rf"({'|'.join(PLACEHOLDERS)})\b")
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 _SURROGATE = re.compile(r"[\ud800-\udfff]")
+_NO_XML = re.compile(r"[\ud800-\udfff\ufffe\uffff]")
+"""What XML 1.0 can't carry, beside control characters (section 2.2). DeleteObjects refuses keys that hold it."""
+
 _ESCAPED = re.compile(r"[%/\x00-\x1f\x7f]")
 
 _SHORTEST: Mapping[str, int] = {"UUID": 36, "SYNC_ID": 36, "BATCH": 6, "FORMAT": 3, **dict.fromkeys(DATE_FORMATS, 2)}
@@ -238,6 +241,11 @@ def is_unicode(text: str) -> bool:
     return not _SURROGATE.search(text)
 
 
+def can_be_in_key(text: str) -> bool:
+    """Return whether every request of S3 takes keys with a text, once its control characters are escaped."""
+    return not _NO_XML.search(text)
+
+
 def faults(text: str, *, jinja: bool = False) -> Iterator[Fault]:
     """Find what is wrong with a path template.
 
@@ -276,6 +284,8 @@ def faults(text: str, *, jinja: bool = False) -> Iterator[Fault]:
         yield Fault("path", problem, "Shorten it.")
     if not is_unicode(text):
         yield Fault("path", f"is no valid Unicode: {text!r}.", "Take the lone surrogates out.")
+    elif not can_be_in_key(text):
+        yield Fault("path", f"contains U+FFFE or U+FFFF: {text!r}.", "S3 could not delete such a key: take it out.")
 
 
 def _filled(text: str, values: Mapping[str, str]) -> str:
