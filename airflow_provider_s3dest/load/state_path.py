@@ -52,7 +52,7 @@ def state_object(state_path: str, bucket: str, identity: LoadIdentity) -> tuple[
     :param bucket: the bucket of the destination, for a ``state_path`` that names none.
     """
     bucket, folder = _split(state_path, bucket)
-    return bucket, f"{folder}/{identity.load_uuid}.json"
+    return bucket, f"{folder}/{identity.state_uuid}.json"
 
 
 def _split(state_path: str, bucket: str) -> tuple[str, str]:
