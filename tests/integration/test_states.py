@@ -336,6 +336,31 @@ def _without(name: str) -> Callable[[dict[str, Any]], Any]:
     return lambda state: {key: value for key, value in state.items() if key != name}
 
 
+WRONG: dict[str, list[Any]] = {
+    "version": [2, 0, "1", None],
+    "generation": [-1, "0", None, 1.5, True],
+    "atomic": [0, None],
+    "uploads": [None, {}, [["a", "b"]], [["a", "b", 1]], "x"],
+    "consumed": [[], [[], []], [[["a"]], {}], [[], {"records": 1}], "x", 1],
+    "sidecars": [None, [["a"]], ["ab"], [[1, 2]]],
+    "live": [
+        *(None, {}, [None], [[]], [{}], [{**_ranges(), "spans": None}], [{**_ranges(), "naming": []}]),
+        *([{**_ranges(), "spans": [["t", "", *span]]}] for span in ((-1, 1), (2, 1), (0, "1"), (0,))),
+        *(
+            [{**_ranges(), "committed": None}],
+            [{**_ranges(), "naming": ["lake", UUIDS, "json", "no date", 0]}],
+        ),
+        *([_ranges(path="{{NO}}")], [{**_ranges(), "naming": ["lake", UUIDS, "json", None, -1]}]),
+        *([{**_ranges(), "naming": ["lake", UUIDS, "json", None, 0, None, "", "more"]}],),
+        [_ranges(path="{{YEAR}}/{{UUID}}")],
+        [{**_ranges(path="{{FIELD.a}}/{{UUID}}"), "spans": [["t", "b=1", 0, 1]]}],
+    ],
+    "written_path": [1],
+    "used": [[], {"tables": "x"}],
+}
+"""Values that fields of a state can't have."""
+
+
 class TestCanNotBeRead:
     @pytest.mark.parametrize(
         "change",
@@ -343,28 +368,7 @@ class TestCanNotBeRead:
             *map(_without, ("uploads", "version", "generation", "atomic", "live", "pending", "doomed", "consumed")),
             *(
                 (lambda state, name=name, value=value: {**state, name: value})
-                for name, values in {
-                    "version": [2, 0, "1", None],
-                    "generation": [-1, "0", None, 1.5, True],
-                    "atomic": [0, None],
-                    "uploads": [None, {}, [["a", "b"]], [["a", "b", 1]], "x"],
-                    "consumed": [[], [[], []], [[["a"]], {}], [[], {"records": 1}], "x", 1],
-                    "sidecars": [None, [["a"]], ["ab"], [[1, 2]]],
-                    "live": [
-                        *(None, {}, [None], [[]], [{}], [{**_ranges(), "spans": None}], [{**_ranges(), "naming": []}]),
-                        *([{**_ranges(), "spans": [["t", "", *span]]}] for span in ((-1, 1), (2, 1), (0, "1"), (0,))),
-                        *(
-                            [{**_ranges(), "committed": None}],
-                            [{**_ranges(), "naming": ["lake", UUIDS, "json", "no date", 0]}],
-                        ),
-                        *([_ranges(path="{{NO}}")], [{**_ranges(), "naming": ["lake", UUIDS, "json", None, -1]}]),
-                        *([{**_ranges(), "naming": ["lake", UUIDS, "json", None, 0, None, "", "more"]}],),
-                        [_ranges(path="{{YEAR}}/{{UUID}}")],
-                        [{**_ranges(path="{{FIELD.a}}/{{UUID}}"), "spans": [["t", "b=1", 0, 1]]}],
-                    ],
-                    "written_path": [1],
-                    "used": [[], {"tables": "x"}],
-                }.items()
+                for name, values in WRONG.items()
                 for value in values
             ),
             *(lambda state: [state], lambda state: None, lambda state: 5),
