@@ -13,6 +13,7 @@ from uuid import uuid4
 import msgspec
 
 from airflow_provider_s3dest.delivery.attempt import Attempt
+from airflow_provider_s3dest.delivery.load_state import LoadState
 from airflow_provider_s3dest.delivery.state_store import StateStore
 from airflow_provider_s3dest.errors import StateError, StoreError, SupersededError
 from airflow_provider_s3dest.s3.requests import S3Requests
@@ -123,7 +124,7 @@ class S3StateStore:
             if stored is not None and self._is_newer(stored.attempt):
                 raise self._superseded(stored.attempt)
             self._taken_from, self.follows = None, stored is None or self._attempt.may_follow(stored.attempt)
-            text = self._earlier_text() if stored is None else stored.text
+            text = self._earlier_text(claim=True) if stored is None else stored.text
             if self._put(change(text), stored.etag if stored else None):
                 return
             if refusal is not None:
@@ -224,11 +225,25 @@ class S3StateStore:
                 )
         return SupersededError(message)
 
-    def _earlier_text(self) -> str | None:
-        """Return the text that another store kept before."""
+    def _earlier_text(self, *, claim: bool = False) -> str | None:
+        """Return the text that another store kept before.
+
+        :param claim: claim the load there too. Airflow returns nothing to an attempt that was superseded, as if there
+            were no text, and refuses what it sets.
+        """
         is_retry = self._attempt.number > 1
+        text: str | None = None
+
+        def keep(earlier: str | None) -> str:
+            nonlocal text
+            text = earlier
+            return LoadState().to_text() if earlier is None else earlier
+
         try:
-            text = None if self._earlier is None else self._earlier.peek()
+            if self._earlier is not None and claim and is_retry:
+                self._earlier.update(keep)
+            elif self._earlier is not None:
+                text = self._earlier.peek()
         except StateError:
             raise
         except StoreError:

@@ -49,6 +49,7 @@ class AirflowStore:
 
     text: str | None = None
     error: Exception | None = None
+    is_superseded: bool = False
     durable = in_order = follows = True
     is_open = False
     where, remedy = "The key 's3dest'", "Delete the key."
@@ -56,10 +57,13 @@ class AirflowStore:
     def peek(self) -> str | None:
         if self.error is not None:
             raise self.error
-        return self.text
+        return None if self.is_superseded else self.text
 
     def update(self, change: Callable[[str | None], str]) -> None:
-        self.text = change(self.text)
+        text = change(self.peek())
+        if self.is_superseded:
+            raise SupersededError("superseded")
+        self.text = text
 
     def write(self, text: str) -> None:
         self.text = text
@@ -458,6 +462,14 @@ class TestSwitchesToStatePath:
 
         assert len(world.data()) == 1
         assert world.s3.uploads == {}
+
+    def test_but_not_by_an_attempt_that_was_superseded(self, world: World) -> None:
+        store = AirflowStore()
+        world.attempt({"t": [{"n": 1}]}, state=store)
+        store.is_superseded = True
+        with pytest.raises(SupersededError):
+            world.attempt({"t": [{"n": 1}]}, earlier=store, number=2)
+        assert STATE not in world.s3.objects
 
     def test_what_airflow_does_not_tell_fails_a_retry(self, world: World) -> None:
         store = AirflowStore(error=S3DestinationError("down"))
