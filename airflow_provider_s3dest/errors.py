@@ -172,6 +172,18 @@ class ReplacedFileError(StagingError, StoreError):
         StoreError.__init__(self, message, final=False, code="PreconditionFailed")
 
 
+class StateError(StoreError):
+    """The state of a load can't be read, or belongs to another load; the message names where it lies and the way out.
+
+    :param where: where the state lies.
+    :param problem: what is wrong with it.
+    :param remedy: the way out.
+    """
+
+    def __init__(self, where: str, problem: str, remedy: str) -> None:
+        super().__init__(f"{where} {problem} {remedy}", final=True)
+
+
 class SupersededError(S3DestinationError):
     """A newer attempt of the same task instance owns the load; this one stops and changes nothing more."""
 

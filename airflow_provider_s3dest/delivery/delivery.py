@@ -7,22 +7,25 @@ multipart upload, and publish completes all of them.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence, Set
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from types import TracebackType
 
 from airflow_provider_s3dest.delivery.fence import Fence
-from airflow_provider_s3dest.delivery.keys import LoadIdentity, identifies_load
+from airflow_provider_s3dest.delivery.keys import LoadIdentity
 from airflow_provider_s3dest.delivery.load_state import (
     BatchRanges,
     KeySettings,
     LoadState,
     StagedToDelete,
     Upload,
+    UsedNames,
     with_batches,
 )
 from airflow_provider_s3dest.delivery.objects import QUARANTINE, BatchId, StoredObject
 from airflow_provider_s3dest.delivery.open_uploads import OpenUploads
+from airflow_provider_s3dest.delivery.own_keys import OwnKeys
+from airflow_provider_s3dest.delivery.state_rules import StateRules, adopted, read_state
 from airflow_provider_s3dest.delivery.state_store import StateStore
 from airflow_provider_s3dest.delivery.sweeper import Sweeper
 from airflow_provider_s3dest.errors import LoadStoppedError, SupersededError
@@ -51,6 +54,7 @@ class Delivery:
     :param atomic: whether no object is visible before all are complete.
     :param staged: whether the records come from staged files.
     :param retried: whether there were earlier attempts; used only if no state says what they stored.
+    :param rules: what the state must agree with; None: nothing besides its form.
     """
 
     def __init__(
@@ -63,9 +67,11 @@ class Delivery:
         atomic: bool = False,
         staged: bool = False,
         retried: bool = False,
+        rules: StateRules | None = None,
     ) -> None:
         self.atomic, self._is_staged, self._retried = atomic, staged, retried
-        self._settings, self._identity = settings, identity
+        self._settings, self._identity, self._rules = settings, identity, rules
+        self._own_keys = OwnKeys(identity, UsedNames(namespaces=[identity.namespace]), believes=True)
         self._owner = {OWNER: identity.load_uuid}
         self._state_store, self._sweeper = state_store, sweeper
         self._state = LoadState()
@@ -124,7 +130,7 @@ class Delivery:
 
     def has_loaded_staged(self) -> bool:
         """Return whether an earlier attempt loaded the staged files and was to delete them."""
-        return LoadState.from_text(self._state_store.peek()).staged is not None
+        return read_state(self._state_store.peek(), self._state_store).staged is not None
 
     def claim(self, tables: Iterable[str] = (), sidecars: Iterable[str] = ()) -> None:
         """Take the load over from earlier attempts.
@@ -132,6 +138,7 @@ class Delivery:
         :param tables: names of the tables, as far as they are known.
         :param sidecars: keys that this attempt may write a manifest or table definitions under.
         :raises SupersededError: if a newer attempt owns the load.
+        :raises StateError: if the state that is there is not one of this load.
         """
         if self._retried and not self._state_store.durable:
             log.warning(
@@ -140,10 +147,16 @@ class Delivery:
                 "objects remain. Set `state_path` to have them removed."
             )
         self._sidecars = [(self._settings.bucket, key) for key in sidecars]
-        reserved = [BatchId(table, "", FIRST_RESERVED - 1) for table in ([] if self.atomic else tables)]
+        rules, tables = self._rules, [*tables]
+        is_later = self.atomic or self._settings.is_partitioned
+        reserved = [BatchId(table, "", FIRST_RESERVED - 1) for table in ([] if is_later else tables)]
 
         def take_over(text: str | None) -> str:
-            self._state = self._taken_over(LoadState.from_text(text), reserved)
+            earlier = read_state(text, self._state_store)
+            if rules is not None:
+                earlier = adopted(earlier, self._state_store, rules, self._settings, self._identity, tables)
+                self._own_keys = OwnKeys(self._identity, earlier.used, believes=not self._state_store.is_open)
+            self._state = self._taken_over(earlier, reserved)
             return self._state.to_text()
 
         with self._fence.proving():
@@ -189,7 +202,7 @@ class Delivery:
 
     def owner_of_sidecar(self, key: str) -> Mapping[str, str]:
         """Return the metadata that say which load a sidecar belongs to; empty if its key says so."""
-        return {} if identifies_load(key, self._identity) else self._owner
+        return {} if self._own_keys.identify(key) else self._owner
 
     def may_be_stored(self, batch: BatchId) -> bool:
         """Return whether an earlier attempt may have stored the object of this batch under its present key."""
@@ -324,7 +337,7 @@ class Delivery:
             shared = {(bucket, key) for bucket, key in sidecars if self.owner_of_sidecar(key)}
             self._sweeper.delete(sidecars - shared)
             known = {*self._state.owned_sidecars} | (set() if self._state_store.durable else shared)
-            self._sweeper.delete_owned({one: one in known for one in shared}, self._identity.load_uuid, self.fence)
+            self._sweeper.delete_owned({one: one in known for one in shared}, self._own_keys.owners, self.fence)
 
     def _clean(self, *, changed: bool = False) -> None:
         """Delete what does not belong to the last success.
@@ -334,22 +347,13 @@ class Delivery:
         state = self._state
         needed = {*state.sidecars} | self._keys(state.live)
         self._delete_sidecars({*state.old_sidecars} - needed)
-        self._delete(state.doomed, needed)
+        named, shared = self._own_keys.split(state.doomed, needed)
+        self._sweeper.delete(named)
+        self._sweeper.delete_owned(shared, self._own_keys.owners, self.fence)
         if changed or state.old_sidecars or state.doomed:
             state.old_sidecars, state.doomed = [], []
             state.owned_sidecars = [one for one in state.owned_sidecars if one in state.sidecars]
             self._write()
-
-    def _delete(self, several: Iterable[BatchRanges], needed: Set[tuple[str, str]]) -> None:
-        """Delete the objects of some ranges, apart from those that are needed."""
-        named: set[tuple[str, str]] = set()
-        shared: dict[tuple[str, str], bool] = {}
-        for ranges in several:
-            of_any = {*ranges.shared_keys(self._identity)} - needed
-            named |= {*ranges.keys(self._identity)} - needed - of_any
-            shared.update((one, ranges.owned and shared.get(one, True)) for one in of_any)
-        self._sweeper.delete(named)
-        self._sweeper.delete_owned(shared, self._identity.load_uuid, self.fence)
 
     def _give_up(self) -> None:
         """Clean up after a failure of this attempt."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor, wait
 from itertools import groupby, islice
 from threading import Lock
@@ -94,14 +94,16 @@ class Sweeper:
         if denied:
             self._refuse_surplus(sorted(denied))
 
-    def delete_owned(self, objects: Mapping[tuple[str, str], bool], owner: str, fence: Callable[[], None]) -> None:
+    def delete_owned(
+        self, objects: Mapping[tuple[str, str], bool], owners: Collection[str], fence: Callable[[], None]
+    ) -> None:
         """Delete the objects that carry the identity of a load; objects of other loads stay.
 
         Each object is looked at, and deleted only if it has not been replaced since (Amazon S3 User Guide, "How to
         perform conditional deletes").
 
         :param objects: for each bucket and key, whether an object of the load surely carries its identity.
-        :param owner: the identity of the load, as :data:`OWNER` holds it.
+        :param owners: the identities of the load, as :data:`OWNER` holds one.
         :param fence: raises SupersededError if a newer attempt owns the load; its objects carry the same identity.
         :raises StoreError: if an object can't be deleted safely; it is final, and names the object and the way out.
         """
@@ -121,11 +123,13 @@ class Sweeper:
 
         def delete(item: tuple[tuple[str, str], bool]) -> None:
             (bucket, key), is_marked = item
-            self._delete_owned(bucket, key, is_marked, owner, fence)
+            self._delete_owned(bucket, key, is_marked, owners, fence)
 
         self._each(delete, sorted(objects.items()))
 
-    def _delete_owned(self, bucket: str, key: str, is_marked: bool, owner: str, fence: Callable[[], None]) -> None:
+    def _delete_owned(
+        self, bucket: str, key: str, is_marked: bool, owners: Collection[str], fence: Callable[[], None]
+    ) -> None:
         uri = f"s3://{bucket}/{key}"
         for _ in range(_REPLACED):
             try:
@@ -140,10 +144,10 @@ class Sweeper:
             found = head["Metadata"].get(OWNER)
             if found is None and not is_marked:
                 raise _undeletable(uri, "an older version wrote it, without the mark that tells whose it is")
-            if found != owner:
+            if found is None or found not in owners:
                 log.info("%s stays: another load has written it since.", uri)
                 return
-            self._check_conditional(bucket, key, owner)
+            self._check_conditional(bucket, key, found)
             fence()
             try:
                 self._requests.send("DeleteObject", bucket, key, IfMatch=head["ETag"])

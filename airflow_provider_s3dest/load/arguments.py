@@ -255,7 +255,7 @@ class LoadArguments:
 
 def table_fault(table: Any) -> Fault | None:
     """Return what keeps a table's name from being part of a key; None if nothing does."""
-    if not isinstance(table, str) or table in ("", ".", "..") or not path_template.is_unicode(table):
+    if not isinstance(table, str) or table in ("", ".", "..") or not path_template.can_be_in_key(table):
         return Fault("table", f"is {short(table)}.", "Give a name that can be part of a key.")
     if path_template.placeholders(table):
         return Fault("table", f"holds braces: {table!r}.", "Placeholders work in paths only.")

@@ -20,7 +20,7 @@ import pytest
 from airflow.providers.common.compat.sdk import DAG, ObjectStoragePath, task
 from fsspec.implementations.memory import MemoryFileSystem  # type: ignore[import-untyped]
 
-from airflow_provider_s3dest.errors import ReplacedFileError, SpecError, StagingError, StoreError
+from airflow_provider_s3dest.errors import ReplacedFileError, SpecError, StagingError, StateError, StoreError
 from airflow_provider_s3dest.hooks.object_storage import AirflowFiles
 from airflow_provider_s3dest.hooks.s3_destination import S3DestinationHook
 from airflow_provider_s3dest.load import progress
@@ -436,6 +436,32 @@ class TestALoad:
         assert first.uris != second.uris
         assert named.uris == again.uris
         assert len(moto_bucket.keys()) == 3
+
+    def test_of_an_id_takes_no_state_of_other_tables_or_of_another_path(self, moto_bucket: Bucket) -> None:
+        hook, how = S3DestinationHook(), {"load_id": "2026-02-03", "state_path": "_state"}
+        load(hook, moto_bucket, table="orders", **how)
+        before = moto_bucket.objects()
+
+        with pytest.raises(
+            StateError, match=r"s3://.*/_state/.* is the state of a load of 'orders', .* of 'customers'"
+        ):
+            load(hook, moto_bucket, table="customers", **how)
+        with pytest.raises(StateError, match=r"is the state of a load to the path .* Give another `state_path` or"):
+            load(hook, moto_bucket, table="orders", path="other/{{UUID}}.json", **how)
+
+        assert moto_bucket.objects() == before
+
+    def test_has_other_names_in_another_namespace(
+        self, moto_bucket: Bucket, connect_destination: ConnectDestination
+    ) -> None:
+        connect_destination(uuid_namespace="production")
+        how: dict[str, Any] = {"load_id": "nightly", "state_path": "_state"}
+        plain = load(S3DestinationHook(), moto_bucket, **how)
+        by_argument = load(S3DestinationHook(), moto_bucket, **how, uuid_namespace="production")
+        by_connection = load(S3DestinationHook("lake"), moto_bucket, **how)
+
+        assert plain.uris != by_argument.uris == by_connection.uris
+        assert len(moto_bucket.keys()) == 2
 
     def test_that_is_dry_reports_the_same_and_writes_nothing(self, moto_bucket: Bucket) -> None:
         hook = S3DestinationHook()

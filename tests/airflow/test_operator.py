@@ -101,6 +101,30 @@ def test_a_retry_and_a_clear_write_the_same_names(run_dag: RunDag, lake: Bucket)
     assert ("the state of the load is kept nowhere" in run.log) != versions.KEEPS_STATE
 
 
+def test_the_state_notes_the_path_as_it_was_written(run_dag: RunDag, lake: Bucket) -> None:
+    written = "raw/{{ ds }}/{{TABLE}}/{{UUID}}.json"
+    with dag_of("op_written") as dag:
+
+        @task
+        def give_path() -> str:
+            return "late/{{TABLE}}/{{UUID}}.json"
+
+        how: dict[str, Any] = {"table": "t", "bucket": lake.name, "format": "json", "state_path": "state"}
+        S3DestinationOperator(task_id="literal", records=[{"n": 1}], path=written, **how)
+        S3DestinationOperator(task_id="in_spec", records=[{"n": 1}], spec={"path": written}, **how)
+        S3DestinationOperator(task_id="late", records=[{"n": 1}], path=give_path(), **how)  # type: ignore[arg-type]
+        S3DestinationOperator.partial(task_id="mapped", records=[{"n": 1}], **how).expand(path=[written])
+    run = run_dag(dag)
+
+    assert run.state == "success", run.log
+    states = [json.loads(json.loads(body)["record"]) for body in lake.objects("state/").values()]
+    assert sorted(state["written_path"] for state in states) == ["late/{{TABLE}}/{{UUID}}.json", *[written] * 3]
+    assert {state["live"][0]["naming"][1] for state in states} == {
+        "late/{{TABLE}}/{{UUID}}.json",
+        written.replace("{{ ds }}", "2026-02-03"),
+    }
+
+
 @pytest.mark.parametrize("atomic", [False, True], ids=["plain", "atomic"])
 def test_parquet_has_the_types_of_the_schema_in_every_object(run_dag: RunDag, lake: Bucket, atomic: bool) -> None:
     with dag_of(f"op_parquet_{atomic}") as dag:

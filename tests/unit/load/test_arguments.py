@@ -73,7 +73,13 @@ class TestInput:
     def test_a_state_path_is_a_folder_of_s3(self, path: str) -> None:
         assert _keys(records=RECORDS, table="orders", state_path=path) == []
 
-    @pytest.mark.parametrize("path", ["", "s3://state", "s3://state/", "s3:///x", "gs://a/b", "/tmp/state", "a//b", 5])
+    @pytest.mark.parametrize(
+        "path",
+        [
+            *("", "s3://state", "s3://state/", "s3:///x", "gs://a/b", "/tmp/state", "a//b", 5),
+            *("a\x01", "\ufffe", "\ud800"),
+        ],
+    )
     def test_no_other_state_path_is_taken(self, path: Any) -> None:
         assert _keys(records=RECORDS, table="orders", state_path=path) == ["state_path"]
 
