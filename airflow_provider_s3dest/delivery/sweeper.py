@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor, wait
+from concurrent.futures import wait
 from itertools import groupby, islice
 from threading import Lock
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from airflow_provider_s3dest.delivery.daemon_threads import DaemonThreads
 from airflow_provider_s3dest.delivery.load_state import Upload
 from airflow_provider_s3dest.errors import StoreError
 from airflow_provider_s3dest.s3.errors import is_denied
@@ -239,7 +240,7 @@ class Sweeper:
         """Call ``action`` with each item, several at a time, and raise the first error at the end."""
         if not items:
             return
-        executor = ThreadPoolExecutor(min(WORKERS, len(items)), thread_name_prefix="s3dest-sweep")
+        executor = DaemonThreads(min(WORKERS, len(items)), "s3dest-sweep")
         try:
             futures = [executor.submit(self._unless_stopped, action, item) for item in items]
             wait(futures)
