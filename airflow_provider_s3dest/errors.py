@@ -3,13 +3,25 @@
 from __future__ import annotations
 
 import reprlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from airflow_provider_s3dest.safe_text import shown
 
-_SHORT = reprlib.Repr()
+
+class _Repr(reprlib.Repr):
+    def repr_instance(self, x: Any, level: int) -> str:
+        # The repr of a subclass writes all that it holds, which may have no end.
+        for base in (dict, list, tuple, set, frozenset):
+            if isinstance(x, base):
+                return f"{type(x).__name__}({getattr(self, f'repr_{base.__name__}')(base(x), level)})"
+        if isinstance(x, Mapping):
+            return f"{type(x).__name__}({self.repr_dict(dict(x), level)})"
+        return super().repr_instance(x, level)
+
+
+_SHORT = _Repr()
 _SHORT.maxstring = _SHORT.maxother = 80
 
 

@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from types import TracebackType
 
+from airflow_provider_s3dest.delivery.daemon_threads import briefly
 from airflow_provider_s3dest.delivery.fence import Fence
 from airflow_provider_s3dest.delivery.keys import LoadIdentity
 from airflow_provider_s3dest.delivery.load_state import (
@@ -108,7 +109,7 @@ class Delivery:
             if killed:
                 # A killed task has only seconds left. The next attempt finds in the state what is still open.
                 self._note_begun()
-                self._write()
+                briefly(self._write)
             elif isinstance(error, SupersededError):
                 self._sweeper.abort(self._uploads.all())
             elif self._committing and self.atomic and not self._state_store.in_order:

@@ -25,6 +25,8 @@ S3 denies HeadObject for a missing object without the right s3:ListBucket, and f
 """
 
 _NOT_THERE = ("404", "NoSuchKey", "NotFound")
+_NO_HEAD = ("405", "MethodNotAllowed", "501", "NotImplemented")
+"""What a store answers that knows no HeadObject: then an object is sent again."""
 
 
 class ObjectRequests:
@@ -117,7 +119,7 @@ class ObjectRequests:
         except StoreError as error:
             if error.denied:
                 self._denied_looks += 1
-            elif error.code not in _NOT_THERE:
+            elif error.code not in (*_NOT_THERE, *_NO_HEAD):
                 raise
             return False
         same: bool = head["ContentLength"] == size and metadata.items() <= head["Metadata"].items()

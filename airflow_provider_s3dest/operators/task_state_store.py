@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from hashlib import sha256
 from typing import Any
@@ -11,6 +10,7 @@ from uuid import uuid4
 
 import msgspec
 
+from airflow_provider_s3dest.delivery.daemon_threads import DaemonThreads
 from airflow_provider_s3dest.errors import StateError, StoreError, SupersededError
 
 KEY = "s3dest"
@@ -56,7 +56,7 @@ class TaskStateStore:
         self._unsure: set[str] = set()
         # A timeout of the task raises in the main thread, at any point. If it interrupted a call to Airflow there,
         # Airflow would take the late answer to that call for the answer to the next one. So another thread calls.
-        self._calls = ThreadPoolExecutor(1, thread_name_prefix="s3dest-state")
+        self._calls = DaemonThreads(1, "s3dest-state")
 
     def peek(self) -> str | None:
         root = self._get(KEY)

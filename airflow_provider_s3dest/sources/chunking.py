@@ -9,7 +9,7 @@ from typing import Any
 import orjson
 
 from airflow_provider_s3dest.records.chunks import Origins, RowChunk
-from airflow_provider_s3dest.records.nesting import is_too_deep
+from airflow_provider_s3dest.records.nesting import record_problem
 
 CHUNK_RECORDS = 1000
 """Records of a chunk of Python records, at most. More would not be encoded faster."""
@@ -50,7 +50,7 @@ def next_size(rows: Sequence[Any]) -> int:
     its records in memory. The sizes depend on the records alone, so that every attempt cuts the same chunks.
     """
     try:
-        weight = 1 if is_too_deep(rows[-1:]) else len(orjson.dumps(rows[-1], str))
+        weight = 1 if record_problem(rows[-1:]) else len(orjson.dumps(rows[-1], str))
     except orjson.JSONEncodeError:
         weight = 1
     return max(1, min(10 * len(rows), CHUNK_RECORDS, CHUNK_BYTES // weight))

@@ -10,7 +10,7 @@ from typing import Any
 from airflow_provider_s3dest.errors import RecordError
 from airflow_provider_s3dest.records.arrow.pyarrow_import import import_pyarrow
 from airflow_provider_s3dest.records.chunks import Origins
-from airflow_provider_s3dest.records.values import iso_duration
+from airflow_provider_s3dest.records.durations import iso_duration
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
 
