@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import replace
 from itertools import chain
 from typing import IO
 
+from airflow_provider_s3dest.errors import short
 from airflow_provider_s3dest.records.chunks import ColumnChunk, Origins, PassthroughChunk, TextColumns
 from airflow_provider_s3dest.sources.csv_parser import CsvParser, ParsedRecords
 from airflow_provider_s3dest.sources.passthrough import csv_records
 from airflow_provider_s3dest.sources.source_file import SourceFile
 from airflow_provider_s3dest.sources.text_lines import Block, Blocks, blocks, check_text
+
+_DELIMITERS = ";\t|,"
+"""Delimiters of CSV that are in use. The file's own does not occur in a header of one column."""
 
 
 class CsvFile:
@@ -19,10 +23,13 @@ class CsvFile:
 
     :param stream: the content of the file.
     :param delimiter: one character.
+    :param columns: the columns that the caller names; a header of one column that is among them is not doubted.
     """
 
-    def __init__(self, stream: IO[bytes], delimiter: str, file: SourceFile) -> None:
-        self.delimiter, self._file = delimiter, file
+    def __init__(
+        self, stream: IO[bytes], delimiter: str, file: SourceFile, columns: Collection[str] | None = None
+    ) -> None:
+        self.delimiter, self._file, self._expected = delimiter, file, columns or ()
         # If bad records are quarantined, a byte that is not UTF-8 makes its record a bad one.
         self._blocks = Blocks(blocks(stream, file, checked=file.bad is None))
         self._parser = CsvParser(file, delimiter, self._blocks)
@@ -32,7 +39,7 @@ class CsvFile:
     def header(self) -> tuple[str, ...]:
         """Read the names of the columns; none if the file holds nothing.
 
-        :raises RecordError: if a name occurs twice.
+        :raises RecordError: if a name occurs twice, or if the file seems to have another delimiter.
         """
         if self._header is None:
             self._header = self._read_header()
@@ -73,7 +80,9 @@ class CsvFile:
             # A first line without quotes is split here, so that the block as a whole can still pass through.
             if line.strip("\r\n") and '"' not in line and "\r" not in line.rstrip("\r\n"):
                 self._blocks.put_back(block.after(end))
-                return self._names(line.rstrip("\r\n").split(self.delimiter), block.first_line)
+                names = line.rstrip("\r\n").split(self.delimiter)
+                self._check_delimiter(names, block.first_line)
+                return self._names(names, block.first_line)
             parts = self._parser.parse(block)
             for parsed in parts:
                 first = next((position for position, row in enumerate(parsed.rows) if row), None)
@@ -81,8 +90,24 @@ class CsvFile:
                     rest = parsed.at(range(first + 1, len(parsed.rows)))
                     self._behind_header = chain([rest], parts)
                     names = [name or "" for name in parsed.values(parsed.rows[first])]
+                    if not line.lstrip().startswith('"'):
+                        self._check_delimiter(names, parsed.lines[first])
                     return self._names(names, parsed.lines[first])
         return ()
+
+    def _check_delimiter(self, names: list[str], line: int) -> None:
+        """Refuse an unquoted header of one column that holds another delimiter: the file would load as one column."""
+        other = next((character for character in _DELIMITERS if character in names[0]), None)
+        if len(names) > 1 or other is None or names[0] in self._expected:
+            return
+        name = names[0].encode(errors="replace").decode()
+        raise self._file.error(
+            line,
+            f"the header is one column, {short(name)}, and holds {other!r}: the file seems to be delimited by "
+            f"{other!r}, and is read as delimited by {self.delimiter!r}.",
+            f"Stage it with {self.delimiter!r} between the fields (.csv has commas, .tsv tabs). If it has one column, "
+            f"name it: columns=[{short(name)}], or stage it with quotes around the name.",
+        )
 
     def _names(self, names: list[str], line: int) -> tuple[str, ...]:
         seen: set[str] = set()

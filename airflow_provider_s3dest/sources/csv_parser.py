@@ -256,7 +256,9 @@ class CsvParser:
             if not text.startswith(delimiter, position):
                 problem = f"text stands after the closing quote of a field: {short(text[position:end])}."
                 line += text.count("\n", start, position)
-                raise self._file.error(line, problem, "Double the quotes inside fields.")
+                raise self._file.error(
+                    line, problem, f"Double quotes inside fields, and put {delimiter!r} between fields."
+                )
             position += 1
 
     def _never_closed(self, record: str, line: int) -> RecordError:

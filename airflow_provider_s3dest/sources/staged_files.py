@@ -41,10 +41,11 @@ def open_staged(
     :raises ReplacedFileError: here or from the chunks, if a file changes while it is read.
     """
     versions = versions or ReadVersions()
-    known = _types_by_column(name, files, versions)
+    known = _types_by_column(name, files, versions, columns)
     if known is None:
         passes = target is not None and target.format == "json"
-        return table_of_stream(name, _all_chunks(name, files, versions, bad), columns, passes=passes, bad=bad)
+        chunks = _all_chunks(name, files, versions, bad, columns=columns)
+        return table_of_stream(name, chunks, columns, passes=passes, bad=bad)
     chunks = _all_chunks(name, files, versions, bad, target, columns or tuple(known))
     return table_of_known(name, known, chunks, columns, types=partial(_common_types, name, known), bad=bad)
 
@@ -56,18 +57,20 @@ def known_columns(name: str, files: Sequence[StagedFile]) -> tuple[str, ...] | N
 
 
 def _types_by_column(
-    name: str, files: Sequence[StagedFile], versions: ReadVersions
+    name: str, files: Sequence[StagedFile], versions: ReadVersions, columns: tuple[str, ...] | None = None
 ) -> dict[str, dict[Any, str]] | None:
     """Return each column of the files with its types, and for each type a file that has it; None for JSON files.
 
     The type of a column of CSV is None.
+
+    :param columns: the columns that the caller names, if it does.
     """
     if any(file.format in ("ndjson", "json") for file in files):
         return None
     known: dict[str, dict[Any, str]] = {}
     for file in files:
         # Bad records before the header are discarded here: they are quarantined when the file is read.
-        with _OpenFile(file, SourceFile(name, file.path, discarding()), versions) as reader:
+        with _OpenFile(file, SourceFile(name, file.path, discarding()), versions, columns) as reader:
             types = reader.types() if isinstance(reader, ArrowFile) else dict.fromkeys(reader.header())
         for column, arrow_type in types.items():
             known.setdefault(column, {}).setdefault(arrow_type, file.path)
@@ -106,7 +109,7 @@ def _all_chunks(
     columns: tuple[str, ...] | None = None,
 ) -> Iterator[Any]:
     for file in files:
-        with _OpenFile(file, SourceFile(name, file.path, bad), versions) as reader:
+        with _OpenFile(file, SourceFile(name, file.path, bad), versions, columns) as reader:
             if isinstance(reader, ArrowFile) or (
                 isinstance(reader, CsvFile) and target == TextDialect("csv", reader.delimiter)
             ):
@@ -130,10 +133,16 @@ class _JsonFile:
 
 
 class _OpenFile:
-    """An open staged file, as a context manager; each error inside of it names the file."""
+    """An open staged file, as a context manager; each error inside of it names the file.
 
-    def __init__(self, staged: StagedFile, file: SourceFile, versions: ReadVersions) -> None:
-        self._staged, self._file, self._versions = staged, file, versions
+    :param versions: takes the version of the file.
+    :param columns: the columns that the caller names, if it does.
+    """
+
+    def __init__(
+        self, staged: StagedFile, file: SourceFile, versions: ReadVersions, columns: tuple[str, ...] | None
+    ) -> None:
+        self._staged, self._file, self._versions, self._columns = staged, file, versions, columns
 
     def __enter__(self) -> _Reader:
         self._versions.note(self._staged.store, self._staged.path)
@@ -149,7 +158,7 @@ class _OpenFile:
         format_, file = self._staged.format, self._file
         stream = decompressed(self._stored, self._staged.compression)
         if format_ in ("csv", "tsv"):
-            return CsvFile(stream, "\t" if format_ == "tsv" else ",", file)
+            return CsvFile(stream, "\t" if format_ == "tsv" else ",", file, self._columns)
         if format_ in ("parquet", "arrow"):
             return ArrowFile(stream, file, is_parquet=format_ == "parquet")
         # A file that ends with .json may as well hold one object a line.
