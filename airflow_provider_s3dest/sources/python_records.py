@@ -122,5 +122,11 @@ def _by_slices(sequence: Sequence[Any]) -> Iterator[Any]:
         yield from items
         start += len(items)
         # As many results as hold a window of records, if they all were as long as the longest of these.
-        longest = max(len(item) if isinstance(item, (list, tuple)) else 1 for item in items)
+        longest = max(map(_length, items))
         size = max(1, min(CHUNK_RECORDS, STREAM_WINDOW // max(1, longest)))
+
+
+def _length(result: Any) -> int:
+    """Return the number of records of a result, as far as it tells."""
+    holds_records = isinstance(result, (list, tuple)) or (is_frame(result) and hasattr(result, "__len__"))
+    return len(result) if holds_records else 1

@@ -148,7 +148,9 @@ def test_results_of_a_mapped_task_are_fetched_many_at_a_time_and_few_when_they_a
     assert len(short.requests) <= 6
     long = LazyXComSequence([[{"a": number}] * 20_000 for number in range(4)])
     assert len(rows_of(open_records("t", long, None))) == 80_000
-    assert all(stop - start == 1 for start, stop in long.requests)
+    frames = LazyXComSequence([pyarrow.table({"a": range(20_000)})] * 4)
+    assert len(rows_of(open_records("t", frames, None))) == 80_000
+    assert all(stop - start == 1 for start, stop in long.requests + frames.requests)
     starts = [start for start, _ in short.requests]
     assert starts == sorted(set(starts))
 
