@@ -138,7 +138,7 @@ def run(
             return run_load(plan, inputs, sidecars, ObjectWriter(plan.keys, delivery, uploader), Progress())
 
 
-_ARGUMENTS = ("manifest", "schema", "on_bad_record", "quarantine_path", "max_bad_records")
+_ARGUMENTS = ("manifest", "schema", "on_bad_record", "quarantine_path", "max_bad_records", "written_path")
 
 
 @contextmanager
