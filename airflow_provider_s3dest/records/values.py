@@ -74,6 +74,10 @@ class NoRuleError(ValueError):
     """There is no rule for a value."""
 
 
+class UnknownTypeError(NoRuleError):
+    """There is no rule for the type of a value."""
+
+
 def _same(value: Any) -> Any:
     return value
 
@@ -182,7 +186,7 @@ def _foreign(value: Any) -> Any:
             return iso_duration(int(value.astype("int64")) * int(unit["count"] or 1) * factor, digits)
         if kind == "M" and text[:4].isdigit() and not text[4:5].isdigit():  # ISO 8601 has years of four digits only
             return text
-    raise NoRuleError(f"there is no rule for {module + '.' if module != 'builtins' else ''}{name}")
+    raise UnknownTypeError(f"there is no rule for {module + '.' if module != 'builtins' else ''}{name}")
 
 
 class _DateTexts(dict[Any, Any]):

@@ -6,8 +6,8 @@ into chunks), ``arrow_stream`` and ``pandas_frame`` (a data frame), ``frame_stre
 Staged files: ``staging_path``, ``staging_pattern`` and ``glob_tokens`` (what a path may be, and which files it
 matches), ``file_stores`` and ``s3_files`` (where files lie), ``staging`` (lists files by table), ``staged_files`` and
 ``decompression`` (open them), then one reader for each format: ``csv_file`` with ``csv_parser``, ``json_file``,
-``arrow_file`` with ``parquet_types``. The readers of text use ``text_lines`` (blocks of lines) and ``passthrough``
-(text that needs no parsing). ``shards`` splits files among several loads.
+``arrow_file`` with ``parquet_types`` and ``parquet_footer``. The readers of text use ``text_lines`` (blocks of lines)
+and ``passthrough`` (text that needs no parsing). ``shards`` splits files among several loads.
 
 Records that came through Airflow's XCom: ``xcom_values``.
 

@@ -51,6 +51,6 @@ def next_size(rows: Sequence[Any]) -> int:
     """
     try:
         weight = 1 if record_problem(rows[-1:]) else len(orjson.dumps(rows[-1], str))
-    except orjson.JSONEncodeError:
+    except Exception:  # the record's own methods may raise anything; whoever reads the record raises the error for it
         weight = 1
     return max(1, min(10 * len(rows), CHUNK_RECORDS, CHUNK_BYTES // weight))

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from collections import ChainMap, Counter, OrderedDict, UserDict, UserList, defaultdict, deque
-from collections.abc import Callable, Iterator, MutableMapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, MutableMapping, Sequence
 from types import MappingProxyType
 from typing import Any
 
@@ -11,6 +12,9 @@ import pyarrow
 import pytest
 
 from airflow_provider_s3dest.errors import RecordError, SpecError
+from airflow_provider_s3dest.formats.csv import CsvEncoder
+from airflow_provider_s3dest.records.bad_records import BadRecords, isolate_bad_records
+from airflow_provider_s3dest.records.safe_names import with_safe_keys
 from airflow_provider_s3dest.sources.chunking import CHUNK_BYTES, CHUNK_RECORDS
 from airflow_provider_s3dest.sources.python_records import NoRecordsError, open_records, tables_of
 from tests.unit.tables import csv_of, json_of, read_chunks, rows_of
@@ -278,3 +282,54 @@ def test_records_of_one_table_need_its_name_and_a_mapping_of_tables_has_its_own(
         tables_of(RECORDS, None)
     with pytest.raises(SpecError, match=r"`table`: is 't' beside a mapping of tables"):
         tables_of({"one": RECORDS}, "t")
+
+
+class _Row(Mapping[str, Any]):
+    """A record of a class of its own, one of whose methods may be replaced."""
+
+    def __getitem__(self, name: str) -> Any:
+        return {"a": 1, "b": 2}[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(("a", "b"))
+
+    def __len__(self) -> int:
+        return 2
+
+
+def _fails(*_: Any, **__: Any) -> Any:
+    raise RuntimeError("no connection")
+
+
+@pytest.mark.parametrize("base", [_Row, dict], ids=["mapping", "dict"])
+@pytest.mark.parametrize(
+    "method", ["get", "keys", "items", "values", "__iter__", "__getitem__", "__len__", "__contains__"]
+)
+def test_record_whose_method_fails_is_written_or_named_and_quarantined(base: Any, method: str) -> None:
+    row = type("Row", (base,), {method: _fails})
+    records = [{"a": 1, "b": 2}, row() if base is _Row else row(a=1, b=2), {"a": 1, "b": 2}]
+    for columns in (None, ("a", "b")):
+        for given in (records, iter(records)):
+            bad = BadRecords(lambda table, line: None)
+            table = open_records("t", given, columns, bad=bad)
+            encode = CsvEncoder("t", ("a", "b"), ",", True).encode
+            data = b"".join(bytes(encode(chunk).data) for chunk in read_chunks(table))
+            assert data == b"1,2\n" * (3 - bad.counts["t"])
+            for error in bad.first:
+                told = r"table 't', record 1: the (keys|values) of the Row can't be read: RuntimeError: no connection"
+                assert re.match(told, str(error))
+
+
+def test_value_whose_method_fails_is_named_also_where_its_keys_are_made_safe() -> None:
+    value = type("Value", (_Row,), {"items": _fails, "values": _fails})()
+    bad = BadRecords(lambda table, line: None)
+    table = with_safe_keys(open_records("t", [{"a": 1}, {"a": value}], None, bad=bad))
+    encode = CsvEncoder("t", ("a",), ",", True).encode
+    done = [part.records for chunk in read_chunks(table) for part in isolate_bad_records(encode, chunk, bad)]
+    assert (sum(done), bad.counts["t"]) == (1, 1)
+    assert "record 1, column 'a': RuntimeError: no connection" in str(bad.first[0])
+
+
+def test_record_that_names_a_key_which_it_lacks_has_null_there() -> None:
+    row = type("Row", (_Row,), {"__iter__": lambda self: iter(("a", "c"))})
+    assert csv_of([row()]) == "a,c\n1,\n"
