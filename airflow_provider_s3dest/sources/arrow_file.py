@@ -16,7 +16,7 @@ from airflow_provider_s3dest.records.arrow.pyarrow_import import import_pyarrow
 from airflow_provider_s3dest.sources.arrow_stream import arrow_chunks, meant_fields
 from airflow_provider_s3dest.sources.decompression import decompression_error
 from airflow_provider_s3dest.sources.parquet_footer import row_groups
-from airflow_provider_s3dest.sources.parquet_types import annotated_schema, int96_unit
+from airflow_provider_s3dest.sources.parquet_types import annotated_schema, check_int96, int96_paths, int96_unit
 from airflow_provider_s3dest.sources.source_file import SourceFile
 
 _HELD_BYTES = 32 * 1024 * 1024
@@ -52,9 +52,10 @@ class ArrowFile:
             if is_parquet:
                 self._parquet = _open_parquet(stream)
                 open_in = partial(_open_parquet, stream, self._parquet.metadata, _LEAST_PIECE, ())
-                self._int96_unit = int96_unit(self._parquet, open_in, file.path)
+                self._int96 = int96_paths(self._parquet)
+                self._int96_unit = int96_unit(self._int96, open_in)
                 if self._int96_unit != "ns":
-                    self._parquet = _open_parquet(stream, self._parquet.metadata, int96_unit=self._int96_unit)
+                    self._parquet = _open_parquet(stream, self._parquet.metadata, int96_unit=self._int96_unit or "us")
                 self._schema = self._parquet.schema_arrow
             elif (head := stream.read(6)) == b"ARROW1":
                 opened = pyarrow.ipc.open_file(pyarrow.PythonFile(stream, "r"))
@@ -116,9 +117,10 @@ class ArrowFile:
             for number, path in enumerate(paths)
             if not names.isdisjoint(accumulate(path.split("."), "{}.{}".format))
         ]
+        check_int96(self._int96_unit, [paths[leaf] for leaf in leaves if paths[leaf] in self._int96], self._file.path)
         if self._has_more_than_metadata():
             # The metadata of encrypted columns can't be read. pyarrow raises an error when it is asked for the values.
-            file = _open_parquet(self._stream, metadata, _LEAST_PIECE, (), self._int96_unit)
+            file = _open_parquet(self._stream, metadata, _LEAST_PIECE, (), self._int96_unit or "us")
             yield from file.iter_batches(chunk_rows(len(names)), columns=sorted(names), use_threads=False)
             return
         repeating = {paths[leaf] for leaf in leaves if paths[leaf] in names and self._is_text_or_bytes(paths[leaf])}
@@ -133,7 +135,7 @@ class ArrowFile:
                 if part.bytes > _REPEATING_BYTES * part.values or not _DICTIONARY_ENCODINGS.issuperset(part.encodings)
             )
         buffer_size = max(_LEAST_PIECE, _HELD_BYTES // len(leaves)) if stored_bytes > _HELD_BYTES else 0
-        file = _open_parquet(self._stream, metadata, buffer_size, sorted(repeating), self._int96_unit)
+        file = _open_parquet(self._stream, metadata, buffer_size, sorted(repeating), self._int96_unit or "us")
         yield from file.iter_batches(chunk_rows(len(names), row_bytes), columns=sorted(names), use_threads=False)
 
     def _has_more_than_metadata(self) -> bool:
@@ -170,7 +172,7 @@ class ArrowFile:
             if "decrypt" in str(error):
                 remedy = "It is encrypted, and the load has no keys: stage it decrypted."
             raise decompression_error(error, path) or StagingError(
-                f"{path} can't be read: {error}. {remedy}"
+                f"{path} can't be read: {str(error).rstrip('.')}. {remedy}"
             ) from error
 
 

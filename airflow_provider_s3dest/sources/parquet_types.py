@@ -80,18 +80,21 @@ def _named(field: Any, name: str) -> Any:
     return field.with_metadata({**(field.metadata or {}), NAME: name})
 
 
-def int96_unit(file: Any, open_in: Callable[[str], Any], path: str) -> str:
-    """Return the unit in which the INT96 timestamps of a file can be read: nanoseconds, or microseconds.
+def int96_paths(file: Any) -> list[str]:
+    """Return the paths of the columns of a ``pyarrow.parquet.ParquetFile`` that are INT96 timestamps."""
+    columns = map(file.schema.column, range(len(file.schema.names)))
+    return [column.path for column in columns if column.physical_type == "INT96"]
+
+
+def int96_unit(paths: Sequence[str], open_in: Callable[[str], Any]) -> str:
+    """Return the unit in which INT96 timestamps can be read: nanoseconds, or microseconds; none if no unit holds all.
 
     pyarrow reads them as nanoseconds, and years before 1677 and after 2262 as wrong ones: 9999-12-31 as 1816-03-29.
     Spark writes INT96 by default.
 
+    :param paths: of the columns.
     :param open_in: opens the file again, with its INT96 timestamps in the unit given.
-    :param path: of the file, for the error.
-    :raises StagingError: if no unit holds all of them.
     """
-    columns = [file.schema.column(number) for number in range(len(file.schema.names))]
-    paths = [column.path for column in columns if column.physical_type == "INT96"]
     if not paths:
         return "ns"
     try:
@@ -100,14 +103,25 @@ def int96_unit(file: Any, open_in: Callable[[str], Any], path: str) -> str:
             return "ns"
         pairs = zip(_values(open_in("us"), paths), _values(open_in("ns"), paths), strict=True)
         # The numbers of nanoseconds have lost their highest bits, and this difference has not.
-        if largest < _INT64 // 10**3 and not any((nanos - micros * 1000).any() for micros, nanos in pairs):
-            return "us"
+        is_exact = largest < _INT64 // 10**3 and not any((nanos - micros * 1000).any() for micros, nanos in pairs)
+        return "us" if is_exact else ""
     except (import_pyarrow().ArrowException, OSError, ValueError):
         return "ns"  # it is raised again where the columns are read, if they are
-    raise StagingError(
-        f"{path} can't be read exactly: its INT96 timestamps are years apart that no unit holds. "
-        "Stage it with timestamps in microseconds (Spark: spark.sql.parquet.outputTimestampType=TIMESTAMP_MICROS)."
-    )
+
+
+def check_int96(unit: str, paths: Sequence[str], path: str) -> None:
+    """Check that there is a unit that holds the INT96 timestamps that are read.
+
+    :param paths: of the columns that are read.
+    :param path: of the file.
+    :raises StagingError: if there is none.
+    """
+    if paths and not unit:
+        raise StagingError(
+            f"{path} can't be read exactly: no unit holds all of the INT96 timestamps in {', '.join(paths)}. Stage it "
+            "with timestamps in microseconds (Spark: spark.sql.parquet.outputTimestampType=TIMESTAMP_MICROS), or leave "
+            "them out with `columns`."
+        )
 
 
 def _values(file: Any, paths: Sequence[str]) -> Iterator[Any]:
