@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
-import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from copy import copy
 from dataclasses import dataclass, field
 from datetime import datetime, timezone
 from enum import Enum
 from functools import partial
+from itertools import count
 from types import SimpleNamespace
 from typing import Any
 from zlib import crc32
@@ -33,6 +34,7 @@ from airflow_provider_s3dest.spec import DestinationSpec
 from airflow_provider_s3dest.spec.limits import CHECKSUM
 from tests.model.memory_s3 import MemoryS3, refusal
 from tests.model.memory_task_state import MemoryTaskState, out_of_order
+from tests.model.one_thread import GREENLET
 
 BUCKET = "lake"
 STATE = (BUCKET, "state/load-1.json")
@@ -139,7 +141,7 @@ class TaskStateOfAttempt:
 
 
 class Actor:
-    """One attempt, in a thread of its own, which stands still at each request until it is told to go on."""
+    """One attempt, in a greenlet of its own, which stands still at each request until it is told to go on."""
 
     def __init__(self, world: World, number: int, plan: Plan) -> None:
         self.world, self.number, self.plan = world, number, plan
@@ -152,8 +154,7 @@ class Actor:
         self.committed = False
         self._dead = False
         self._stop = StopFlag()
-        self._turn = threading.Lock()
-        self._turn.acquire()
+        self._scheduler, self._greenlet = GREENLET.getcurrent(), GREENLET.greenlet(self._run)
         self._outcome: Effect | None = None
 
     @property
@@ -162,8 +163,7 @@ class Actor:
 
     def begin(self) -> None:
         self.world.task_state.begin(self.number)
-        threading.Thread(target=self._run, name=f"attempt-{self.number}", daemon=True).start()
-        self.world.wait()
+        self._greenlet.switch()
 
     def go_on(self) -> None:
         """Send the request, and let the attempt run to its next."""
@@ -196,8 +196,10 @@ class Actor:
         if self._dead:
             raise CrashedError
         self.parked = Request(operation, about, effect)
-        self.world.give_back()
-        self._turn.acquire()
+        try:
+            self._scheduler.switch()
+        except GREENLET.GreenletExit:  # a failed test drops the attempt
+            self._dead = True
         self.parked = None
         if self._dead:
             raise CrashedError
@@ -206,8 +208,7 @@ class Actor:
 
     def _resume(self, outcome: Effect) -> None:
         self._outcome = outcome
-        self._turn.release()
-        self.world.wait()
+        self._greenlet.switch()
 
     def _run(self) -> None:
         try:
@@ -215,7 +216,6 @@ class Actor:
         except BaseException as error:
             self.error = error
         self.ended, self.filling = True, False
-        self.world.give_back()
 
     def _load(self) -> None:
         """Do what the hook, the load and the uploader do, with one request at a time."""
@@ -312,10 +312,10 @@ class _Load:
         """Send an object in one part; return the function that completes it."""
         upload_id = self._requests.begin_multipart(key, {"Metadata": owner})
         part = self._requests.upload_part(key, upload_id, 1, content, crc32(content))
-        return partial(self._requests.complete_multipart, key, upload_id, [part])
+        return partial(self._requests.complete_multipart, key, upload_id, [part], owner)
 
 
-@dataclass
+@dataclass(eq=False)
 class World:
     """All that outlives an attempt, and the attempts.
 
@@ -337,16 +337,45 @@ class World:
     history: list[str] = field(default_factory=list)
     actors: list[Actor] = field(default_factory=list)
     newest: Actor | None = None
+    name: str = ""
+    quiet: int = 0
+    """Number of the last attempt that waited until no older one can hold a proof that it owns the load."""
 
     def __post_init__(self) -> None:
-        self._baton = threading.Lock()
-        self._baton.acquire()
         for place in FOREIGN:
             self.s3.put_object(Bucket=place[0], Key=place[1], Body=b"foreign")
 
     def s3_of(self, actor: Actor) -> MemoryS3:
         """Return the bucket as an attempt reaches it."""
         return self.s3
+
+    def fork(self) -> World:
+        """Return a world in which all attempts of this one are dead, and that goes on by itself."""
+        other = copy(self)
+        other.s3, other.task_state = self.s3.fork(), self.task_state.fork()
+        other.published, other.staged = dict(self.published), {*self.staged}
+        other.history, other.actors, other.flying = [*self.history], [*self.actors], []
+        return other
+
+    def points(self, plan: Plan, stride: int = 1, start: int = 0) -> Iterator[int]:
+        """Run an attempt, and stop at each point at which it may die, and at its end.
+
+        An attempt that dies once a request took effect leaves what one leaves that dies before its next request.
+
+        :param stride: how many points lie between two stops, with one of the two.
+        :param start: the first point at which to stop.
+        """
+        actor = self.begin(plan)
+        for point in count():
+            if actor.ended or point in range(start, point + 1, stride):
+                yield point
+            if actor.ended:
+                return
+            actor.go_on()
+
+    def forks(self, plan: Plan, stride: int = 1, start: int = 0) -> Iterator[World]:
+        """Yield a world for each of the :meth:`points`, in which the attempt is dead or has ended."""
+        return (self.fork() for _ in self.points(plan, stride, start))
 
     def begin(self, plan: Plan) -> Actor:
         """Begin an attempt, newer than all before."""
@@ -374,20 +403,12 @@ class World:
     def tell(self, actor: Actor, event: str) -> None:
         request = actor.parked
         assert request is not None
-        self.history.append(
-            f"attempt {actor.number}: {request.operation} {request.about}" + (f": {event}" if event else "")
-        )
+        met = f": {event}" if event else ""
+        self.history.append(f"{self.name}attempt {actor.number}: {request.operation} {request.about}{met}")
 
     def succeeded(self, actor: Actor) -> None:
         if self.newest is None or actor.number > self.newest.number:
             self.newest = actor
-
-    def wait(self) -> None:
-        """Let the others run until they give back."""
-        assert self._baton.acquire(timeout=60), "\n".join(["An attempt neither ends nor asks:", *self.history])
-
-    def give_back(self) -> None:
-        self._baton.release()
 
     def visible(self) -> Objects:
         """Return the objects that a reader of the data sees."""
@@ -407,6 +428,10 @@ class World:
             }
             for manifest in manifests
         ]
+
+    def live(self) -> set[tuple[str, str]]:
+        """Return the keys of the last success by the state as it is kept now."""
+        return {place for ranges in self.load_state().live for place in ranges.keys(self.identity)}
 
     def load_state(self) -> LoadState:
         """Return the state as it is kept now."""
@@ -430,6 +455,7 @@ FOREIGN = [
     ("other", "out/a/of-another-bucket.json"),
 ]
 """Objects that no attempt of the load may touch."""
+
 
 def happen(effect: Effect) -> None:
     """Let a request take effect while nobody waits for its answer."""
