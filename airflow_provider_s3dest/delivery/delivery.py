@@ -82,7 +82,7 @@ class Delivery:
         self._earlier: list[BatchRanges] = []
         self._begun: dict[tuple[str, str], int] = {}
         self._reserved_at, self._batches_since = time.monotonic(), 0
-        self._claimed = self._committed = self._committing = False
+        self._claimed = self._committed = self._committing = self._may_be_late = False
 
     @property
     def generation(self) -> int:
@@ -165,8 +165,7 @@ class Delivery:
         self._uploads.take_over(self._state.uploads)
         self._claimed = True
         self._reserved_at = time.monotonic()
-        unsure = self._state.old_sidecars or any(not ranges.committed for ranges in self._earlier)
-        if not self.atomic and unsure:
+        if self._may_be_late:
             self._fence.keep_quiet()
         if self.staged is None:
             self._fence_off()
@@ -307,6 +306,11 @@ class Delivery:
         self._settings = replace(self._settings, generation=state.generation)
         self._earlier = state.live + state.pending
         state.old_sidecars, state.sidecars = [*earlier.old_sidecars, *earlier.sidecars], []
+        # What an attempt that is still alive may send before it asks again, and what no abort calls back.
+        puts = not earlier.atomic and bool(earlier.pending)
+        puts_sidecars = not (self.atomic and earlier.atomic) and bool(state.old_sidecars)
+        deletes = bool(earlier.old_sidecars) or any(ranges.settings.is_shared for ranges in earlier.doomed)
+        self._may_be_late = puts or puts_sidecars or deletes
         if reserved:
             state.pending = with_batches(state.pending, self._settings, reserved)
         return state
@@ -322,6 +326,7 @@ class Delivery:
         # Objects with shared keys stay until the load is whole: before that, they may be what an earlier run wrote.
         failed = [ranges for ranges in state.doomed if not (ranges.committed or ranges.settings.is_shared)]
         if failed:
+            self.fence()  # an attempt that does not hold objects back may be about to put one of them
             self._sweeper.delete(self._keys(failed) - self._keys(state.live))
             state.doomed = [ranges for ranges in state.doomed if ranges not in failed]
 

@@ -35,6 +35,9 @@ _CHANGED = ("412", "PreconditionFailed")
 _ONE_BY_ONE = ("NotImplemented", "MethodNotAllowed", "405", "MissingContentMD5", "InvalidRequest")
 """Error codes of stores that do not know DeleteObjects, or want a header with it that boto3 no longer sends."""
 
+_NOT_SUPPORTED = ("NotImplemented", "501", "InvalidArgument", "InvalidRequest", "400", "MethodNotAllowed", "405")
+"""Error codes of stores that know no condition on DeleteObject."""
+
 _NO_ETAG = f'"{0:032x}"'
 """An ETag that no object has."""
 
@@ -178,15 +181,25 @@ class Sweeper:
         with self._probing:
             if self._is_conditional is None:
                 probe = f"{key.rpartition('/')[0]}/_s3dest-probe-{owner}".lstrip("/")
-                self._requests.send("PutObject", bucket, probe, Body=b"", **self._arguments)
-                try:
-                    self._requests.send("DeleteObject", bucket, probe, IfMatch=_NO_ETAG)
-                    self._is_conditional = False
-                except StoreError as error:
-                    self._is_conditional = error.code in _CHANGED
-                    self._requests.send("DeleteObject", bucket, probe)
+                self._is_conditional = self._probe(bucket, probe)
         if not self._is_conditional:
             raise _undeletable(f"s3://{bucket}/{key}", "the store does not delete on a condition (If-Match)")
+
+    def _probe(self, bucket: str, probe: str) -> bool:
+        """Return whether the store keeps an object whose deletion is asked for with the ETag of another."""
+        for _ in range(_REPLACED):
+            self._requests.send("PutObject", bucket, probe, Body=b"", **self._arguments)
+            try:
+                self._requests.send("DeleteObject", bucket, probe, IfMatch=_NO_ETAG)
+                return False
+            except StoreError as error:
+                if error.code in _NOT_THERE:
+                    continue  # an attempt of the same load that is still alive removed it
+                self._requests.send("DeleteObject", bucket, probe)
+                if error.code not in (*_CHANGED, *_NOT_SUPPORTED):
+                    raise
+                return error.code in _CHANGED
+        raise StoreError(f"s3://{bucket}/{probe} is removed again and again. Another attempt may succeed.", final=False)
 
     def _abort(self, upload: Upload) -> None:
         try:

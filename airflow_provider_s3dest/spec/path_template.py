@@ -6,6 +6,7 @@ import difflib
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from airflow_provider_s3dest.errors import Fault, SpecError, short
@@ -269,6 +270,7 @@ class PathTemplate:
         return fields_in(self.text)
 
     @classmethod
+    @lru_cache(maxsize=256)  # the state and the keys ask for the same few templates again and again
     def parse(cls, text: str) -> PathTemplate:
         """Check a template and find its placeholders.
 
