@@ -6,6 +6,15 @@ from collections.abc import Iterator
 from typing import IO, Any
 
 from airflow_provider_s3dest.errors import StagingError
+from airflow_provider_s3dest.load.inputs import FileStores
+
+
+def file_stores(client: Any) -> FileStores:
+    """Return the stores of staged files.
+
+    :param client: the boto3 client that reads ``s3://``.
+    """
+    return FileStores(client, AirflowFiles)
 
 
 class AirflowFiles:

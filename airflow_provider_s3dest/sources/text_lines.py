@@ -9,14 +9,15 @@ from itertools import chain
 from typing import IO, Any
 
 from airflow_provider_s3dest.errors import RecordError
-from airflow_provider_s3dest.sources.source_file import SourceFile
+from airflow_provider_s3dest.sources.encodings import undecodable_byte
+from airflow_provider_s3dest.sources.source_file import SourceFile, option
 
 BLOCK_BYTES = 2**17
 """Bytes that are read at a time. A block, and what is made of it, then fits into the caches of the processor."""
 
 MAX_RECORD_BYTES = 64 * 2**20
-"""Bytes of one record of staged text. What is longer is no record, but a quote that never closes or a compressed file
-that is made to fill the memory: on its way a record takes several times its bytes."""
+"""Bytes of one record of staged text, by default. What is longer is no record, but a quote that never closes or a
+compressed file that is made to fill the memory: on its way a record takes several times its bytes."""
 
 BOM = b"\xef\xbb\xbf"
 
@@ -109,7 +110,7 @@ def blocks(stream: IO[bytes], file: SourceFile, end: bytes = b"\n", *, checked: 
         if read and not cut:  # such as a line longer than a block
             rest.append(read)
             size += len(read)
-            if size > MAX_RECORD_BYTES:
+            if size > max_record_bytes(file):
                 raise too_long(line + sum(piece.count(b"\n") for piece in rest), file)
             continue
         size = 0
@@ -126,13 +127,21 @@ def blocks(stream: IO[bytes], file: SourceFile, end: bytes = b"\n", *, checked: 
 
 
 def too_long(line: int, file: SourceFile) -> RecordError:
-    """Return the error for a record of more bytes than :data:`MAX_RECORD_BYTES`."""
-    problem = f"the record is longer than {MAX_RECORD_BYTES:,} bytes."
-    return file.error(line, problem, "Stage shorter records, one a line; Parquet files have no such limit.")
+    """Return the error for a record of more bytes than :func:`max_record_bytes`."""
+    limit = max_record_bytes(file)
+    remedy = f"Stage shorter records, one a line, or allow more: {option('max_line_bytes', 2 * limit)}."
+    return file.error(
+        line, f"the record is longer than {limit:,} bytes.", f"{remedy} Parquet files have no such limit."
+    )
+
+
+def max_record_bytes(file: SourceFile) -> int:
+    """Return how many bytes one record of a file may have."""
+    return MAX_RECORD_BYTES if file.max_record_bytes is None else file.max_record_bytes
 
 
 def check_text(data: bytes, first_line: int, file: SourceFile) -> None:
-    """Check that a piece of a file is UTF-8.
+    """Check that a piece of a file is text of the file's encoding, which the reader gets in UTF-8.
 
     :param first_line: number of the line on which the piece begins.
     :raises RecordError: at the line that holds a byte that is not.
@@ -143,5 +152,12 @@ def check_text(data: bytes, first_line: int, file: SourceFile) -> None:
         data.decode()
     except UnicodeDecodeError as error:
         line = first_line + data.count(b"\n", 0, error.start)
+        if file.encoding != "utf-8":
+            problem = f"byte 0x{undecodable_byte(data, error.start):02x} is not {file.encoding}."
+            raise file.error(line, problem, "Name the file's own encoding in `staging_format`.") from error
         problem = f"byte 0x{data[error.start]:02x} is not UTF-8 ({error.reason})."
-        raise file.error(line, problem, "Stage the file in UTF-8.") from error
+        is_utf_16 = line == 1 and data.startswith((b"\xff\xfe", b"\xfe\xff"))
+        remedy = (
+            f"Stage the file in UTF-8, or name its encoding: {option('encoding', 'utf-16' if is_utf_16 else 'cp1252')}."
+        )
+        raise file.error(line, problem, remedy) from error

@@ -117,7 +117,7 @@ class TestReading:
         assert lines_of("\na\n\n\n2") == [3, 4, 5]
 
     def test_names_of_columns_may_be_odd(self) -> None:
-        assert read(',"a,b","x\ny"\n1,2,3\n') == (("", "a,b", "x\ny"), [["1", "2", "3"]])
+        assert read(' ,"a,b","x\ny"\n1,2,3\n') == ((" ", "a,b", "x\ny"), [["1", "2", "3"]])
 
     def test_place_of_a_record_is_its_first_line(self) -> None:
         assert lines_of('a,b\n"x\ny\nz",1\n2,3\n"p","q\n"\n4,5\n') == [2, 5, 6, 8]
@@ -144,7 +144,7 @@ class TestReading:
             ('a,b\n"1",2\r\r\n', 2, "a carriage return stands alone"),
             ("a,b\n1,2\r\r\n", 2, "a carriage return stands alone"),
             ("a,b,a\n1,2,3\n", 1, "the header names the column 'a' twice"),
-            ("\n\na,,b,\n1,2,3,4\n", 3, "the header names the column '' twice"),
+            ("\n\na,,b,\n1,2,3,4\n", 3, "column 2 has no name"),
         ],
     )
     def test_malformed_record_is_refused_with_its_file_and_line(self, content: str, line: int, said: str) -> None:
