@@ -89,10 +89,13 @@ docs: $(VENV_DOCS)/.installed ## Build the documents as a site; a warning is an 
 	@$(VENV_DOCS)/bin/sphinx-build --quiet --fail-on-warning --keep-going -d build/docs-cache docs build/docs
 	@echo "==> build/docs/index.html"
 
-schema: $(VENV)/.installed ## Write the JSON Schema of the destination spec anew
+schema: $(VENV)/.installed ## Write the JSON Schemas of the destination spec and of staging_format anew
 	@$(VENV)/bin/python -m airflow_provider_s3dest.spec.json_schema > $(VENV)/destination_spec.schema.json
 	@mv $(VENV)/destination_spec.schema.json airflow_provider_s3dest/destination_spec.schema.json
 	@echo "==> airflow_provider_s3dest/destination_spec.schema.json"
+	@$(VENV)/bin/python -m airflow_provider_s3dest.sources.staging_format > $(VENV)/staging_format.schema.json
+	@mv $(VENV)/staging_format.schema.json airflow_provider_s3dest/sources/staging_format.schema.json
+	@echo "==> airflow_provider_s3dest/sources/staging_format.schema.json"
 
 pins: $(UV) ## Pin the requirements anew (UPGRADE=1: to the newest versions)
 	@for environment in airflow-3.3 airflow-3.1 airflow-2.11 bench fidelity; do \

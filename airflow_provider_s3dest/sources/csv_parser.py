@@ -96,7 +96,8 @@ class CsvParser:
             if dialect.empty_alone_is_null
             else f"(?<![^\n{edge}]){quote}({texts}){quote}(?![^\r\n{edge}])"
         )
-        self._marked = dialect.quote + _EMPTY + ("" if dialect.empty_alone_is_null else r"\1") + dialect.quote
+        in_template = dialect.quote.replace("\\", r"\\")
+        self._marked = in_template + _EMPTY + ("" if dialect.empty_alone_is_null else r"\1") + in_template
 
     def parse(self, block: Block) -> Iterator[ParsedRecords]:
         """Parse the records of a block, the last one to its end, even if it lies in a later block.
@@ -132,7 +133,8 @@ class CsvParser:
             lines = [line.removesuffix("\r") for line in lines]
         if has_returns or (self._quarantines and not block.is_text):
             lines, numbers = self._good_lines(lines, numbers)
-        rows: list[_Row] = [line.split(self._dialect.delimiter) for line in lines]
+        delimiter = self._dialect.delimiter
+        rows: list[_Row] = [line.split(delimiter) for line in lines]
         if "" in lines:
             rows = [row if line else () for row, line in zip(rows, lines, strict=True)]
         return self._with_nulls(rows, numbers, False, lines if self._quarantines else None)

@@ -5,12 +5,14 @@ from __future__ import annotations
 import csv
 import io
 import json
+from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from jsonschema import Draft202012Validator
 
 from airflow_provider_s3dest.errors import RecordError, SpecError
 from airflow_provider_s3dest.load.arguments import LoadArguments
@@ -334,15 +336,21 @@ def test_shards_carry_the_form_and_read_headers_with_it(tmp_path: Path) -> None:
     (tmp_path / "a.csv").write_bytes("x\né;b\n1;2\n".encode("cp1252"))
     (tmp_path / "b.csv").write_bytes(b"x\nc;d\n1;2\n")
     options = {"encoding": "cp1252", "delimiter": ";", "skip_lines": 1}
-    files = staged_tables(f"{tmp_path}/*.csv", "t", lambda _: LocalFiles(), StagingFormat.of(options))
-    shards = [shard.arguments() for shard in split(files, 2, None, options)]
+    staged = staged_tables(f"{tmp_path}/*.csv", "t", lambda _: LocalFiles(), StagingFormat.of(options))
+    shards = [shard.arguments() for shard in split(staged, 2, None, options)]
     assert [shard["columns"] for shard in shards] == [["é", "b", "c", "d"]] * 2
     assert [shard["staging_format"] for shard in shards] == [options] * 2
-    assert "staging_format" not in split(files, 2)[0].arguments()
+    assert "staging_format" not in split(staged, 2)[0].arguments()
 
 
-def test_the_json_schema_names_every_option() -> None:
-    schema = json_schema()
-    assert schema["properties"].keys() == StagingFormat.model_fields.keys()
-    assert schema["additionalProperties"] is False
-    assert all(one["description"] for one in schema["properties"].values())
+def test_the_json_schema_is_current_and_takes_what_the_argument_takes() -> None:
+    file = files("airflow_provider_s3dest") / "sources" / "staging_format.schema.json"
+    assert file.read_text(encoding="utf-8") == json.dumps(json_schema(), indent=2) + "\n"
+    validator = Draft202012Validator(json_schema())
+    validator.check_schema(json_schema())
+    assert json_schema()["properties"].keys() == StagingFormat.model_fields.keys()
+    for options in ({"header": ["a"], "null_values": ["", "NA"]}, {"header": False, "delimiter": "\t", "quote": ""}):
+        assert not list(faults(options))
+        assert validator.is_valid(options)
+    for wrong in ({"delimiter": ";;"}, {"header": []}, {"skip_lines": -1}, {"records_at": "."}, {"delimeter": ","}):
+        assert validator.is_valid(wrong) is not any(faults(wrong)), wrong
