@@ -29,6 +29,20 @@ from airflow_provider_s3dest.sources.staging_pattern import literal_path
 TABLE = Path(__file__).with_suffix(".json")
 PAGE = Path(__file__).parents[1] / "docs" / "pollock.md"
 
+_INTRODUCTION = """\
+# CSV files of the real world
+
+[Pollock](https://github.com/HPI-Information-Systems/Pollock) is a benchmark for loading CSV. Its survey has files that
+were found on open data portals, each beside a version that people cleaned by hand. This page is written by
+`make pollock`, and shows with which [`staging_format`](staging.md#other-forms-of-text) each of them loads.
+
+Of {measured} files, {same} load with the values of their clean version. {differs} load with other values and {refused}
+do not load, for the reasons below. Two values are the same if their texts are; null and empty text are not told apart,
+since the clean versions do not tell them apart. Records without any value are not compared: people removed them, and a
+load keeps them as records of nulls. `{{"clean": 9}}` as a header stands for the first nine names of the clean version,
+numbered where they repeat or are empty.
+"""
+
 Rows = Sequence[Sequence[str]]
 
 
@@ -151,21 +165,7 @@ def page(found: Sequence[Outcome]) -> str:
     counts = {verdict: sum(one.verdict == verdict for one in found) for verdict in ("same", "differs", "refused")}
     measured = sum(counts.values())
     missing = [one.entry.file for one in found if one.verdict == "missing"]
-    lines = [
-        "# CSV files of the real world",
-        "",
-        "[Pollock](https://github.com/HPI-Information-Systems/Pollock) is a benchmark for loading CSV. Its survey",
-        "has files that were found on open data portals, each beside a version that people cleaned by hand. This page is",
-        "written by `make pollock`, and shows with which [`staging_format`](staging.md#other-forms-of-text) each loads.",
-        "",
-        f"Of {measured} files, {counts['same']} load with the values of their clean version. {counts['differs']} load",
-        f"with other values and {counts['refused']} do not load, for the reasons below. Two values are the same if their",
-        "texts are; null and empty text are not told apart, since the clean versions do not tell them apart. Records",
-        "without any value are not compared: people removed them, and a load keeps them as records of nulls.",
-        '`{"clean": 9}` as a header stands for the first nine names of the clean version, numbered where they repeat or',
-        "are empty.",
-        "",
-    ]
+    lines = [_INTRODUCTION.format(measured=measured, **counts)]
     if missing:
         lines += [
             f"Not measured, since they were not in the checkout at hand: {', '.join(f'`{one}`' for one in missing)}.",
