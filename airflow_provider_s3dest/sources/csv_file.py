@@ -176,7 +176,7 @@ class CsvFile:
             if len(row) != columns.width
         }
         remedy = "Complete the record, or quote fields that hold the delimiter."
-        if ragged and (line := parsed.lines[min(ragged)]) <= _PREAMBLE:
+        if self._file.bad is None and ragged and (line := parsed.lines[min(ragged)]) <= _PREAMBLE:
             lines = "header" if names is None else "records"
             remedy += f" If lines stand before the {lines}: {option('skip_lines', line - (names is None))}."
         return self._without(parsed, ragged, remedy)

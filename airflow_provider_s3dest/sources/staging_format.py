@@ -186,7 +186,7 @@ def _value_faults(options: Mapping[str, Any]) -> Iterator[Fault]:
             problem = f"names {twice} twice." if twice else f"is {short(names)}, which has a name that is none."
             yield Fault("staging_format.header", problem, "Give each column a name of its own.")
     quote = options.get("quote", '"')
-    special = {"delimiter": options.get("delimiter", ""), "quote": quote, "escape": options.get("escape", "")}
+    special = {"delimiter": options.get("delimiter") or ",", "quote": quote, "escape": options.get("escape", "")}
     if special["escape"] == quote:  # the same as doubled quotes
         del special["escape"]
     given = [character for character in special.values() if character]

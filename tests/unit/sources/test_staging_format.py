@@ -125,6 +125,67 @@ def test_what_the_standard_library_writes_in_a_dialect_is_read_back(
         assert records == rows
 
 
+@settings(derandomize=True, max_examples=200, deadline=None)
+@given(
+    st.text(st.sampled_from('ab,"\\\n\r'), max_size=16),
+    st.sampled_from(["\\", ""]),
+    st.sampled_from([[""], ["b"], ["", "a"], ["\\b"]]),
+    st.booleans(),
+)
+def test_any_text_in_a_dialect_is_read_alike_in_blocks_of_any_size_or_refused(
+    text: str, escape: str, nulls: list[str], quarantines: bool
+) -> None:
+    def outcome(block: int) -> Any:
+        bad: list[tuple[int, str]] = []
+
+        def add(_: str, line: bytes) -> None:
+            record = json.loads(line)
+            bad.append((record["line"], record["record"].rstrip("\r")))
+
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(text_lines, "BLOCK_BYTES", block)
+            try:
+                quarantine = BadRecords(add) if quarantines else None
+                return read(f"k,l\n{text}", escape=escape, null_values=nulls, bad=quarantine), sorted(bad)
+            except RecordError as error:  # which of several records is named first depends on the blocks
+                return error.line is not None
+
+    whole = outcome(2**17)
+    assert outcome(1) == outcome(5) == whole
+
+
+JSON_VALUES = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.text(st.sampled_from('a"\\{}[],:\n é'), max_size=4),
+    lambda inner: st.lists(inner, max_size=2) | st.dictionaries(st.text("ab", max_size=1), inner, max_size=2),
+    max_leaves=4,
+)
+
+
+@settings(derandomize=True, max_examples=100, deadline=None)
+@given(
+    st.lists(st.lists(st.fixed_dictionaries({"a": JSON_VALUES, "b": JSON_VALUES}), max_size=3), min_size=1, max_size=3),
+    st.lists(st.text("xy", min_size=1, max_size=2), max_size=2),
+    JSON_VALUES,
+    st.sampled_from([None, 0, 1]),
+    st.sampled_from(["", "\n", " \r\n"]),
+    st.booleans(),
+    st.sampled_from(BLOCKS),
+)
+def test_records_in_any_document_are_read_back(
+    pages: list[list[Any]], path: list[str], beside: Any, indent: int | None, gap: str, ascii_only: bool, block: int
+) -> None:
+    text = ""
+    for page in pages:
+        document: Any = page
+        for name in reversed(path):
+            document = {"before": beside, name: document, "behind": beside}
+        text += json.dumps(document, indent=indent, ensure_ascii=ascii_only) + gap
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(text_lines, "BLOCK_BYTES", block)
+        found = read_json(text, "ndjson", records_at=".".join(path) or ".")
+    assert found == [record for page in pages for record in page]
+
+
 @pytest.mark.parametrize("block", BLOCKS)
 def test_options_of_csv(block: int, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(text_lines, "BLOCK_BYTES", block)
@@ -296,6 +357,7 @@ def test_text_passes_through_where_only_its_frame_differs() -> None:
         ({"delimiter": "::"}, "`staging_format.delimiter`: is '::'. One character"),
         ({"delimiter": "\n"}, "`staging_format.delimiter`: is '\\n'."),
         ({"quote": ";", "delimiter": ";"}, "`staging_format`: has one character twice"),
+        ({"quote": ","}, "`staging_format`: has one character twice"),
         ({"encoding": "utf-9"}, "`staging_format.encoding`: is 'utf-9', which is no encoding."),
         ({"encoding": "base64"}, "`staging_format.encoding`: is 'base64', which is no encoding."),
         ({"header": ["a", "a"]}, "`staging_format.header`: names ['a'] twice."),
