@@ -101,7 +101,7 @@ class LoadReport:
         parts = [report if isinstance(report, LoadReport) else cls.from_dict(report) for report in reports]
         buckets = sorted({part.bucket for part in parts})
         if len(buckets) != 1:
-            problem = f"are of the buckets {buckets}." if buckets else "are none."
+            problem = f"are of the buckets {buckets}." if buckets else "is empty."
             raise SpecError([Fault("reports", problem, "Give the reports of loads to one bucket.")])
         by_table: dict[str, list[TableReport]] = {}
         for part in parts:

@@ -46,7 +46,7 @@ with DAG(
 
     @task
     def copy(loaded: Any, warehouse: str) -> int:
-        """Copy what the manifest lists, in place of what an earlier try copied, and return the number of records.
+        """Copy what the manifest lists, in place of what an earlier attempt copied, and return the number of records.
 
         What is done here with each object, Redshift does with all of them in one statement:
         ``COPY arrived FROM '<manifest>' IAM_ROLE '...' MANIFEST CSV GZIP IGNOREHEADER 1``.

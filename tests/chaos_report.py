@@ -1,8 +1,8 @@
 """Writes docs/chaos.md from the outcomes of a run: `pytest -p tests.chaos_report --chaos-report docs/chaos.md`.
 
 A topic is a test module, named by the first line of its docstring. A test that checks many cases in itself tells their
-number by the property `runs`; the property `tries` counts the tries of loads that it made. What the page says of other
-modules than those that ran stays, as all of them take long.
+number by the property `runs`; the property `attempts` counts the attempts of loads that it made. What the page says of
+other modules than those that ran stays, as all of them take long.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from pathlib import Path
 
 import pytest
 
-COUNTED = ("runs", "tries of loads", "skipped", "violations")
+COUNTED = ("runs", "attempts of loads", "skipped", "violations")
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -53,8 +53,8 @@ class _Report:
             counts["violations"] += 1
         if report.when == "teardown":
             for name, value in report.user_properties:
-                if name == "tries" and isinstance(value, int):
-                    counts["tries of loads"] += value
+                if name == "attempts" and isinstance(value, int):
+                    counts["attempts of loads"] += value
                 if name == "runs" and isinstance(value, int):
                     counts["runs"] += value - 1
 
@@ -75,7 +75,7 @@ class _Report:
         self._path.write_text(
             "# Loads under faults\n\n"
             "`make chaos` writes this page from the outcomes of its tests. A run is one case with its check of the "
-            "exact keys, bytes\nand open uploads; a try is one attempt to load within it; a violation is a run that "
+            "exact keys, bytes\nand open uploads; an attempt is one load within it; a violation is a run that "
             "did not end as it must. Each row tells the last run of its module.\n\n"
             f"Last on Python {platform.python_version()}, {sys.platform}, {os.cpu_count()} cores.\n\n"
             + "".join(f"| {' | '.join(row)} |\n" for row in table)

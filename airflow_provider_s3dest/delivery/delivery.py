@@ -50,7 +50,7 @@ class Delivery:
     :param sweeper: removes what is no longer needed.
     :param atomic: whether no object is visible before all are complete.
     :param staged: whether the records come from staged files.
-    :param retried: whether there were earlier attempts; it counts only where no state tells what they stored.
+    :param retried: whether there were earlier attempts; used only if no state says what they stored.
     """
 
     def __init__(

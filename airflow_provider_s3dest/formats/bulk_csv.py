@@ -18,7 +18,8 @@ import orjson
 
 from airflow_provider_s3dest.formats.encoding import Encoded
 from airflow_provider_s3dest.records.chunks import RowChunk
-from airflow_provider_s3dest.records.values import OWN_RULES, date_converter, is_too_deep
+from airflow_provider_s3dest.records.nesting import is_too_deep
+from airflow_provider_s3dest.records.values import OWN_RULES, date_converter
 
 _ENCODER = msgspec.json.Encoder()
 _LINE = OWN_RULES | orjson.OPT_APPEND_NEWLINE
@@ -61,7 +62,7 @@ class BulkCsvEncoder:
         protected = b'"\n' + structure
         codes = _CODES[: len(protected)]
         self._empty_text = codes[:1] * 2
-        # A code that the text itself holds becomes a separator, which makes one line too many: so it is noticed.
+        # If a text holds a code, the code becomes a separator. The extra line shows it.
         self._protect = bytes.maketrans(codes + protected, _SEPARATOR * len(codes) + codes)
         # Commas of texts are protected, so that every other comma stands between two fields.
         self._restore = bytes.maketrans(b"," + codes, between + protected)
@@ -123,7 +124,7 @@ class BulkCsvEncoder:
             return None
         lines = lines.replace(b'""', self._empty_text)  # CSV keeps the quotes of an empty text: without, it is null
         if b"null" in lines:
-            # Orjson writes NaN and infinities as null too. They are none in CSV: their number tells.
+            # orjson writes NaN and infinities as null too, and CSV does not: more nulls than None values show them.
             if not is_staged_json:
                 nulls = [record.count(None) for record in records()]
                 for index in odd:

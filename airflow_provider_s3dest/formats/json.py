@@ -11,7 +11,8 @@ import orjson
 
 from airflow_provider_s3dest.formats.encoding import NOTHING, Encoded, encoded_lines, refusal
 from airflow_provider_s3dest.records.chunks import Chunk, ColumnChunk, RowChunk, TextColumns
-from airflow_provider_s3dest.records.values import OWN_RULES, date_converter, is_too_deep, json_bytes, plain
+from airflow_provider_s3dest.records.nesting import is_too_deep
+from airflow_provider_s3dest.records.values import OWN_RULES, date_converter, json_bytes, plain
 
 _LINE = OWN_RULES | orjson.OPT_APPEND_NEWLINE
 _RECORD_END = '"}\n'

@@ -69,6 +69,10 @@ def faults_inside(path: str, folder: str) -> Iterator[Fault]:
     """
     inside = path.removeprefix(folder)
     if path.startswith(folder) and not any(name.startswith(("_", ".")) for name in inside.split("/")):
-        where = f"inside the folder {folder!r} of the data" if folder else "beside the data, which lie in no folder"
+        where = (
+            f"inside the folder {folder!r} of the data"
+            if folder
+            else "next to the data, because `path` has no fixed folder"
+        )
         problem = f"is {path!r}, {where}: readers would take bad records for data."
         yield Fault("quarantine_path", problem, "Give another folder, or one whose name begins with `_`.")

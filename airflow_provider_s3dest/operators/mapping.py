@@ -26,6 +26,9 @@ _SAME_FOR_ALL = frozenset(
 """Names in Jinja that have one value for all instances of a mapped task. Every other name may differ, such as ``ti``,
 ``task``, ``params`` and the DAG's own macros."""
 
+_NAMES_INSTANCE = re.compile(r"map_index|op_args|op_kwargs")
+"""What tells the instances apart. A text that spells it is let through, as a macro of the DAG may use it."""
+
 _OTHER_MACRO = re.compile(r"macros\.(?!(?:ds_add|ds_format|ds_format_locale|datetime|timedelta|dateutil)\b)")
 """A macro whose value may differ between instances: ``macros.uuid``, ``macros.random``, and those of plugins."""
 
@@ -33,9 +36,9 @@ _OTHER_MACRO = re.compile(r"macros\.(?!(?:ds_add|ds_format|ds_format_locale|date
 def is_instance_of_mapped(operator: Any) -> bool:
     """Return whether Airflow made an operator for one instance of a mapped task.
 
-    Then the DAG holds the mapped task under the operator's id, and not the operator.
+    Airflow notes it in the operator alone. The DAG does not tell: mapped arguments may hold ``dag=None``.
     """
-    return operator.has_dag() and operator.dag.task_dict.get(operator.task_id) is not operator
+    return bool(getattr(operator, "_BaseOperator__from_mapped", False))
 
 
 def shared_key_faults(operator: Any, path: str) -> Iterator[Fault]:
@@ -85,13 +88,16 @@ def _may_differ(name: str, definition: Any, path: str) -> bool:
 
 
 def _jinja_may_differ(value: Any, definition: Any) -> bool:
-    texts = [text for _, text in nested_texts(reveal(value)) if path_template.has_jinja(text)]
+    every = [text for _, text in nested_texts(reveal(value))]
+    if any(_NAMES_INSTANCE.search(text) for text in every):
+        return True
+    texts = [text for text in every if path_template.has_jinja(text)]
     environment = definition.get_template_env() if texts else None
     return any(_OTHER_MACRO.search(text) or not undeclared_names(text, environment) <= _SAME_FOR_ALL for text in texts)
 
 
 def unresolved_faults(arguments: Mapping[str, Any]) -> Iterator[Fault]:
-    """Find references that are left after rendering: Airflow resolves no list of outputs that a group is mapped over.
+    """Find references that Airflow left unresolved, such as a list of outputs that a task group is mapped over.
 
     :param arguments: the template fields, rendered.
     """

@@ -1,4 +1,4 @@
-"""Finds what among an operator's arguments comes from other tasks, by references that Airflow resolves in the run."""
+"""Finds the references to outputs of other tasks among an operator's arguments."""
 
 from __future__ import annotations
 

@@ -9,6 +9,7 @@ from airflow.providers.common.compat.sdk import XComArg
 
 from airflow_provider_s3dest.errors import Fault, short
 from airflow_provider_s3dest.operators.hidden_records import HiddenRecords
+from airflow_provider_s3dest.operators.mapping import is_instance_of_mapped
 from airflow_provider_s3dest.operators.references import is_reference
 from airflow_provider_s3dest.spec import path_template
 
@@ -25,7 +26,7 @@ def data_arguments(operator: Any, values: Mapping[str, Any], context: Any) -> se
     :param operator: the operator. Airflow resolves the references of one that is not mapped while it renders.
     :param values: the arguments by their names.
     """
-    if not _is_mapped(operator):
+    if not is_instance_of_mapped(operator):
         return set()
     definition = _definition(operator)
     if not hasattr(definition, "partial_kwargs"):  # mapped arguments may take the DAG away: nothing shows its file
@@ -42,7 +43,7 @@ def data_arguments(operator: Any, values: Mapping[str, Any], context: Any) -> se
 
 def data_op_kwargs(operator: Any, context: Any) -> set[str]:
     """Return the names of a decorated function's keyword arguments whose values came at run time."""
-    if not _is_mapped(operator):
+    if not is_instance_of_mapped(operator):
         return set()
     definition = _definition(operator)
     if not hasattr(definition, "partial_kwargs"):
@@ -55,10 +56,6 @@ def data_op_kwargs(operator: Any, context: Any) -> set[str]:
         defaults={},
         overridable=not definition._disallow_kwargs_override,
     )
-
-
-def _is_mapped(operator: Any) -> bool:
-    return bool(getattr(operator, "_BaseOperator__from_mapped", False))
 
 
 def _definition(operator: Any) -> Any:

@@ -1,7 +1,7 @@
 """The records on their way from a source to an encoder; sources make these values, formats read them.
 
 Read in this order: ``chunks`` (a few consecutive records, in one of several forms), ``table`` (a stream of chunks with
-the same columns), ``values`` (each Python type's form in JSON and CSV), ``bad_records`` (isolates and quarantines
-records that can't be delivered), ``safe_names`` (renames keys for Athena), and the folder ``arrow`` (the same for data
-in Arrow's memory).
+the same columns), ``values`` (each Python type's form in JSON and CSV), ``nesting`` (how deep a value may be),
+``bad_records`` (isolates and quarantines records that can't be delivered), ``safe_names`` (renames keys for Athena),
+and the folder ``arrow`` (the same for data in Arrow's memory).
 """

@@ -30,3 +30,7 @@ class Table:
     types: Callable[[Sequence[str]], Mapping[str, Any]] | None = None
     schema: Any = None
     bad: BadRecords | None = None
+
+    def __post_init__(self) -> None:
+        # The names themselves: orjson takes no instance of a subclass, such as a StrEnum or SQLAlchemy's quoted_name.
+        object.__setattr__(self, "columns", tuple(map(str.__str__, self.columns)))

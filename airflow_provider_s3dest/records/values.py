@@ -11,12 +11,10 @@ from __future__ import annotations
 import math
 import re
 from base64 import b64encode
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import date, datetime, time, timedelta, timezone
 from decimal import Decimal
 from enum import Enum
-from functools import reduce
-from gc import get_referents
 from itertools import chain, repeat
 from pathlib import PurePath
 from typing import Any
@@ -26,6 +24,7 @@ import msgspec
 import orjson
 
 from airflow_provider_s3dest.errors import short
+from airflow_provider_s3dest.records.nesting import MAX_LEVELS, is_too_deep
 
 OWN_RULES = orjson.OPT_PASSTHROUGH_DATETIME | orjson.OPT_PASSTHROUGH_SUBCLASS | orjson.OPT_PASSTHROUGH_DATACLASS
 """Options of orjson under which it encodes by itself only what it encodes as our rules say, and calls ``plain`` for
@@ -38,15 +37,6 @@ _ORJSON_OR_DATE_TYPES = NESTED_TYPES | {str, int, float, bool, type(None), UUID,
 
 _ORJSON_INTS = range(-(2**63), 2**64)
 """The ints that orjson encodes by itself."""
-
-_ORJSON_LEVELS = 254
-"""Lists and mappings inside one another that orjson encodes."""
-
-_USUAL_LEVELS, _GROWTH = 8, 50
-"""Levels to which containers are looked through in the quick way, and how many objects each of them may then hold."""
-
-MAX_LEVELS = _ORJSON_LEVELS - 1
-"""Levels of a value, which in JSON stands inside the object of its record."""
 
 MAX_DIGITS = 150_000
 """Digits of a number that is written: PostgreSQL's ``numeric``, the widest of the usual databases, has 147,455.
@@ -77,18 +67,6 @@ _NUMPY_UNITS = {
 """Units of numpy's durations, each as a count of seconds and decimals; months and years have no fixed length."""
 
 _NUMPY_UNIT = re.compile(rf"\[(?P<count>\d*)(?P<unit>{'|'.join(_NUMPY_UNITS)})\]")
-
-
-def _counts_tuples() -> bool:
-    """Return whether orjson counts the levels of tuples, as it did up to 3.11. The levels tried are too few to crash."""
-    try:
-        orjson.dumps(reduce(lambda inner, _: (inner,), range(_ORJSON_LEVELS + 1), ()))
-    except orjson.JSONEncodeError:
-        return True
-    return False
-
-
-_ORJSON_COUNTS_TUPLES = _counts_tuples()
 
 
 class NoRuleError(ValueError):
@@ -317,36 +295,6 @@ def json_bytes(value: Any) -> bytes:
         if isinstance(error, RecursionError) or "Recursion limit" in str(error):
             raise too_deep() from error
         raise
-
-
-def is_too_deep(containers: Sequence[Any]) -> bool:
-    """Return whether lists, mappings or tuples hold so many levels of tuples that orjson would end the process.
-
-    orjson 3.12 and 3.13 count the levels of lists and mappings, but not those of tuples: from about 1,500 on they write
-    beyond their memory. So whoever passes values to orjson as they are asks here first.
-    """
-    if _ORJSON_COUNTS_TUPLES:
-        return False
-    # The garbage collector returns in one call what objects hold. As a rule that is soon nothing.
-    members, most = containers, _GROWTH * (100 + len(containers))
-    for _ in range(_USUAL_LEVELS):
-        members = get_referents(*members)
-        if not members:
-            return False
-        if len(members) > most:  # such as what the class of a value holds
-            break
-    return _levels_of(containers) > _ORJSON_LEVELS
-
-
-def _levels_of(containers: Iterable[Any]) -> int:
-    """Count the levels of containers without recursion, as far as orjson's limit and one more."""
-    for levels in range(_ORJSON_LEVELS + 1):
-        # By identity: a value that holds another one twice, on each of many levels, has far more members than objects.
-        nested = {id(member): member for member in containers if isinstance(member, (list, tuple, dict))}
-        if not nested:
-            return levels
-        containers = get_referents(*nested.values())
-    return _ORJSON_LEVELS + 1
 
 
 def json_lines(values: Sequence[Any]) -> str | None:

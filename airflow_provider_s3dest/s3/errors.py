@@ -32,7 +32,7 @@ _WITH_FIELDS = (
 )
 """What needs further rights than the right to write."""
 
-_NO_S3 = "This is no S3: check `endpoint_url` in the extra of the AWS connection."
+_NO_S3 = "This server does not answer like S3: check `endpoint_url` in the extra of the AWS connection."
 
 _WRONG_BUCKET_NAME = "No bucket can have this name: check it in `bucket`, `staging_path` or `state_path`."
 
@@ -229,11 +229,13 @@ def _remedy_unanswered(error: Exception) -> str:
         wrong_bucket = "bucket name" in str(error).lower() or "parameter Bucket" in str(error)
         return _WRONG_BUCKET_NAME if wrong_bucket else _REMEDIES["InvalidArgument"]
     if _UNTRUSTED in str(error):
-        return "Nobody that is trusted vouches for the endpoint: set `verify` in the extra of the AWS connection."
+        return (
+            "No trusted authority signed the endpoint's certificate: set `verify` in the extra of the AWS connection."
+        )
     if is_passing(error):
         return "Check the endpoint of the AWS connection and the network."
     if type(error).__name__ == "NoCredentialsError":
-        return "Set login and password of the AWS connection, or see that boto3 finds credentials on the worker."
+        return "Set login and password of the AWS connection, or make sure that boto3 finds credentials on the worker."
     return "Check the AWS connection."
 
 
@@ -241,7 +243,7 @@ def _remedy(code: str, operation: str) -> tuple[str, bool]:
     """Return the remedy for an error code of S3, and whether the error is final."""
     if is_denied(code):
         # The answer to a HEAD request has no body: a wrong key and a missing right look the same.
-        also = ", if they are right at all" if operation == "HeadObject" else ""
+        also = ", or are wrong" if operation == "HeadObject" else ""
         right = _PERMISSIONS.get(operation, operation)
         writes = operation in ("PutObject", "CreateMultipartUpload")
         return f"The credentials need {right} there{also}.{_WITH_FIELDS if writes else ''}", True

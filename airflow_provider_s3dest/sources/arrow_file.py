@@ -5,21 +5,22 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from functools import cached_property
 from itertools import accumulate
 from typing import IO, Any
 
 from airflow_provider_s3dest.errors import StagingError
 from airflow_provider_s3dest.records.arrow.chunk import ArrowChunk, chunk_rows
 from airflow_provider_s3dest.records.arrow.pyarrow_import import import_pyarrow
-from airflow_provider_s3dest.sources.arrow_stream import arrow_chunks, unique_names
+from airflow_provider_s3dest.sources.arrow_stream import arrow_chunks, column_names
 from airflow_provider_s3dest.sources.decompression import decompression_error
 from airflow_provider_s3dest.sources.source_file import SourceFile
 
 _HELD_BYTES = 32 * 1024 * 1024
-"""Stored bytes of a row group up to which its columns are read at once; those of a larger one are read in pieces."""
+"""A row group with more stored bytes than this is read in pieces."""
 
 _REPEATING_BYTES = 2
-"""Stored bytes per value up to which a column of texts must repeat a few of them, and is read as a dictionary."""
+"""A text column with at most so many stored bytes per value repeats a few texts, and is read as a dictionary."""
 
 _DICTIONARY_ENCODINGS = frozenset({"PLAIN", "PLAIN_DICTIONARY", "RLE_DICTIONARY", "RLE", "BIT_PACKED"})
 """Encodings of pages that pyarrow can read into a dictionary."""
@@ -61,9 +62,13 @@ class ArrowFile:
     def header(self) -> tuple[str, ...]:
         """Return the names of the columns.
 
-        :raises SpecError: if two are the same.
+        :raises SpecError: if two are the same, if one is no UTF-8, or if pyarrow can't read a type.
         """
-        return tuple(unique_names(self._schema.names, f"table {self._file.table!r}, {self._file.path}"))
+        return self._names
+
+    @cached_property
+    def _names(self) -> tuple[str, ...]:
+        return tuple(column_names(self._schema, f"table {self._file.table!r}, {self._file.path}"))
 
     def types(self) -> dict[str, Any]:
         """Return the ``pyarrow.DataType`` of each column."""
@@ -104,8 +109,8 @@ class ArrowFile:
             if not names.isdisjoint(accumulate(path.split("."), "{}.{}".format))
         ]
         if self._has_more_than_metadata():
-            # pyarrow ends the process when it is asked for the metadata of an encrypted or damaged column, and raises an
-            # error when it is asked for the values.
+            # pyarrow ends the process when it is asked for the metadata of an encrypted or damaged column, and
+            # raises an error when it is asked for the values.
             file = _open_parquet(self._stream, metadata, _LEAST_PIECE)
             yield from file.iter_batches(chunk_rows(len(names)), columns=sorted(names), use_threads=False)
             return

@@ -11,6 +11,9 @@ from airflow_provider_s3dest.records.arrow.chunk import ArrowChunk, BatchRows, c
 from airflow_provider_s3dest.records.arrow.pyarrow_import import import_pyarrow
 from airflow_provider_s3dest.records.chunks import Origins
 
+_WITHOUT_CLASS = ("month_interval", "day_time_interval")
+"""Types that pyarrow reads from files, and then raises a KeyError for their arrays."""
+
 
 def open_stream(frame: Any, table: str) -> tuple[dict[str, Any], Iterator[ArrowChunk]]:
     """Open an object that exports an Arrow stream.
@@ -26,7 +29,7 @@ def open_stream(frame: Any, table: str) -> tuple[dict[str, Any], Iterator[ArrowC
     except (pyarrow.ArrowException, ValueError, TypeError, OverflowError) as error:
         problem = f"table {table!r} has no form in Arrow: {error}."
         raise SpecError([Fault("records", problem, "Hand over a frame whose columns each have one type.")]) from error
-    names = unique_names(reader.schema.names, f"table {table!r}")
+    names = column_names(reader.schema, f"table {table!r}")
     return dict(zip(names, reader.schema.types, strict=True)), arrow_chunks(reader, table)
 
 
@@ -35,6 +38,37 @@ def _refuse_polars_objects(frame: Any) -> None:
     objects = [name for name, dtype in getattr(frame, "schema", {}).items() if str(dtype).startswith("Object")]
     if objects:
         raise TypeError(f"the columns {objects} hold Python objects, of which polars hands over only the addresses")
+
+
+def column_names(schema: Any, where: str) -> list[str]:
+    """Return the names of the columns of a ``pyarrow.Schema``.
+
+    :param where: names the table, and the file if there is one, for the error.
+    :raises SpecError: if two are the same, if one is no UTF-8, or if pyarrow has no Python class for a type.
+    """
+    try:
+        names = [field.name for field in schema]
+        for field in schema:
+            _check_type(field.type)
+    except UnicodeDecodeError as error:
+        problem = f"{where} has a column or a field whose name is no UTF-8: {error.object!r}."
+        raise SpecError([Fault("records", problem, "Rename it.")]) from error
+    except TypeError as error:
+        raise SpecError(
+            [Fault("records", f"{where}: {error}.", "Cast the column upstream, to text if need be.")]
+        ) from error
+    return unique_names(names, where)
+
+
+def _check_type(arrow_type: Any) -> None:
+    if str(arrow_type) in _WITHOUT_CLASS:
+        raise TypeError(f"a column is a {arrow_type}, which pyarrow can't read")
+    types = import_pyarrow().types
+    if types.is_nested(arrow_type):
+        for number in range(arrow_type.num_fields):
+            field = arrow_type.field(number)
+            field.name  # noqa: B018 - raises the error for a name that is no UTF-8
+            _check_type(field.type)
 
 
 def unique_names(names: Sequence[str], where: str) -> list[str]:

@@ -9,7 +9,7 @@ from typing import Any
 import orjson
 
 from airflow_provider_s3dest.records.chunks import Origins, RowChunk
-from airflow_provider_s3dest.records.values import is_too_deep
+from airflow_provider_s3dest.records.nesting import is_too_deep
 
 CHUNK_RECORDS = 1000
 """Records of a chunk of Python records, at most. More would not be encoded faster."""

@@ -142,7 +142,7 @@ def _collect(
 
     :param limit: number of the records to look at; None: all.
     :param must_be_writable: whether to refuse a record with new columns if it holds a value that can't be written: a
-        column that only bad records have is to be no column.
+        column that occurs only in bad records must not be added.
     """
     if not isinstance(chunk, RowChunk):
         columns.update(dict.fromkeys(chunk.names))
@@ -245,11 +245,22 @@ def _late_column(table: str, chunk: _ParsedChunk, known: Set[str]) -> tuple[int,
 
 
 def _keys(table: str, row: Any, origins: Origins, position: int) -> Any:
+    if isinstance(row, dict):
+        return dict.keys(row)  # a subclass may return something else
     if isinstance(row, Mapping):
-        return row.keys()
+        try:
+            # Sets of keys of other classes can't be trusted to be comparable: SQLAlchemy's fail beside None.
+            return dict.fromkeys(row).keys()
+        except Exception as error:  # the record's own methods may raise anything
+            raise RecordError(
+                f"the keys of the {type(row).__name__} can't be read: {type(error).__name__}: {error}.",
+                "Make a dict of it upstream.",
+                table=table,
+                place=origins[position],
+            ) from error
     raise RecordError(
         f"a record must be a mapping of column to value, not {type(row).__name__}: {short(row)}.",
-        "Yield or return dicts; for a list of lists, flatten it first.",
+        "Yield or return dicts, such as dict(zip(names, row)) of a row; flatten a list of lists of records.",
         table=table,
         place=origins[position],
     )

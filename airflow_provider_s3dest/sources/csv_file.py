@@ -61,7 +61,7 @@ class CsvFile:
         """Read header and records.
 
         :param encoded_columns: the columns of an encoder that writes CSV with this file's delimiter. Text that is what
-            it would write is passed through. None: no text is.
+            it would write is passed through. None: nothing is passed through.
         :raises RecordError: at a record with too many or too few fields, or with quotes out of place.
         """
         columns = self._known_columns()

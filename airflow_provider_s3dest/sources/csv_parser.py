@@ -32,7 +32,7 @@ _Row = Sequence[str | None]
 """The fields of a record; none at all is a blank line, which is a null in a file of one column."""
 
 _EMPTY = "\x01"
-"""Stands for an empty quoted field in the text for csv.reader, which makes the same of it as of an empty unquoted one.
+"""Stands for an empty quoted field in the text for csv.reader, which reads both kinds of empty field as one value.
 (From Python 3.13 on, ``QUOTE_NOTNULL`` makes the difference.) In a dialect with other texts for null, it stands before
 a quoted field that is such a text."""
 

@@ -68,7 +68,7 @@ class _Documents:
 
     def __init__(self, stream: IO[bytes], file: SourceFile) -> None:
         self._stream, self._file = stream, file
-        self._data = stream.read(3).removeprefix(BOM)
+        self._data = text_lines.beginning(stream, file)
         self._position, self._line = 0, 1
         self._path: list[str] = []
 

@@ -186,13 +186,27 @@ def _decode(text: bytes, file: SourceFile, line: int) -> Record:
     except RecursionError as error:
         raise _too_deep(file, line) from error
     except _UNREADABLE as error:
-        problem = f"is no JSON object: {error}: {short(text.decode(errors='replace').strip())}."
-        remedy = (
-            f"Stage one JSON object a line, or one array. For objects over several lines: {option('records_at', '.')}."
-        )
+        reason, remedy = str(error), "Stage one JSON object a line, or one array of objects."
+        if "truncated" in reason:  # also said of half of a surrogate pair
+            is_whole = _is_json(text)
+            reason = "a text holds half of a surrogate pair" if is_whole else "the object does not end on its line"
+            remedy = (
+                "Decode it properly upstream."
+                if is_whole
+                else f"Stage each object on one line, or take objects over several lines: {option('records_at', '.')}."
+            )
+        problem = f"is no JSON object: {reason}: {short(text.decode(errors='replace').strip())}."
         if re.search(rb"[:\[,]\s*(NaN|-?Infinity)\b", text):
             remedy = "JSON has no NaN or Infinity: write null."
         raise file.error(line, problem, remedy) from error
+
+
+def _is_json(text: bytes) -> bool:
+    try:
+        json.loads(text)
+    except (ValueError, RecursionError):
+        return False
+    return True
 
 
 def _too_deep(file: SourceFile, line: int) -> RecordError:
@@ -240,6 +254,21 @@ def _on_one_line(record: Record) -> Record:
     return record
 
 
+def _fault_between(gap: bytes, comma: bytes) -> str:
+    """Return what is wrong with the text between two elements of an array; empty if nothing is.
+
+    :param comma: a comma, if one must stand there; else nothing.
+    """
+    between = gap.strip(_BLANK)
+    if between == comma:
+        return ""
+    if not between:
+        return "a comma is missing between two elements of the array."
+    if text := between.strip(b"," + _BLANK):
+        return f"an element of the array is no object: {short(text.decode(errors='replace'))}."
+    return "a comma of the array has no element."
+
+
 def _elements(stream: IO[bytes], file: SourceFile) -> Iterator[tuple[bytes, int]]:
     """Cut an array into the bytes of its elements, each with the line on which it begins.
 
@@ -267,16 +296,13 @@ def _elements(stream: IO[bytes], file: SourceFile) -> Iterator[tuple[bytes, int]
             continue
         if depth <= 1:
             gap = data[position : token.start()]
-            between = gap.strip(_BLANK)
             line += gap.count(b"\n")
             if closed:
                 raise malformed(f"text stands after the end of the array: {short(token[0])}.")
             if opened and token[0] not in b"{]":
                 raise malformed(f"an element of the array is no object: {short(token[0].decode(errors='replace'))}.")
-            comma = b"," if expects_comma and token[0] != b"]" else b""
-            if between != comma:
-                text = short(between.decode(errors="replace"))
-                raise malformed(f"the array is malformed: {text} between its elements.")
+            if problem := _fault_between(gap, b"," if expects_comma and token[0] != b"]" else b""):
+                raise malformed(problem)
         position = token.end()
         if token[0] in (b"{", b"["):
             if depth == 0 and token[0] == b"[":

@@ -28,7 +28,8 @@ def open_pandas(frame: Any, table: str) -> tuple[dict[str, Any], Iterator[ArrowC
     # Arrow would convert all objects of a column to one type, and change some on the way.
     objects = [name for name in names if plain[name].dtype == object]
     try:
-        typed = pyarrow.RecordBatch.from_pandas(plain.drop(columns=objects), preserve_index=False)
+        # A table: a column of strings may lie in several pieces or in none, as pandas.concat and pyarrow leave it.
+        typed = pyarrow.Table.from_pandas(plain.drop(columns=objects), preserve_index=False)
     except (pyarrow.ArrowException, ValueError, TypeError, OverflowError) as error:
         problem = f"table {table!r} has no form in Arrow: {error}."
         raise SpecError([Fault("records", problem, "Hand over columns that each have one type.")]) from error
@@ -37,12 +38,21 @@ def open_pandas(frame: Any, table: str) -> tuple[dict[str, Any], Iterator[ArrowC
         rows = chunk_rows(len(names))
         for start in range(0, len(plain), rows):
             part = plain.iloc[start : start + rows]
-            batch, values = typed.slice(start, rows), {name: _objects(part[name]) for name in objects}
+            batch, values = _batch(typed.slice(start, rows)), {name: _objects(part[name]) for name in objects}
             origins = Origins(start, originals=BatchRows(batch, values))
             yield ArrowChunk(batch, origins, len(part), table, values)
 
     types = dict(zip(typed.schema.names, typed.schema.types, strict=True))
     return {name: types.get(name) for name in names}, chunks()
+
+
+def _batch(table: Any) -> Any:
+    """Return a table of few rows as one record batch."""
+    pyarrow = import_pyarrow()
+    columns = [
+        column.chunk(0) if column.num_chunks == 1 else pyarrow.concat_arrays(column.chunks) for column in table.columns
+    ]
+    return pyarrow.RecordBatch.from_arrays(columns, schema=table.schema)
 
 
 def _objects(series: Any) -> list[Any]:

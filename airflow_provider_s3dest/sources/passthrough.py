@@ -127,7 +127,7 @@ def csv_records(data: bytes, delimiter: bytes, columns: int) -> tuple[Passthroug
 def _at_quotes(data: bytes) -> list[bytes]:
     """Cut a text at its quotes, except the doubled ones: every other piece is the inside of a quoted field."""
     # Two ways to one result. Where quotes are few, replacing doubled ones first nearly doubles the time of csv_records.
-    # Cutting first is in vain where a doubled quote turns up among the pieces, so it is tried only if there is none at
+    # Splitting first is wasted if a doubled quote turns up among the pieces, so it is tried only if there is none at
     # the beginning: where doubled quotes are many, some are near.
     if b'""' not in data[:_LOOK_AHEAD]:
         pieces = data.split(b'"')

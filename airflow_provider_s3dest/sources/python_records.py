@@ -69,9 +69,9 @@ def open_records(
         return table_of_list(name, records, columns, bad)
     if not is_records(records):
         raise NoRecordsError(
-            f"The records of table {name!r} are no list of mappings but {type(records).__name__}: {short(records)}. "
-            "Hand over the output of a task (task.output) or a list; a Jinja string gives a list only with "
-            "render_template_as_native_obj=True."
+            f"The records of table {name!r} must be a list of mappings, not {type(records).__name__}: "
+            f"{short(records)}. Hand over the output of a task (task.output) or a list. "
+            "A Jinja string gives a list only with render_template_as_native_obj=True."
         )
     if isinstance(records, Sequence):
         return table_of_stream(name, chunks_of(counted(flattened(_items(records)))), columns, bad=bad)

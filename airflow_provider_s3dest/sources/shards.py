@@ -50,10 +50,10 @@ def split(
     :param shards: number of the shards.
     :param columns: names of the columns to write, in order; None: those of the files.
     :param staging_format: the ``staging_format`` that each shard's load is given; the files have it already.
-    :raises SpecError: if the number is none from 1.
+    :raises SpecError: if the number is not a whole number of at least 1.
     """
     if type(shards) is not int or shards < 1:
-        raise SpecError([Fault("shards", f"is {short(shards)}.", "Give a number from 1.")])
+        raise SpecError([Fault("shards", f"is {short(shards)}.", "Give 1 or more.")])
     sizes = {name: _sizes(files) for name, files in tables.items()}
     counts = _counts(sizes, shards)
     all_shards: list[Shard] = []

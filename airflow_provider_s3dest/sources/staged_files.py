@@ -170,5 +170,5 @@ class _OpenFile:
         if isinstance(error, Exception) and (named := decompression_error(error, path)):
             raise named from error
         if isinstance(error, OSError):
-            problem = f"{path} can't be read: {error.strerror or error}. Another try may succeed."
+            problem = f"{path} can't be read: {error.strerror or error}. Another attempt may succeed."
             raise StagingError(problem, final=False) from error

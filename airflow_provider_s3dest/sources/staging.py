@@ -127,5 +127,5 @@ def _staged(store: FileStore, path: str) -> StagedFile:
     if compression:
         stem, ending = os.path.splitext(stem)
     if ending.lower() not in FORMATS:
-        raise StagingError(f"{path} has an ending that tells no format. {KNOWN_ENDINGS}")
+        raise StagingError(f"{path} has an unknown ending. {KNOWN_ENDINGS}")
     return StagedFile(store, path, FORMATS[ending.lower()], compression)

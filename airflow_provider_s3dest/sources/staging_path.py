@@ -84,7 +84,7 @@ def _path_faults(path: str) -> Iterator[Fault]:
     elif not (captures_table(path) or has_wildcard(path)):
         ending = _FILE_ENDING.search(path) if "/" in inside or not scheme else None  # a bucket's name may hold dots
         if ending and ending[1].lower() not in FORMATS:
-            problem = f"{path!r} has an ending that tells no format."
+            problem = f"{path!r} has an unknown ending."
             yield Fault("staging_path", problem, f"{KNOWN_ENDINGS} If it is a folder, end it with a slash.")
     else:
         try:

@@ -22,6 +22,18 @@ compressed file that is made to fill the memory: on its way a record takes sever
 BOM = b"\xef\xbb\xbf"
 
 
+_UTF_16 = "in UTF-16"
+
+_NO_TEXT = {
+    b"\x1f\x8b": "compressed with gzip, and does not end with .gz",
+    b"\x28\xb5\x2f\xfd": "compressed with zstd, and does not end with .zst",
+    b"PK\x03\x04": "a ZIP archive",
+    b"\xff\xfe": _UTF_16,
+    b"\xfe\xff": _UTF_16,
+}
+"""The first bytes of files that are often staged under the ending of a text file."""
+
+
 @dataclass
 class Block:
     """A piece of a file, in bytes and as text, and the number of the line on which it begins, from 1."""
@@ -102,7 +114,7 @@ def blocks(stream: IO[bytes], file: SourceFile, end: bytes = b"\n", *, checked: 
     :raises RecordError: at the line that holds such a byte, and at one that is longer than a record may be.
     """
     line = 1
-    rest = [stream.read(3).removeprefix(BOM)]
+    rest = [beginning(stream, file)]
     size = 0
     while True:
         read = stream.read(BLOCK_BYTES)
@@ -124,6 +136,21 @@ def blocks(stream: IO[bytes], file: SourceFile, end: bytes = b"\n", *, checked: 
         if not read:
             return
         rest = [read[cut:]]
+
+
+def beginning(stream: IO[bytes], file: SourceFile) -> bytes:
+    """Read the first bytes of a file, and return them without a byte order mark.
+
+    :raises RecordError: if they show that the file is not text in UTF-8.
+    """
+    head = stream.read(4)
+    for magic, name in _NO_TEXT.items():
+        if head.startswith(magic):
+            remedy = "Stage text in UTF-8, or name the file by its format."
+            if name == _UTF_16:
+                remedy = f"Stage text in UTF-8, or name the encoding: {option('encoding', 'utf-16')}."
+            raise file.error(1, f"the file is no text but {name}.", remedy)
+    return head.removeprefix(BOM)
 
 
 def too_long(line: int, file: SourceFile) -> RecordError:
@@ -156,8 +183,5 @@ def check_text(data: bytes, first_line: int, file: SourceFile) -> None:
             problem = f"byte 0x{undecodable_byte(data, error.start):02x} is not {file.encoding}."
             raise file.error(line, problem, "Name the file's own encoding in `staging_format`.") from error
         problem = f"byte 0x{data[error.start]:02x} is not UTF-8 ({error.reason})."
-        is_utf_16 = line == 1 and data.startswith((b"\xff\xfe", b"\xfe\xff"))
-        remedy = (
-            f"Stage the file in UTF-8, or name its encoding: {option('encoding', 'utf-16' if is_utf_16 else 'cp1252')}."
-        )
+        remedy = f"Stage the file in UTF-8, or name its encoding: {option('encoding', 'cp1252')}."
         raise file.error(line, problem, remedy) from error

@@ -118,7 +118,7 @@ def test_all_faults_are_listed_at_once_with_the_task() -> None:
         ({"records": {"id": 1, "name": "x"}}, "`records`: is a mapping with 1 under 'id', 'x' under 'name'"),
         ({"records": {"orders": None}, "table": None}, "`records`: is None for table 'orders'"),
         ({"records": {"t": "abc"}, "table": None}, "`records`: is a mapping with 'abc' under 't'"),
-        ({"records": ..., "staging_path": "a/x.xlsx"}, "'a/x.xlsx' has an ending that tells no format"),
+        ({"records": ..., "staging_path": "a/x.xlsx"}, "'a/x.xlsx' has an unknown ending"),
         ({"records": ..., "staging_path": "s3://"}, "`staging_path`: 's3://' names no bucket"),
         ({"aws_conn_id": 5}, "`aws_conn_id`: is 5"),
         ({"s3_destination_conn_id": 5}, "`s3_destination_conn_id`: is 5"),

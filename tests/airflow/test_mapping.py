@@ -91,6 +91,11 @@ DIFFERENT: list[tuple[dict[str, Any], dict[str, Any]]] = [
     ({"path": "{{TABLE}}", "table": ..., "records": ..., "staging_path": "{{ ti.map_index }}/{{TABLE}}/*.csv"},
      {"columns": ["id"]}),
     ({"path": "{{FIELD.n}}", "records": [{"n": "{{ ti.map_index }}"}]}, {"columns": ["n"]}),
+    # texts that spell what tells the instances apart were never refused
+    ({"path": "map_index/x.json"}, {"columns": ["id"]}),
+    ({"path": "x", "spec": {"tags": {"op_kwargs": "1"}}}, {"columns": ["id"]}),
+    ({"path": "{{ macros.mine.map_index_of(ds) }}.json"}, {"columns": ["id"]}),
+    ({"path": "{{ macros.uuid.uuid4() }}.json"}, {"columns": ["id"]}),
 ]  # fmt: skip
 
 

@@ -204,7 +204,10 @@ class TestLiterals:
             ({"quarantine_path": "_x/{{TABLE}}.json"}, "`quarantine_path`: has no {{UUID}}"),
             ({"quarantine_path": "_x/{{FIELD.a}}/{{UUID}}"}, "`quarantine_path`: has {{FIELD}}"),
             ({"quarantine_path": "raw/bad/{{UUID}}"}, "inside the folder 'raw/' of the data"),
-            ({"path": "{{UUID}}.csv", "quarantine_path": "bad/{{UUID}}"}, "beside the data, which lie in no folder"),
+            (
+                {"path": "{{UUID}}.csv", "quarantine_path": "bad/{{UUID}}"},
+                "next to the data, because `path` has no fixed folder",
+            ),
             ({"quarantine_path": "_x/${BAD}/{{UUID}}"}, "`quarantine_path`: ${BAD} is CloudQuery's variable"),
         ],
         ids=str,

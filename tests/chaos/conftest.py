@@ -80,4 +80,4 @@ def counted_attempts(record_property: Callable[[str, object], None]) -> Iterator
     """Tell the report how many attempts of a load a test made."""
     before = next(copy(loads.attempts))
     yield
-    record_property("tries", next(copy(loads.attempts)) - before)
+    record_property("attempts", next(copy(loads.attempts)) - before)

@@ -35,7 +35,9 @@ class TestAnEndpointThatIsNoS3:
     def test_by_its_status(self, moto_bucket: Bucket, moto_proxy: FaultProxy, job: Job, status: int) -> None:
         moto_proxy.on_each(lambda request, send: Answer(status, {"Content-Type": "text/html"}, b"<html></html>"))
 
-        with pytest.raises(StoreError, match=r"s3://.* This is no S3: check `endpoint_url` in the extra") as failure:
+        with pytest.raises(
+            StoreError, match=r"s3://.* This server does not answer like S3: check `endpoint_url` in the extra"
+        ) as failure:
             job(moto_bucket, moto_proxy.client(**TRIED_ONCE))
 
         assert failure.value.final
@@ -43,7 +45,9 @@ class TestAnEndpointThatIsNoS3:
     def test_by_an_answer_of_another_kind(self, moto_bucket: Bucket, moto_proxy: FaultProxy, job: Job) -> None:
         moto_proxy.on_each(lambda request, send: Answer(200, {"Content-Type": "text/html"}, b"<html><p>hello</html>"))
 
-        with pytest.raises(StoreError, match=r"(This is no S3: check `endpoint_url`|S3 answered 500)"):
+        with pytest.raises(
+            StoreError, match=r"(This server does not answer like S3: check `endpoint_url`|S3 answered 500)"
+        ):
             job(moto_bucket, moto_proxy.client(**TRIED_ONCE))
 
 

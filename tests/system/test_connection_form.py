@@ -122,8 +122,8 @@ def test_saves_numbers_out_of_range_and_the_test_and_the_load_say_which(
     form.save()
 
     for told in (told_by_the_test(airflow, "out_of_range"), failed_load(airflow, "out_of_range")):
-        assert "input should be greater than or equal to 1, not 0" in told
-        assert "input should be a valid integer, not 1.5" in told
+        assert "input should be greater than or equal to 1, not ***" in told
+        assert "input should be a valid integer, not ***" in told
         assert "`batch_size`" in told
         assert "`batch_size_bytes`" in told
 
@@ -137,6 +137,6 @@ def test_saves_any_json_as_the_extra_and_the_test_and_the_load_say_what_is_wrong
     form.save()
 
     for told in (told_by_the_test(airflow, "by_hand"), failed_load(airflow, "by_hand")):
-        assert "input should be a valid integer, not 'many'" in told
+        assert "input should be a valid integer, not ***" in told
         assert "`formt`" in told
         assert "Did you mean `format`?" in told

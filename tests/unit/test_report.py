@@ -93,7 +93,7 @@ class TestOneReport:
         assert LoadReport.merged([report_of(objects=501, a=(["x"], ""))] * 2).uris is None
 
     def test_needs_reports_of_one_bucket(self) -> None:
-        with pytest.raises(SpecError, match="are none"):
+        with pytest.raises(SpecError, match="is empty"):
             LoadReport.merged([])
         with pytest.raises(SpecError, match=r"of the buckets \['lake', 'pond'\]"):
             LoadReport.merged([report_of(a=(["x"], "")), report_of(bucket="pond", a=(["x"], ""))])

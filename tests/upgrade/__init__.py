@@ -1,5 +1,5 @@
 """Holds what is stored still across versions: what a load writes, and what the next attempt makes of an earlier one's.
 
-`recorded_loads.json` and `recorded_worlds/` were written by version 0.1.0 at commit ee1c1d0. They are never written
-anew to make a test pass: a difference means that a retry which spans an upgrade doubles or loses records.
+`recorded_loads.json` and `recorded_worlds/` were written by commit ee1c1d0, before the first release. They are never
+written anew to make a test pass: a difference means that a retry which spans an upgrade doubles or loses records.
 """

@@ -11,7 +11,7 @@ from functools import partial
 from typing import Any
 
 from airflow_provider_s3dest.records.arrow.pyarrow_import import import_pyarrow
-from airflow_provider_s3dest.records.arrow.types import array_of, is_list, unique_keys
+from airflow_provider_s3dest.records.arrow.types import array_of, holds_views, is_list, unique_keys
 from airflow_provider_s3dest.records.arrow.values import values_of
 from airflow_provider_s3dest.records.values import csv_texts, too_deep
 
@@ -37,7 +37,7 @@ def exact_cast(array: Any, target: Any) -> Any:
     if types.is_null(source):
         return pyarrow.nulls(len(array), target)
     if types.is_dictionary(source):
-        return exact_cast(array.dictionary_decode(), target)
+        return exact_cast(_decoded(array), target)
     if types.is_run_end_encoded(source):
         return exact_cast(pyarrow.compute.run_end_decode(array), target)
     if types.is_string_view(source) or types.is_large_string(source):
@@ -54,6 +54,8 @@ def exact_cast(array: Any, target: Any) -> Any:
         if is_list(source) and is_list(target):
             return _list(array, target)
         if types.is_map(source) and types.is_map(target):
+            if holds_views(source):  # take has no rule for them, and no cast of them fails
+                return array.cast(target)
             # take copies: of a slice, Arrow would also cast the pairs of the whole array, and may fail on one of them.
             return array.take(pyarrow.array(range(len(array)), pyarrow.int64())).cast(target)
         return _from_text(array, target) if types.is_string(source) else _between(array, target)
@@ -61,6 +63,16 @@ def exact_cast(array: Any, target: Any) -> Any:
         raise InexactError(str(too_deep())) from error
     except (pyarrow.ArrowException, OverflowError, ValueError) as error:
         raise InexactError(str(error)) from error
+
+
+def _decoded(array: Any) -> Any:
+    """Return the values of a dictionary array."""
+    pyarrow = import_pyarrow()
+    types, members = pyarrow.types, array.dictionary
+    if types.is_string_view(members.type) or types.is_binary_view(members.type):  # Arrow can't decode these
+        plain_type = pyarrow.string() if types.is_string_view(members.type) else pyarrow.binary()
+        array = pyarrow.DictionaryArray.from_arrays(array.indices, members.cast(plain_type))
+    return array.dictionary_decode()
 
 
 def _to_text(array: Any) -> Any:
@@ -76,7 +88,7 @@ def _struct(array: Any, target: Any) -> Any:
     names = {field.name for field in target.fields}
     members = {field.name: member for field, member in zip(array.type.fields, array.flatten(), strict=True)}
     if late := [name for name in members if name not in names and members[name].null_count < len(array)]:
-        raise InexactError(f"the field {late[0]!r} is none of the type {target}")
+        raise InexactError(f"the field {late[0]!r} is not in the type {target}")
     cast = [
         exact_cast(members[field.name], field.type) if field.name in members else pyarrow.nulls(len(array), field.type)
         for field in target.fields
@@ -111,7 +123,7 @@ def _from_text(array: Any, target: Any) -> Any:
     pyarrow = import_pyarrow()
     types = pyarrow.types
     if types.is_binary(target) or types.is_large_binary(target) or types.is_fixed_size_binary(target):
-        raise InexactError("text is no bytes")
+        raise InexactError("text can't become binary")
     if types.is_decimal(target):
         # Arrow would read foreign memory: it looks the power of ten up in a table, at any index.
         wild = pyarrow.compute.match_substring_regex(array, r"[eE][+-]?[0-9]{4,}")
@@ -161,7 +173,7 @@ def _between(array: Any, target: Any) -> Any:
         raise InexactError(f"{source} is no {target}")
     # Only timestamps can have a time zone; a date has none, and so is not the same as a timestamp that has one.
     if (getattr(source, "tz", None) is None) != (getattr(target, "tz", None) is None):
-        raise InexactError("a moment with an offset is none without")
+        raise InexactError("a timestamp with an offset can't become one without")
     # A float is the number that its shortest text names, whatever its width: float32 0.1 is the decimal 0.1.
     float_to_fraction = types.is_floating(source) and _has_fractions(target)
     fraction_to_float = types.is_floating(target) and _has_fractions(source)

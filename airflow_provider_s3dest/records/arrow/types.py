@@ -39,7 +39,6 @@ _ALIASES_OF_SHAPES: Mapping[type, str] = {
     str: "string",
     bool: "bool",
     float: "float64",
-    time: "time64[us]",
     bytes: "binary",
 }
 
@@ -87,7 +86,12 @@ def _array_of(values: Sequence[Any], target: Any) -> Any:
     # Shapes before types: a column has few shapes, and a type costs more to make.
     shapes = dict.fromkeys(map(_shape, values))
     arrow_type = reduce(common_type, map(_type_of_shape, shapes), pyarrow.null())
-    return pyarrow.array(values, arrow_type)
+    try:
+        return pyarrow.array(values, arrow_type)
+    except pyarrow.ArrowInvalid as error:
+        if "precision" in str(error):
+            raise NoRuleError(f"the number has more than {DECIMAL_DIGITS} digits, the most of a decimal") from error
+        raise
 
 
 def common_type(one: Any, other: Any) -> Any:
@@ -126,8 +130,13 @@ def storable_type(arrow_type: Any, *, nanoseconds: bool = True) -> Any:
     :param nanoseconds: whether the version of Parquet has them.
     :raises TypeError: if Parquet has no such type, or its readers refuse it.
     """
-    stored = _stored(arrow_type, nanoseconds)
-    if (levels := _levels(stored)) > SCHEMA_LEVELS:
+    try:
+        stored = _stored(arrow_type, nanoseconds)
+        levels = _levels(stored)
+    except RecursionError as error:
+        problem = f"nested in far more levels of Parquet's schema than the {SCHEMA_LEVELS} that its readers take"
+        raise TypeError(problem) from error
+    if levels > SCHEMA_LEVELS:
         raise TypeError(f"nested in {levels} levels of Parquet's schema, and its readers take {SCHEMA_LEVELS}")
     return stored
 
@@ -155,8 +164,17 @@ def _stored(arrow_type: Any, nanoseconds: bool) -> Any:
     if types.is_map(arrow_type):
         # Also with nanoseconds, for the TypeErrors alone: Parquet's writer undoes encodings in a map itself.
         stored = [_stored(inside, nanoseconds) for inside in (arrow_type.key_type, arrow_type.item_type)]
-        return arrow_type if nanoseconds else pyarrow.map_(*stored, keys_sorted=arrow_type.keys_sorted)
+        as_it_is = nanoseconds and not holds_views(arrow_type)
+        return arrow_type if as_it_is else pyarrow.map_(*stored, keys_sorted=arrow_type.keys_sorted)
     return arrow_type
+
+
+def holds_views(arrow_type: Any) -> bool:
+    """Return whether a type has a view or a null at any level, which Parquet's writer does not write as they are."""
+    types = import_pyarrow().types
+    if types.is_nested(arrow_type):
+        return any(holds_views(arrow_type.field(number).type) for number in range(arrow_type.num_fields))
+    return bool(types.is_null(arrow_type) or types.is_string_view(arrow_type) or types.is_binary_view(arrow_type))
 
 
 def _levels(arrow_type: Any) -> int:
@@ -255,9 +273,9 @@ def _simple(value: Any) -> Any:
         return [_simple(item) for item in value]
     if isinstance(value, time):
         return value if value.tzinfo is None else value.isoformat()
-    if isinstance(value, (bytearray, memoryview)):
+    if isinstance(value, (bytes, bytearray, memoryview)):
         return bytes(value)
-    if isinstance(value, (Decimal, date, bytes)):
+    if isinstance(value, (Decimal, date)):
         return None if type(value).__name__ == "NaTType" else value
     if isinstance(value, int):
         return int(value)
@@ -284,7 +302,7 @@ def _shape(value: Any) -> Hashable:
         return ("timestamp", unit, None if value.utcoffset() is None else "UTC")
     if isinstance(value, date):
         return "date32"
-    return _ALIASES_OF_SHAPES[type(value)]
+    return "time64[us]" if isinstance(value, time) else _ALIASES_OF_SHAPES[type(value)]
 
 
 @lru_cache(maxsize=1024)

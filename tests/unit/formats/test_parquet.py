@@ -23,7 +23,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from airflow_provider_s3dest.errors import MissingExtraError, RecordError, SpecError
+from airflow_provider_s3dest.errors import MissingExtraError, RecordError, S3DestinationError, SpecError
 from airflow_provider_s3dest.formats.batching import BatchWriter, Limits
 from airflow_provider_s3dest.formats.encoders import encoder_for, sink_for
 from airflow_provider_s3dest.formats.parquet import EncodedBatch
@@ -375,3 +375,72 @@ def test_any_records_read_back_equal_and_are_cut_exactly_whatever_their_chunks(
         if number + 1 < len(read):
             assert one.num_rows == most or ends[stop + 1] - ends[start] > size or ends[stop] - ends[start] >= size
         start = stop
+
+
+def _lists(levels: int) -> Any:
+    value: Any = 1
+    for _ in range(levels):
+        value = [value]
+    return value
+
+
+class Clock(time):
+    """A time as pendulum's is one."""
+
+    __slots__ = ()
+
+
+class Binary(bytes):
+    """Bytes as those of bson are."""
+
+    __slots__ = ()
+
+
+_VIEWS = pa.array(["x", "y"], pa.string_view())
+
+
+@pytest.mark.parametrize(
+    ("records", "values"),
+    [
+        (polars.DataFrame({"a": ["x", "y", None]}, schema={"a": polars.Categorical}), ["x", "y", None]),
+        (polars.DataFrame({"a": ["x", "y", None]}, schema={"a": polars.Enum(["x", "y"])}), ["x", "y", None]),
+        (
+            polars.DataFrame({"a": [["x"], ["y", "x"]]}, schema={"a": polars.List(polars.Categorical)}),
+            [["x"], ["y", "x"]],
+        ),
+        (pa.table({"a": pa.DictionaryArray.from_arrays([0, 1, None], _VIEWS)}), ["x", "y", None]),
+        (pa.table({"a": pa.DictionaryArray.from_arrays([1], pa.array([b"x", b"y"], pa.binary_view()))}), [b"y"]),
+        *(
+            (
+                pa.table({"a": pa.array([[("k", value)], None, []], pa.map_(pa.string(), kind))})[:3],
+                [[("k", value)], None, []],
+            )
+            for kind, value in [
+                (pa.string_view(), "v"),
+                (pa.binary_view(), b"v"),
+                (pa.null(), None),
+                (pa.list_(pa.string_view()), ["v"]),
+                (pa.list_(pa.null()), [None]),
+            ]
+        ),
+        (pa.table({"a": pa.array([[("k", 1)], [("l", 2)]], pa.map_(pa.string_view(), pa.int64()))})[1:], [[("l", 2)]]),
+        ([{"a": Clock(1, 2, 3)}, {"a": time(4, 5)}], [time(1, 2, 3), time(4, 5)]),
+        ([{"a": Binary(b"x")}, {"a": b"y"}, {"a": [Binary(b"z")][0]}], [b"x", b"y", b"z"]),
+    ],
+)
+def test_what_arrow_or_a_library_stores_in_its_own_way_is_written(records: Any, values: list[Any]) -> None:
+    (content,) = files_of(open_records("t", records, None))
+    assert pq.read_table(io.BytesIO(content)).column("a").to_pylist() == values
+
+
+@pytest.mark.parametrize(
+    ("value", "said"),
+    [
+        (10**50, "record 0, column 'a': the .*more than 38 digits"),
+        # Which of the two limits is met first depends on how deep this Python recurses.
+        (_lists(500), "record 0, column 'a': the .*more than 253 levels deep|'a' .* levels of Parquet's schema"),
+    ],
+)
+def test_what_no_type_holds_is_called_what_it_is(value: Any, said: str) -> None:
+    with pytest.raises(S3DestinationError, match=said):
+        files_of(open_records("t", [{"a": value}], None))

@@ -150,7 +150,7 @@ class TestInput:
     )
     def test_a_file_whose_ending_tells_no_format_is_refused(self, path: Any) -> None:
         (fault,) = LoadArguments(FIELDS, staging_path=path, table="t").faults()
-        assert "has an ending that tells no format" in fault.problem
+        assert "has an unknown ending" in fault.problem
         assert "If it is a folder, end it with a slash." in fault.remedy
 
     @pytest.mark.parametrize(

@@ -22,7 +22,7 @@ import pendulum
 import pytest
 
 from airflow_provider_s3dest.errors import RecordError
-from airflow_provider_s3dest.records.values import MAX_LEVELS
+from airflow_provider_s3dest.records.nesting import MAX_LEVELS
 from tests.unit.tables import csv_of, fields_with_nulls, json_of
 
 

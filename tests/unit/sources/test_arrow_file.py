@@ -115,6 +115,23 @@ def test_the_columns_that_are_not_encrypted_are_read(tmp_path: Path) -> None:
     assert staged_rows(tmp_path / "x.parquet", columns=("a", "c")) == [{"a": 1, "c": "x"}, {"a": 2, "c": "y"}]
 
 
+@pytest.mark.parametrize("table", [pa.table({"caf?": [1]}), pa.table({"a": [{"caf?": 1}]})], ids=["column", "field"])
+def test_a_name_that_is_no_utf8_is_refused(table: pa.Table, tmp_path: Path) -> None:
+    put(tmp_path / "x.arrow", arrow_file(table).replace(b"caf?", b"caf\xe9"))
+    with pytest.raises(
+        SpecError, match=r"x.arrow has a column or a field whose name is no UTF-8: b'caf.xe9'. Rename it"
+    ):
+        staged_rows(tmp_path / "x.arrow")
+
+
+def test_a_type_that_pyarrow_has_no_class_for_is_refused(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    # pyarrow reads files with intervals of months, and can't make one.
+    monkeypatch.setattr("airflow_provider_s3dest.sources.arrow_stream._WITHOUT_CLASS", ("duration[s]",))
+    put(tmp_path / "x.arrow", arrow_file(pa.table({"a": pa.array([[1]], pa.list_(pa.duration("s")))})))
+    with pytest.raises(SpecError, match=r"x.arrow: a column is a duration\[s\], which pyarrow can't read. Cast"):
+        staged_rows(tmp_path / "x.arrow")
+
+
 @pytest.mark.parametrize(("name", "write"), FILES.values(), ids=list(FILES))
 class TestFiles:
     def test_every_type_reads_back(self, name: str, write: Callable[[pa.Table], bytes], tmp_path: Path) -> None:

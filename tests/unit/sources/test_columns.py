@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 from collections import OrderedDict, defaultdict
+from collections.abc import Iterator, Mapping
+from enum import Enum
 from typing import Any
 
+import numpy
 import pytest
+import sqlalchemy
 
 from airflow_provider_s3dest.errors import RecordError, SpecError
 from airflow_provider_s3dest.load.columns import check_columns
@@ -102,3 +106,62 @@ def test_anything_else_as_columns_is_refused(columns: Any, said: str) -> None:
         check_columns(columns)
     assert str(refused.value).startswith("`columns`: ")
     assert said in str(refused.value)
+
+
+class Name(str, Enum):
+    ID = "id"
+    NAME = "name"
+
+
+class Quoted(str):
+    """A name as SQLAlchemy's quoted_name is one."""
+
+    __slots__ = ()
+
+
+@pytest.mark.parametrize("names", [tuple(Name), (numpy.str_("id"), numpy.str_("name")), (Quoted("id"), Quoted("name"))])
+def test_a_name_may_be_of_a_subclass_of_str(names: tuple[str, str]) -> None:
+    for records in ([{names[0]: 1, names[1]: "a"}], iter([{names[0]: 1, names[1]: "a"}])):
+        assert json_of(records) == '{"id":1,"name":"a"}\n'
+    assert csv_of([{names[0]: 1, names[1]: "a"}]) == "id,name\n1,a\n"
+
+
+def test_rows_of_sqlalchemy_are_records() -> None:
+    with sqlalchemy.create_engine("sqlite://").connect() as connection:
+        result = connection.execute(sqlalchemy.text("SELECT 1 AS id, 'a' AS name UNION SELECT 2, NULL"))
+        rows = result.mappings().all()
+    for records in (list(rows), iter(rows)):
+        assert json_of(records) == '{"id":1,"name":"a"}\n{"id":2,"name":null}\n'
+
+
+def test_a_dict_has_the_keys_that_it_holds_whatever_it_says() -> None:
+    class Lying(dict[str, Any]):
+        def keys(self) -> Any:
+            raise OSError("no keys today")
+
+    for records in ([Lying(a=1)], iter([Lying(a=1)])):
+        assert csv_of(records) == "a\n1\n"
+
+
+def test_a_mapping_whose_keys_cant_be_read_is_refused_with_its_place() -> None:
+    class Unreadable(Mapping[str, Any]):
+        def __getitem__(self, key: str) -> Any:
+            raise KeyError(key)
+
+        def __iter__(self) -> Iterator[str]:
+            raise OSError("gone")
+
+        def __len__(self) -> int:
+            return 1
+
+    said = "record 1: the keys of the Unreadable can't be read: OSError: gone. Make a dict of it upstream"
+    for records in ([{"a": 1}, Unreadable()], iter([{"a": 1}, Unreadable()])):
+        with pytest.raises(RecordError, match=said):
+            csv_of(records)
+
+
+def test_rows_without_names_are_told_how_to_get_them() -> None:
+    with pytest.raises(
+        RecordError, match=r"not tuple: \(1, 2\)\. Yield or return dicts, such as dict\(zip\(names, row\)\)"
+    ):
+        csv_of([(1, 2)], columns=("a", "b"))

@@ -159,7 +159,6 @@ class TestReading:
         [
             (b"a,b\n1,2\n\xe9,4\n", 3),
             (b'a,b\n"1\n",2\n"\xe9",4\n', 4),
-            (b"\xff\xfea\x00,\x00", 1),
             (b"a\n1\n\xc3", 3),
             (b"a\n\xed\xa0\x80\n", 2),
         ],

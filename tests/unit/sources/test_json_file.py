@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import io
 import json
 import tracemalloc
@@ -175,13 +176,14 @@ class TestArrays:
             ('[\n{"a":1},\n{"a":"x\\', 3, "cut off"),
             ('[\n{"a":1},\n{"a', 3, "cut off"),
             ("[", 1, "cut off"),
-            ('[\n{"a":1},\n]', 3, "',' between its elements"),
-            ('[\n{"a":1}\n{"a":2}]', 3, "'' between its elements"),
-            ('[\n{"a":1},,{"a":2}]', 2, "',,' between its elements"),
-            ('[,{"a":1}]', 1, "',' between its elements"),
-            ("[\n1\n]", 3, "'1' between its elements"),
-            ('[{"a":1},\n2,{"a":1}]', 2, "',\\n2,' between its elements"),
-            ("[\nnull]", 2, "'null' between its elements"),
+            ('[\n{"a":1},\n]', 3, "a comma of the array has no element"),
+            ('[\n{"a":1}\n{"a":2}]', 3, "a comma is missing between two elements"),
+            ('[\n{"a":1},,{"a":2}]', 2, "a comma of the array has no element"),
+            ('[,{"a":1}]', 1, "a comma of the array has no element"),
+            ("[\n1\n]", 3, "an element of the array is no object: '1'"),
+            ("[1, 2]", 1, "an element of the array is no object: '1, 2'"),
+            ('[{"a":1},\n2,{"a":1}]', 2, "an element of the array is no object: '2'"),
+            ("[\nnull]", 2, "an element of the array is no object: 'null'"),
             ('["x"]', 1, "an element of the array is no object"),
             ('[\n[{"a":1}]]', 2, "an element of the array is no object"),
             ('[{"a":1}}', 1, "an element of the array is no object"),
@@ -355,7 +357,23 @@ def test_a_compressed_line_without_end_takes_little_memory() -> None:
             self.taken += size
             return b" " * size
 
-    stream = Endless()
+    stream: Any = Endless()
     with pytest.raises(RecordError, match="line 1: the record is longer than 67,108,864 bytes"):
         list(read_lines(stream, SourceFile("t", "x.json")))
     assert stream.taken < 65 * 2**20
+
+
+@pytest.mark.parametrize(
+    ("content", "line", "said"),
+    [
+        (b'{"a":1}\n{\n"a": 2\n}\n', 2, "the object does not end on its line: '{'. Stage each object on one line, or"),
+        (b'{"a":1}\n{"a":', 2, "the object does not end on its line"),
+        (b'{"a":1}\n{"a":"\\ud83d"}\n', 2, "a text holds half of a surrogate pair: .* Decode it properly upstream"),
+        (gzip.compress(b'{"a":1}\n'), 1, "the file is no text but compressed with gzip, and does not end with .gz"),
+        (b"\x28\xb5\x2f\xfd\x04\x00\x29", 1, "the file is no text but compressed with zstd"),
+        ('{"a":1}\n'.encode("utf-16"), 1, "the file is no text but in UTF-16"),
+    ],
+)
+def test_what_is_no_line_of_json_is_called_what_it_is(content: bytes, line: int, said: str) -> None:
+    with pytest.raises(RecordError, match=f"x.json, line {line}: .*{said}"):
+        read(content, array=False)

@@ -7,6 +7,7 @@ from datetime import datetime, time, timedelta, timezone
 from decimal import Decimal
 
 import pandas
+import pyarrow as pa
 import pytest
 
 from airflow_provider_s3dest.errors import RecordError
@@ -91,3 +92,20 @@ def test_objects_in_a_pandas_column_arrive_one_by_one_as_they_are() -> None:
     ]
     with pytest.raises(RecordError, match="record 1, column 'a': there is no rule for complex"):
         csv_of(pandas.DataFrame({"a": pandas.Series([1, 1j], dtype=object)}))
+
+
+@pytest.mark.parametrize(
+    ("frame", "text"),
+    [
+        (
+            pandas.concat([pandas.DataFrame({"a": ["x"], "b": 1}), pandas.DataFrame({"a": ["y"], "b": 2})]),
+            "a,b\nx,1\ny,2\n",
+        ),
+        (pa.table({"a": pa.chunked_array([["x"], ["y", None]]), "b": [1, 2, 3]}).to_pandas(), "a,b\nx,1\ny,2\n,3\n"),
+        (pa.table({"a": pa.array([], pa.string()), "b": pa.array([], pa.int64())}).to_pandas(), "a,b\n"),
+        (pandas.DataFrame({"a": ["x"], "b": ["y"]})[:0], "a,b\n"),
+    ],
+    ids=["concat", "two pieces", "no piece", "no rows"],
+)
+def test_strings_of_pandas_may_lie_in_several_pieces_or_none(frame: pandas.DataFrame, text: str) -> None:
+    assert csv_of(frame) == text

@@ -100,12 +100,12 @@ def test_no_records_are_a_load_of_none(records: Any) -> None:
     [
         (None, "The records of table 't' are None. Return a list, an empty one for no records."),
         ("[{'a': 1}]", "render_template_as_native_obj=True"),
-        (b"x", "no list of mappings but bytes: b'x'"),
-        (bytearray(b"x"), "no list of mappings but bytearray"),
-        (5, "no list of mappings but int: 5"),
-        (True, "no list of mappings but bool"),
-        ({"a": 1}, "no list of mappings but dict"),
-        (object(), "no list of mappings but object"),
+        (b"x", "must be a list of mappings, not bytes: b'x'"),
+        (bytearray(b"x"), "must be a list of mappings, not bytearray"),
+        (5, "must be a list of mappings, not int: 5"),
+        (True, "must be a list of mappings, not bool"),
+        ({"a": 1}, "must be a list of mappings, not dict"),
+        (object(), "must be a list of mappings, not object"),
     ],
     ids=repr,
 )

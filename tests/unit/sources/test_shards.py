@@ -81,7 +81,7 @@ class TestSplitting:
 
     @pytest.mark.parametrize("count", [0, -1, 1.5, "2", True, None])
     def test_a_number_that_makes_no_sense_is_refused(self, count: Any) -> None:
-        with pytest.raises(SpecError, match=r"`shards`: is .*\. Give a number from 1"):
+        with pytest.raises(SpecError, match=r"`shards`: is .*\. Give 1 or more"):
             split(files_of(1), count)
 
 

@@ -237,7 +237,7 @@ def test_repeated_and_empty_names(block: int, monkeypatch: pytest.MonkeyPatch) -
         ("x\na,b\n", {}, 2, "the header has 1 fields, the record 2", '{"skip_lines": 1}'),
         ("1,2\n3\n", {"header": ["a", "b"]}, 2, "`header` of `staging_format` has 2 fields, the record 1", "Complete"),
         (b"a\n\x81\n", {}, 2, "byte 0x81 is not UTF-8", '{"encoding": "cp1252"}'),
-        ("a\n1".encode("utf-16"), {}, 1, "byte 0xff is not UTF-8", '{"encoding": "utf-16"}'),
+        ("a\n1".encode("utf-16"), {}, 1, "the file is no text but in UTF-16", '{"encoding": "utf-16"}'),
         (b"a\n\x81\n", {"encoding": "cp1252"}, 2, "byte 0x81 is not cp1252", "own encoding"),
         (b"a\n\xc3\xa9\n", {"encoding": "ascii"}, 2, "byte 0xc3 is not ascii", "own encoding"),
         (b"a\0\n\x00\x00\xd8\n\0", {"encoding": "utf-16-le"}, 2, "byte 0x00 is not utf-16-le", "own encoding"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from typing import Any
 
 import jinja2
@@ -15,11 +16,14 @@ from airflow_provider_s3dest.spec.path_template import (
     PathTemplate,
     escape,
     faults,
+    folder_of,
+    has_foreign_jinja,
     has_jinja,
     is_placeholder,
     jinja_globals,
     misuses,
     names_a_run,
+    placeholders,
     prefix_of_text,
 )
 
@@ -314,3 +318,30 @@ class TestEscape:
     def test_no_two_names_become_one(self) -> None:
         names = ["a/b", "a%2Fb", "a%252Fb", "a%2fb", "a\nb", "a%0Ab"]
         assert len({escape(name) for name in names}) == len(names)
+
+
+@pytest.mark.parametrize(
+    "text", ["{{" + " " * 100_000, "{{" * 50_000, "{%" * 50_000 + "{#" * 50_000, "{{-" * 30_000 + "}}"]
+)
+def test_braces_are_found_in_linear_time(text: str) -> None:
+    began = time.process_time()
+    placeholders(text)
+    has_jinja(text)
+    has_foreign_jinja(text)
+    folder_of(text, {})
+    assert time.process_time() - began < 1
+
+
+@pytest.mark.parametrize(
+    ("text", "found"),
+    [
+        ("{{ds}}{{ TABLE }}{{-UUID-}}", {"ds", "TABLE", "UUID"}),
+        ("{{ {{ a }} }}", {"{{ a"}),
+        ("{{}}}", {""}),
+        ("{{{a}}", {"{a"}),
+        ("{% {{a}} %}", {"a"}),
+        ("{{ a", set()),
+    ],
+)
+def test_an_expression_ends_at_the_first_closing_braces(text: str, found: set[str]) -> None:
+    assert placeholders(text) == found
