@@ -43,7 +43,7 @@ unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help test test-system test-matrix chaos lint demo demo-ui bench fidelity corpora docs schema pins release clean
+.PHONY: help test test-system test-matrix chaos lint demo demo-ui bench fidelity corpora pollock docs schema pins release clean
 
 help: ## Say what can be made
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -90,14 +90,20 @@ fidelity: $(VENV_FIDELITY)/.installed ## Run the table definitions, read every k
 corpora: $(VENV)/.installed ## Run a folder of your files through every format, and read them back (CORPORA=folder)
 	@$(VENV)/bin/python -m fidelity.files $(CORPORA)
 
+pollock: $(VENV)/.installed ## Load the CSV files of a checkout of Pollock (POLLOCK=its folder), and write docs/pollock.md
+	@$(VENV)/bin/python -m fidelity.pollock $(POLLOCK)
+
 docs: $(VENV_DOCS)/.installed ## Build the documents as a site; a warning is an error
 	@$(VENV_DOCS)/bin/sphinx-build --quiet --fail-on-warning --keep-going -d build/docs-cache docs build/docs
 	@echo "==> build/docs/index.html"
 
-schema: $(VENV)/.installed ## Write the JSON Schema of the destination spec anew
+schema: $(VENV)/.installed ## Write the JSON Schemas of the destination spec and of staging_format anew
 	@$(VENV)/bin/python -m airflow_provider_s3dest.spec.json_schema > $(VENV)/destination_spec.schema.json
 	@mv $(VENV)/destination_spec.schema.json airflow_provider_s3dest/destination_spec.schema.json
 	@echo "==> airflow_provider_s3dest/destination_spec.schema.json"
+	@$(VENV)/bin/python -m airflow_provider_s3dest.sources.staging_format > $(VENV)/staging_format.schema.json
+	@mv $(VENV)/staging_format.schema.json airflow_provider_s3dest/sources/staging_format.schema.json
+	@echo "==> airflow_provider_s3dest/sources/staging_format.schema.json"
 
 pins: $(UV) ## Pin the requirements anew (UPGRADE=1: to the newest versions)
 	@for environment in airflow-3.3 airflow-3.1 airflow-2.11 bench fidelity; do \

@@ -93,7 +93,7 @@ class _S3DestinationDecoratedOperator(DecoratedOperator, S3DestinationOperator):
 def _faults(function: Callable[..., Any], arguments: Mapping[str, Any]) -> list[Fault]:
     faults = [
         Fault(name, "can't be given: the function returns the records.", "Leave it out.")
-        for name in ("records", "staging_path")
+        for name in ("records", "staging_path", "staging_format")
         if name in arguments
     ]
     if inspect.iscoroutinefunction(function) or inspect.isasyncgenfunction(function):
@@ -114,7 +114,7 @@ def s3_destination_task(
     :param multiple_outputs: push each entry of the report also as an XCom of its own. The return annotation of the
         function does not set it, since the function returns records and not the report.
     :param kwargs: arguments of :class:`~airflow_provider_s3dest.operators.s3_destination.S3DestinationOperator`,
-        without ``records`` and ``staging_path``.
+        without ``records``, ``staging_path`` and ``staging_format``.
 
     Example::
 

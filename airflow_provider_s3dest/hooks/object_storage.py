@@ -6,6 +6,16 @@ from collections.abc import Iterator
 from typing import IO, Any
 
 from airflow_provider_s3dest.errors import StagingError
+from airflow_provider_s3dest.load.inputs import FileStores
+
+
+def file_stores(client: Any) -> FileStores:
+    """Return the stores of staged files.
+
+    :param client: the boto3 client that reads ``s3://``.
+    """
+    return FileStores(client, AirflowFiles)
+
 
 _SIZE_AND_TIME = ("size", "ino", "mtime", "modify", "modified", "lastmodified", "updated", "created")
 _OF_CONTENT = ("etag", "generation", "versionid", "md5", "md5hash", "contentmd5", "crc32c", "digest", "checksum", "sha")

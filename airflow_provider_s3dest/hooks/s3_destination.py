@@ -27,18 +27,18 @@ from airflow_provider_s3dest.hooks.connection import (
     without_value,
 )
 from airflow_provider_s3dest.hooks.connection_test import write_and_remove
+from airflow_provider_s3dest.hooks.object_storage import file_stores
 from airflow_provider_s3dest.load.arguments import LoadArguments
 from airflow_provider_s3dest.load.columns import check_columns
 from airflow_provider_s3dest.load.deliver import deliver_as_planned
-from airflow_provider_s3dest.load.inputs import FileStores
 from airflow_provider_s3dest.load.plan import LoadPlan
 from airflow_provider_s3dest.report import LoadReport
 from airflow_provider_s3dest.s3.retries import RetryCounter
 from airflow_provider_s3dest.s3.stop import StopFlag
 from airflow_provider_s3dest.safe_text import without_user
-from airflow_provider_s3dest.sources.file_stores import FileStore
 from airflow_provider_s3dest.sources.shards import split
 from airflow_provider_s3dest.sources.staging import staged_tables
+from airflow_provider_s3dest.sources.staging_format import StagingFormat
 from airflow_provider_s3dest.spec.destination import SENT_ALONG, DestinationSpec, merged, spec_fields_of
 from airflow_provider_s3dest.spec.sentinels import NOT_GIVEN, UNKNOWN, NotGiven, is_given
 
@@ -118,6 +118,7 @@ class S3DestinationHook(BaseHook):
         load_id: str | None = None,
         atomic: bool = False,
         state_path: str | None = None,
+        staging_format: Mapping[str, Any] | None = None,
         dry_run: bool = False,
         manifest: str | None = None,
         on_bad_record: str = "fail",
@@ -140,6 +141,7 @@ class S3DestinationHook(BaseHook):
         :param atomic: keep all objects invisible until they are complete. With a ``load_id`` it needs ``state_path``.
         :param state_path: folder of S3 for the state of the load, as ``s3://bucket/folder`` or as a folder of the
             destination's bucket. With it, the load removes what an earlier load with the same ``load_id`` left.
+        :param staging_format: the form of staged text; see the operator.
         :param dry_run: read and encode the records and report keys and counts, but write nothing.
         :param manifest: also write an object that lists all others, once they are complete: ``redshift`` for COPY, or
             ``s3dest`` with columns, records, bytes and checksums. Its key is ``manifest_path`` of the spec.
@@ -172,6 +174,7 @@ class S3DestinationHook(BaseHook):
             schema=schema,
             atomic=atomic,
             state_path=state_path,
+            staging_format=staging_format,
             dry_run=dry_run,
             s3_destination_conn_id=self.s3_destination_conn_id,
             aws_conn_id=self._aws_conn_id,
@@ -192,6 +195,7 @@ class S3DestinationHook(BaseHook):
         *,
         table: str | None = None,
         columns: Sequence[str] | None = None,
+        staging_format: Mapping[str, Any] | None = None,
     ) -> list[dict[str, Any]]:
         """Split staged files into shards of about the same number of bytes, for a mapped ``S3DestinationOperator``.
 
@@ -201,8 +205,11 @@ class S3DestinationHook(BaseHook):
         :param table: name of the table; left out if ``{{TABLE}}`` in the staging path gives it.
         :param columns: names of the columns to write, in order. By default all columns of the table's files, if these
             are CSV, Parquet or Arrow files; each file is opened for that.
-        :return: the arguments of each shard's load: ``staging_path``, ``table`` and, if they are known, ``columns``.
-        :raises SpecError: if ``table`` is missing, or given although the staging path has ``{{TABLE}}``.
+        :param staging_format: the form of staged text, for this and for the loads; see the operator.
+        :return: the arguments of each shard's load: ``staging_path``, ``table`` and, if they are known or given,
+            ``columns`` and ``staging_format``.
+        :raises SpecError: if ``table`` is missing, or given although the staging path has ``{{TABLE}}``; if a
+            ``staging_format`` has faults.
         :raises StagingError: if a staging path matches nothing, or a file can't be read.
 
         Example::
@@ -217,8 +224,9 @@ class S3DestinationHook(BaseHook):
             ).expand_kwargs(list_shards())
         """
         names = check_columns(columns)
-        files = staged_tables(staging_path, table, _file_stores(self.get_conn()).of)
-        return [shard.arguments() for shard in split(files, shards, names)]
+        form = StagingFormat.of(staging_format)
+        files = staged_tables(staging_path, table, file_stores(self.get_conn()).of, form)
+        return [shard.arguments() for shard in split(files, shards, names, staging_format)]
 
     def deliver(
         self,
@@ -264,7 +272,7 @@ class S3DestinationHook(BaseHook):
         )
         try:
             with explained_key(client, self.aws_conn_id):
-                return deliver_as_planned(plan, delivery, client, _file_stores(client), stop)
+                return deliver_as_planned(plan, delivery, client, file_stores(client), stop)
         except S3DestinationError as error:
             cut_unsafe_causes(error)
             raise
@@ -406,12 +414,3 @@ class S3DestinationHook(BaseHook):
             return self.get_connection(conn_id)
         except AirflowNotFoundException as error:
             raise SpecError([Fault(argument, f"there is no connection {conn_id!r}.", remedy)]) from error
-
-
-def _file_stores(client: Any) -> FileStores:
-    def airflow_files() -> FileStore:
-        from airflow_provider_s3dest.hooks.object_storage import AirflowFiles
-
-        return AirflowFiles()
-
-    return FileStores(client, airflow_files)

@@ -13,6 +13,7 @@ from airflow_provider_s3dest.load.columns import check_columns, columns_faults
 from airflow_provider_s3dest.load.sidecars import manifest
 from airflow_provider_s3dest.load.sidecars.ddl import rules as ddl_rules
 from airflow_provider_s3dest.safe_text import safe_logger
+from airflow_provider_s3dest.sources import staging_format
 from airflow_provider_s3dest.sources.input_kinds import is_arrow, is_records
 from airflow_provider_s3dest.sources.staging_path import check_staging_path, staging_path_faults
 from airflow_provider_s3dest.spec import path_template
@@ -27,12 +28,16 @@ _TEXTS = (
     "table",
     "columns",
     "schema",
+    "staging_format",
     "state_path",
     "quarantine_path",
     "s3_destination_conn_id",
     "aws_conn_id",
 )
 """Arguments that hold texts, besides the fields of the spec."""
+
+_NAMES = frozenset({"columns", "schema"})
+"""Arguments that name the columns of a table."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +47,8 @@ class LoadArguments:
     :param fields: fields of the destination spec, merged from all their sources; ``UNKNOWN`` where a value is not
         known.
     :param keeps_state: whether the state of the load is kept even without ``state_path``.
+    :param staging_format: options of :class:`~airflow_provider_s3dest.sources.staging_format.StagingFormat`; None: the
+        default form.
     :param manifest: kind of the manifest, or None.
     :param on_bad_record: ``fail`` or ``quarantine``.
     :param max_bad_records: a number, or a share of all records; None: any number.
@@ -61,6 +68,7 @@ class LoadArguments:
     atomic: bool = False
     state_path: Any = None
     delete_staging: bool = False
+    staging_format: Any = None
     dry_run: bool = False
     s3_destination_conn_id: Any = None
     aws_conn_id: Any = NOT_GIVEN
@@ -191,6 +199,12 @@ class LoadArguments:
         if table_known and self.table is not None and (fault := table_fault(self.table)):
             yield fault
             table_known = False  # no other rule judges it
+        if "staging_format" not in unknown:
+            names_columns = self.columns is not None or self.schema is not None or not _NAMES.isdisjoint(unknown)
+            yield from staging_format.faults(self.staging_format, has_columns=names_columns)
+            if self.staging_format is not None and not has_path:
+                problem, remedy = "has no effect without `staging_path`.", "Leave it out, or give `staging_path`."
+                yield Fault("staging_format", problem, remedy)
         if has_path and "staging_path" not in unknown:
             if table_known and not has_records:
                 yield from check_staging_path(self.staging_path, self.table)

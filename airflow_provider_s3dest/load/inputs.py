@@ -19,6 +19,7 @@ from airflow_provider_s3dest.sources.python_records import open_records, tables_
 from airflow_provider_s3dest.sources.s3_files import S3Files
 from airflow_provider_s3dest.sources.staged_files import open_staged
 from airflow_provider_s3dest.sources.staging import remove_staged, staged_tables, versions_of
+from airflow_provider_s3dest.sources.staging_format import StagingFormat
 from airflow_provider_s3dest.sources.xcom_values import warning_of_decimals
 
 
@@ -83,7 +84,8 @@ def inputs_of(plan: LoadPlan, stores: FileStores, counted: Callable[[Iterable[An
     if not plan.is_staged:
         tables = tables_of(arguments.records, arguments.table)
         return Inputs({name: _records_opener(plan, name, records, counted) for name, records in tables.items()})
-    staged = staged_tables(arguments.staging_path, arguments.table, stores.of)
+    form = StagingFormat.of(arguments.staging_format)
+    staged = staged_tables(arguments.staging_path, arguments.table, stores.of, form)
     to_delete = None
     if arguments.delete_staging and not arguments.dry_run:
         to_delete = [version for files in staged.values() for version in versions_of(files)]

@@ -55,6 +55,7 @@ _PASSED_ON = (
     "atomic",
     "state_path",
     "delete_staging",
+    "staging_format",
     "manifest",
     "on_bad_record",
     "max_bad_records",
@@ -110,6 +111,9 @@ class S3DestinationOperator(BaseOperator):
         state by default. (templated)
     :param delete_staging: delete the staged files once they are loaded; a later attempt then only returns the report
         again. Before Airflow 3.3 it needs ``state_path``.
+    :param staging_format: form of staged text that is not the default one: ``delimiter``, ``encoding``, ``header``,
+        ``quote``, ``escape``, ``null_values``, ``skip_lines``, ``duplicate_columns``, ``max_line_bytes``, and for JSON
+        ``records_at``. (templated)
     :param dry_run: read, encode and report names and counts, and write nothing.
     :param asset: announce for each table an event of the asset ``s3://bucket/prefix``, where the prefix is the folder
         that its objects share in all runs; True, or an AssetAlias of your own. Assets among ``outlets`` need no
@@ -141,18 +145,8 @@ class S3DestinationOperator(BaseOperator):
     """
 
     template_fields: Sequence[str] = (
-        "records",
-        "staging_path",
-        "table",
-        "columns",
-        "schema",
-        "bucket",
-        "path",
-        "spec",
-        "state_path",
-        "quarantine_path",
-        "s3_destination_conn_id",
-        "aws_conn_id",
+        *("records", "staging_path", "table", "columns", "schema", "staging_format"),
+        *("bucket", "path", "spec", "state_path", "quarantine_path", "s3_destination_conn_id", "aws_conn_id"),
     )
     template_ext: Sequence[str] = ()
     ui_color = "#e8f3ec"
@@ -190,6 +184,7 @@ class S3DestinationOperator(BaseOperator):
         atomic: bool = False,
         state_path: str | None = None,
         delete_staging: bool = False,
+        staging_format: Mapping[str, Any] | None = None,
         dry_run: bool = False,
         asset: bool | AssetAlias = False,
         manifest: str | None = None,

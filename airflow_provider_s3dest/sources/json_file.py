@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from functools import cached_property
 from typing import IO
 
@@ -15,7 +15,7 @@ from airflow_provider_s3dest.records.chunks import Origins, PassthroughChunk, Ro
 from airflow_provider_s3dest.sources import text_lines
 from airflow_provider_s3dest.sources.chunking import CHUNK_RECORDS
 from airflow_provider_s3dest.sources.passthrough import json_lines
-from airflow_provider_s3dest.sources.source_file import SourceFile
+from airflow_provider_s3dest.sources.source_file import SourceFile, option
 from airflow_provider_s3dest.sources.text_lines import BOM, Block, LineTexts, blocks, check_text
 
 Record = dict[str, msgspec.Raw]
@@ -117,10 +117,18 @@ def read_array(stream: IO[bytes], file: SourceFile) -> Iterator[RowChunk]:
     :raises RecordError: where the array is malformed or cut off; also at an element that is no JSON object, unless it
         is quarantined.
     """
+    return chunks_of(_elements(stream, file), file)
+
+
+def chunks_of(elements: Iterable[tuple[bytes, int]], file: SourceFile) -> Iterator[RowChunk]:
+    """Parse records, each given by its text and the line on which it begins.
+
+    :raises RecordError: at a text that is no JSON object, unless it is quarantined.
+    """
     records: list[Record] = []
     lines: list[int] = []
     texts: list[bytes] = []
-    for element, line in _elements(stream, file):
+    for element, line in elements:
         try:
             record = _element(element, file, line)
         except RecordError as error:
@@ -143,10 +151,21 @@ def _element(text: bytes, file: SourceFile, line: int) -> Record:
     return _on_one_line(record)
 
 
-def begins_array(stream: IO[bytes]) -> bool:
-    """Return whether the first character of a stream opens an array; a part of the stream is then read."""
-    head = stream.read(2**16).removeprefix(BOM).lstrip(_BLANK)
-    return head.startswith(b"[")
+def is_object(text: bytes) -> bool:
+    """Return whether a text is one JSON object."""
+    try:
+        _DECODER.decode(text)
+    except _UNREADABLE:
+        return False
+    return True
+
+
+def begins_array(head: bytes) -> bool:
+    """Return whether the first character of a file opens an array.
+
+    :param head: the beginning of the file.
+    """
+    return head.removeprefix(BOM).lstrip(_BLANK).startswith(b"[")
 
 
 def _as_written(lines: bytes) -> list[Record] | None:
@@ -174,7 +193,7 @@ def _decode(text: bytes, file: SourceFile, line: int) -> Record:
             remedy = (
                 "Decode it properly upstream."
                 if is_whole
-                else "Stage each object on one line, or one array of objects."
+                else f"Stage each object on one line, or take objects over several lines: {option('records_at', '.')}."
             )
         problem = f"is no JSON object: {reason}: {short(text.decode(errors='replace').strip())}."
         if re.search(rb"[:\[,]\s*(NaN|-?Infinity)\b", text):
@@ -271,7 +290,7 @@ def _elements(stream: IO[bytes], file: SourceFile) -> Iterator[tuple[bytes, int]
             if block is None:
                 break
             keep = begin if depth > 1 else position
-            if len(data) - keep > text_lines.MAX_RECORD_BYTES:
+            if len(data) - keep > text_lines.max_record_bytes(file):
                 raise text_lines.too_long(line, file)
             data, begin, position = data[keep:] + block.data, 0, position - keep
             continue

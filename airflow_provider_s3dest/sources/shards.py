@@ -18,20 +18,27 @@ class Shard:
     """Some files of one table, sorted by path, for one load.
 
     :param columns: names of the columns to write, in order; None: those of the files.
+    :param staging_format: the argument of the load; None: not given.
     """
 
     table: str
     files: Sequence[StagedFile]
     columns: tuple[str, ...] | None = None
+    staging_format: Mapping[str, Any] | None = None
 
     def arguments(self) -> dict[str, Any]:
         """Return the arguments of the load, as JSON types."""
         columns = {"columns": list(self.columns)} if self.columns else {}
-        return {"staging_path": [literal_path(file.path) for file in self.files], "table": self.table, **columns}
+        form = {"staging_format": dict(self.staging_format)} if self.staging_format else {}
+        paths = [literal_path(file.path) for file in self.files]
+        return {"staging_path": paths, "table": self.table, **columns, **form}
 
 
 def split(
-    tables: Mapping[str, Sequence[StagedFile]], shards: int, columns: tuple[str, ...] | None = None
+    tables: Mapping[str, Sequence[StagedFile]],
+    shards: int,
+    columns: tuple[str, ...] | None = None,
+    staging_format: Mapping[str, Any] | None = None,
 ) -> list[Shard]:
     """Split staged files into shards of about the same number of bytes; the same files give the same shards.
 
@@ -42,6 +49,7 @@ def split(
     :param tables: the files of each table.
     :param shards: number of the shards.
     :param columns: names of the columns to write, in order; None: those of the files.
+    :param staging_format: the ``staging_format`` that each shard's load is given; the files have it already.
     :raises SpecError: if the number is not a whole number of at least 1.
     """
     if type(shards) is not int or shards < 1:
@@ -51,7 +59,8 @@ def split(
     all_shards: list[Shard] = []
     for name, files in tables.items():
         of_table = columns or known_columns(name, files)
-        all_shards += [Shard(name, part, of_table) for part in _balanced(files, sizes[name], counts[name])]
+        parts = _balanced(files, sizes[name], counts[name])
+        all_shards += [Shard(name, part, of_table, staging_format) for part in parts]
     return all_shards
 
 

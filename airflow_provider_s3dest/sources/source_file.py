@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,11 +16,15 @@ class SourceFile:
 
     :param table: name of the table that its records belong to.
     :param bad: quarantines the records that are wrong by themselves; None: the first of them ends the load.
+    :param encoding: the encoding of a text file; readers get its text in UTF-8.
+    :param max_record_bytes: how long a record of text may be; None: the default.
     """
 
     table: str
     path: str
     bad: BadRecords | None = None
+    encoding: str = "utf-8"
+    max_record_bytes: int | None = None
 
     def error(self, line: int, problem: str, remedy: str, **details: Any) -> RecordError:
         """Return the error for the record that begins on a line.
@@ -36,3 +41,8 @@ class SourceFile:
         if self.bad is None:
             raise error
         self.bad.add(error, original)
+
+
+def option(name: str, value: Any) -> str:
+    """Return how a remedy names an option of ``staging_format``."""
+    return f"`staging_format={json.dumps({name: value})}`"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from functools import partial
 from typing import Any, Protocol
 
@@ -15,9 +16,15 @@ from airflow_provider_s3dest.sources.arrow_file import ArrowFile
 from airflow_provider_s3dest.sources.columns import table_of_known, table_of_stream
 from airflow_provider_s3dest.sources.csv_file import CsvFile
 from airflow_provider_s3dest.sources.decompression import decompressed, decompression_error
+from airflow_provider_s3dest.sources.encodings import in_utf8
 from airflow_provider_s3dest.sources.file_stores import ReadVersions
+from airflow_provider_s3dest.sources.json_documents import read_documents, spans_lines
 from airflow_provider_s3dest.sources.source_file import SourceFile
 from airflow_provider_s3dest.sources.staging import StagedFile
+from airflow_provider_s3dest.sources.staging_format import ROOT
+
+_HEAD_BYTES = 2**16
+"""Bytes of a JSON file that are looked at to find out which form it has."""
 
 
 def open_staged(
@@ -41,6 +48,7 @@ def open_staged(
     :raises ReplacedFileError: here or from the chunks, if a file changes while it is read.
     """
     versions = versions or ReadVersions()
+    files = [file.with_names(columns) for file in files]
     known = _types_by_column(name, files, versions, columns)
     if known is None:
         passes = target is not None and target.format == "json"
@@ -52,7 +60,7 @@ def open_staged(
 
 def known_columns(name: str, files: Sequence[StagedFile]) -> tuple[str, ...] | None:
     """Return the columns of the files of one table; None if one is JSON, whose records would have to be read."""
-    known = _types_by_column(name, files, ReadVersions())
+    known = _types_by_column(name, [file.with_names(None) for file in files], ReadVersions())
     return None if known is None else tuple(known)
 
 
@@ -155,16 +163,25 @@ class _OpenFile:
             raise
 
     def _reader(self) -> _Reader:
-        format_, file = self._staged.format, self._file
+        format_, form = self._staged.format, self._staged.form
         stream = decompressed(self._stored, self._staged.compression)
-        if format_ in ("csv", "tsv"):
-            return CsvFile(stream, "\t" if format_ == "tsv" else ",", file, self._columns)
         if format_ in ("parquet", "arrow"):
-            return ArrowFile(stream, file, is_parquet=format_ == "parquet")
-        # A file that ends with .json may as well hold one object a line.
-        is_array = format_ == "json" and json_file.begins_array(stream)
+            return ArrowFile(stream, self._file, is_parquet=format_ == "parquet")
+        stream = in_utf8(stream, form.codec)
+        limit = form.max_line_bytes if "max_line_bytes" in form.model_fields_set else None
+        file = replace(self._file, encoding=form.codec, max_record_bytes=limit)
+        if format_ in ("csv", "tsv"):
+            return CsvFile(stream, "\t" if format_ == "tsv" else ",", file, form=form, columns=self._columns)
+        if form.records_at:
+            return _JsonFile(partial(read_documents, stream, file, form.records_at))
+        # A file that ends with .json may hold an array, objects one a line, or objects over several lines.
+        head = stream.read(_HEAD_BYTES) if format_ == "json" else b""
         stream.seek(0)
-        return _JsonFile(partial(json_file.read_array if is_array else json_file.read_lines, stream, file))
+        if json_file.begins_array(head):
+            return _JsonFile(partial(json_file.read_array, stream, file))
+        if spans_lines(head):
+            return _JsonFile(partial(read_documents, stream, file, ROOT))
+        return _JsonFile(partial(json_file.read_lines, stream, file))
 
     def __exit__(self, kind: Any, error: BaseException | None, trace: Any) -> None:
         self._stored.close()

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from airflow_provider_s3dest.errors import SpecError, StagingError
 from airflow_provider_s3dest.safe_text import safe_logger
 from airflow_provider_s3dest.sources.decompression import SUFFIXES
 from airflow_provider_s3dest.sources.file_stores import FileStore
+from airflow_provider_s3dest.sources.staging_format import DEFAULT, StagingFormat
 from airflow_provider_s3dest.sources.staging_path import FORMATS, KNOWN_ENDINGS, SCHEME, check_staging_path
 from airflow_provider_s3dest.sources.staging_pattern import StagingPattern, captures_table, has_wildcard
 
@@ -22,18 +23,31 @@ class StagedFile:
 
     :param format: ``csv``, ``tsv``, ``ndjson``, ``json``, ``parquet`` or ``arrow``.
     :param compression: ``""``, ``.gz`` or ``.zst``.
+    :param form: the form of the text, if it is text.
     """
 
     store: FileStore
     path: str
     format: str
     compression: str
+    form: StagingFormat = DEFAULT
+
+    def with_names(self, columns: Sequence[str] | None) -> StagedFile:
+        """Return the file with a form that names the columns, if it is CSV without a header.
+
+        :param columns: the names that the load gives; None: none.
+        :raises SpecError: if nothing names the columns.
+        """
+        if self.format not in ("csv", "tsv") or self.form.header is not False:
+            return self
+        return replace(self, form=self.form.with_names(columns))
 
 
 def staged_tables(
     staging_path: str | os.PathLike[str] | Sequence[str | os.PathLike[str]],
     table: str | None,
     store_of: Callable[[str], FileStore],
+    form: StagingFormat = DEFAULT,
 ) -> dict[str, list[StagedFile]]:
     """List the files of a staging path, by table.
 
@@ -43,6 +57,7 @@ def staged_tables(
     :param staging_path: a path or a list: file, folder, or glob with ``*``, ``?``, ``[..]`` and ``**``.
     :param table: name of the table; None if ``{{TABLE}}`` in the path captures it.
     :param store_of: returns the store for a scheme; ``""`` is the local disk.
+    :param form: the form of the text in the files.
     :raises SpecError: if path and table don't go together.
     :raises StagingError: if a path matches nothing, or a file has an ending that is not known.
     """
@@ -69,7 +84,7 @@ def staged_tables(
             )
     tables: dict[str, list[StagedFile]] = {}
     for name, file in sorted(by_path.values(), key=lambda pair: (pair[0], pair[1].path)):
-        tables.setdefault(name, []).append(file)
+        tables.setdefault(name, []).append(replace(file, form=form))
     return tables
 
 

@@ -9,24 +9,27 @@ from itertools import chain
 from typing import IO, Any
 
 from airflow_provider_s3dest.errors import RecordError
-from airflow_provider_s3dest.sources.source_file import SourceFile
+from airflow_provider_s3dest.sources.encodings import undecodable_byte
+from airflow_provider_s3dest.sources.source_file import SourceFile, option
 
 BLOCK_BYTES = 2**17
 """Bytes that are read at a time. A block, and what is made of it, then fits into the caches of the processor."""
 
 MAX_RECORD_BYTES = 64 * 2**20
-"""Bytes of one record of staged text. What is longer is no record, but a quote that never closes or a compressed file
-that is made to fill the memory: on its way a record takes several times its bytes."""
+"""Bytes of one record of staged text, by default. What is longer is no record, but a quote that never closes or a
+compressed file that is made to fill the memory: on its way a record takes several times its bytes."""
 
 BOM = b"\xef\xbb\xbf"
 
+
+_UTF_16 = "in UTF-16"
 
 _NO_TEXT = {
     b"\x1f\x8b": "compressed with gzip, and does not end with .gz",
     b"\x28\xb5\x2f\xfd": "compressed with zstd, and does not end with .zst",
     b"PK\x03\x04": "a ZIP archive",
-    b"\xff\xfe": "in UTF-16",
-    b"\xfe\xff": "in UTF-16",
+    b"\xff\xfe": _UTF_16,
+    b"\xfe\xff": _UTF_16,
 }
 """The first bytes of files that are often staged under the ending of a text file."""
 
@@ -111,13 +114,7 @@ def blocks(stream: IO[bytes], file: SourceFile, end: bytes = b"\n", *, checked: 
     :raises RecordError: at the line that holds such a byte, and at one that is longer than a record may be.
     """
     line = 1
-    head = stream.read(4)
-    for magic, name in _NO_TEXT.items():
-        if head.startswith(magic):
-            raise file.error(
-                1, f"the file is no text but {name}.", "Stage text in UTF-8, or name the file by its format."
-            )
-    rest = [head.removeprefix(BOM)]
+    rest = [beginning(stream, file)]
     size = 0
     while True:
         read = stream.read(BLOCK_BYTES)
@@ -125,7 +122,7 @@ def blocks(stream: IO[bytes], file: SourceFile, end: bytes = b"\n", *, checked: 
         if read and not cut:  # such as a line longer than a block
             rest.append(read)
             size += len(read)
-            if size > MAX_RECORD_BYTES:
+            if size > max_record_bytes(file):
                 raise too_long(line + sum(piece.count(b"\n") for piece in rest), file)
             continue
         size = 0
@@ -141,14 +138,37 @@ def blocks(stream: IO[bytes], file: SourceFile, end: bytes = b"\n", *, checked: 
         rest = [read[cut:]]
 
 
+def beginning(stream: IO[bytes], file: SourceFile) -> bytes:
+    """Read the first bytes of a file, and return them without a byte order mark.
+
+    :raises RecordError: if they show that the file is not text in UTF-8.
+    """
+    head = stream.read(4)
+    for magic, name in _NO_TEXT.items():
+        if head.startswith(magic):
+            remedy = "Stage text in UTF-8, or name the file by its format."
+            if name == _UTF_16:
+                remedy = f"Stage text in UTF-8, or name the encoding: {option('encoding', 'utf-16')}."
+            raise file.error(1, f"the file is no text but {name}.", remedy)
+    return head.removeprefix(BOM)
+
+
 def too_long(line: int, file: SourceFile) -> RecordError:
-    """Return the error for a record of more bytes than :data:`MAX_RECORD_BYTES`."""
-    problem = f"the record is longer than {MAX_RECORD_BYTES:,} bytes."
-    return file.error(line, problem, "Stage shorter records, one a line; Parquet files have no such limit.")
+    """Return the error for a record of more bytes than :func:`max_record_bytes`."""
+    limit = max_record_bytes(file)
+    remedy = f"Stage shorter records, one a line, or allow more: {option('max_line_bytes', 2 * limit)}."
+    return file.error(
+        line, f"the record is longer than {limit:,} bytes.", f"{remedy} Parquet files have no such limit."
+    )
+
+
+def max_record_bytes(file: SourceFile) -> int:
+    """Return how many bytes one record of a file may have."""
+    return MAX_RECORD_BYTES if file.max_record_bytes is None else file.max_record_bytes
 
 
 def check_text(data: bytes, first_line: int, file: SourceFile) -> None:
-    """Check that a piece of a file is UTF-8.
+    """Check that a piece of a file is text of the file's encoding, which the reader gets in UTF-8.
 
     :param first_line: number of the line on which the piece begins.
     :raises RecordError: at the line that holds a byte that is not.
@@ -159,5 +179,9 @@ def check_text(data: bytes, first_line: int, file: SourceFile) -> None:
         data.decode()
     except UnicodeDecodeError as error:
         line = first_line + data.count(b"\n", 0, error.start)
+        if file.encoding != "utf-8":
+            problem = f"byte 0x{undecodable_byte(data, error.start):02x} is not {file.encoding}."
+            raise file.error(line, problem, "Name the file's own encoding in `staging_format`.") from error
         problem = f"byte 0x{data[error.start]:02x} is not UTF-8 ({error.reason})."
-        raise file.error(line, problem, "Stage the file in UTF-8.") from error
+        remedy = f"Stage the file in UTF-8, or name its encoding: {option('encoding', 'cp1252')}."
+        raise file.error(line, problem, remedy) from error

@@ -64,6 +64,43 @@ def test_shards_of_files_on_s3_are_named_apart_and_a_clear_replaces_them(run_dag
         assert sorted(lake.objects("out/t/").values()) == [b"n\n0\n2\n", b"n\n1\n"]
 
 
+def test_text_of_another_form_is_loaded_by_mapped_tasks_and_by_one_with_options_from_elsewhere(
+    run_dag: RunDag, lake: Bucket
+) -> None:
+    lake.write("in/a.csv", "Umsätze\nä;;b\n1;;'x;y'\n".encode("cp1252"))
+    lake.write("in/b.csv", "Umsätze\nä;;b\n2;;-\n".encode("cp1252"))
+    lake.write("in_json/answer.json", b'{"data": {"items": [{"a": 1},\n {"a": 2}]}}')
+    options = {"delimiter": ";", "encoding": "cp1252", "skip_lines": 1, "quote": "'", "null_values": ["-", ""]}
+    options["duplicate_columns"] = "drop_empty"
+    with DAG("staging_format", schedule=None, start_date=START, params={"path": "data.items"}) as dag:
+
+        @task
+        def shards() -> list[dict[str, Any]]:
+            return S3DestinationHook().list_shards(f"s3://{lake.name}/in/", 2, table="t", staging_format=options)
+
+        @task
+        def names() -> list[str]:
+            return ["n", "", "b"]
+
+        target: dict[str, Any] = {"bucket": lake.name, "path": "{{ task.task_id }}/{{UUID}}", "format": "json"}
+        S3DestinationOperator.partial(task_id="mapped", **target).expand_kwargs(shards())
+        answer: Any = {"records_at": "{{ params.path }}"}
+        path = f"s3://{lake.name}/in_json/answer.json"
+        S3DestinationOperator(task_id="api", staging_path=path, table="t", staging_format=answer, **target)
+        broken: Any = {"skip_lines": 2, "header": names()}
+        S3DestinationOperator(
+            task_id="late", staging_path=f"s3://{lake.name}/in/", table="t", staging_format=broken, **target
+        )
+
+    run = run_dag(dag)
+
+    assert run.task_states[("late", -1)] == "failed"
+    assert "`staging_format.header`: is ['n', '', 'b']" in run.log
+    stored = [line for content in lake.objects("mapped/").values() for line in content.splitlines()]
+    assert sorted(map(json.loads, stored), key=str) == [{"ä": "1", "b": "x;y"}, {"ä": "2", "b": None}]
+    assert list(lake.objects("api/").values()) == [b'{"a":1}\n{"a":2}\n']
+
+
 def test_a_path_that_matches_nothing_and_faults_in_the_arguments_are_those_of_a_load(lake: Bucket) -> None:
     hook = S3DestinationHook()
     with pytest.raises(StagingError, match=f"s3://{lake.name}/in/ matches no file"):

@@ -90,8 +90,8 @@ def test_the_operator_s_documentation_marks_its_template_fields() -> None:
 
 
 def test_the_decorator_takes_what_its_documentation_says() -> None:
-    refused = {"records", "staging_path"}
-    assert "without ``records`` and ``staging_path``" in (s3_destination_task.__doc__ or "")
+    refused = {"records", "staging_path", "staging_format"}
+    assert "without ``records``, ``staging_path`` and ``staging_format``" in (s3_destination_task.__doc__ or "")
     arguments: dict[str, Any] = {"bucket": "lake", "path": "{{TABLE}}/{{UUID}}", "format": "csv", "table": "t"}
     for name in OPERATOR:
         value = arguments.get(name, OPERATOR[name])

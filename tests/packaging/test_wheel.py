@@ -29,6 +29,7 @@ def test_the_wheel_holds_types_licence_schema_and_example_dags(wheel: Path) -> N
     assert {
         "airflow_provider_s3dest/py.typed",
         "airflow_provider_s3dest/destination_spec.schema.json",
+        "airflow_provider_s3dest/sources/staging_format.schema.json",
         "airflow_provider_s3dest/example_dags/example_s3_destination.py",
         "airflow_provider_s3dest/example_dags/example_s3_destination_nycflights.py",
         "airflow_provider_s3dest/example_dags/example_s3_destination_shards.py",

@@ -117,7 +117,7 @@ class TestReading:
         assert lines_of("\na\n\n\n2") == [3, 4, 5]
 
     def test_names_of_columns_may_be_odd(self) -> None:
-        assert read(',"a,b","x\ny"\n1,2,3\n') == (("", "a,b", "x\ny"), [["1", "2", "3"]])
+        assert read(' ,"a,b","x\ny"\n1,2,3\n') == ((" ", "a,b", "x\ny"), [["1", "2", "3"]])
 
     def test_place_of_a_record_is_its_first_line(self) -> None:
         assert lines_of('a,b\n"x\ny\nz",1\n2,3\n"p","q\n"\n4,5\n') == [2, 5, 6, 8]
@@ -144,7 +144,7 @@ class TestReading:
             ('a,b\n"1",2\r\r\n', 2, "a carriage return stands alone"),
             ("a,b\n1,2\r\r\n", 2, "a carriage return stands alone"),
             ("a,b,a\n1,2,3\n", 1, "the header names the column 'a' twice"),
-            ("\n\na,,b,\n1,2,3,4\n", 3, "the header names the column '' twice"),
+            ("\n\na,,b,\n1,2,3,4\n", 3, "column 2 has no name"),
             ("\na;b\n1;2\n", 2, "the header is one column, 'a;b', and holds ';'"),
             ("a\tb\r\n1\t2\r\n", 1, "the header is one column, 'a\\tb', and holds"),
             ('a|"b"\n1|2\n', 1, "the header is one column, 'a|\"b\"', and holds"),
@@ -311,9 +311,9 @@ def test_records_read_at_once_are_those_read_one_by_one(
 def test_file_of_one_column_may_hold_other_delimiters_where_it_is_told_to() -> None:
     for content in ("a\n1;2\n", '"a;b"\n1;2\n', "a,b;c\n1,2\n"):
         assert CsvFile(io.BytesIO(content.encode()), ",", FILE).header()
-    with pytest.raises(RecordError, match=r"Stage it with ',' between the fields.*columns=\['a;b'\]") as refused:
-        CsvFile(io.BytesIO(b"a;b\n1;2\n"), ",", FILE, ("a", "b")).header()
+    with pytest.raises(RecordError, match=r"staging_format={'delimiter': ';'}.*columns=\['a;b'\]") as refused:
+        CsvFile(io.BytesIO(b"a;b\n1;2\n"), ",", FILE, columns=("a", "b")).header()
     assert "delimited by ';', and is read as delimited by ','" in str(refused.value)
-    assert CsvFile(io.BytesIO(b"a;b\n1;2\n"), ",", FILE, ("a;b", "c")).header() == ("a;b",)
+    assert CsvFile(io.BytesIO(b"a;b\n1;2\n"), ",", FILE, columns=("a;b", "c")).header() == ("a;b",)
     with pytest.raises(RecordError, match="'a,b', and holds ','"):
         read("a,b\n1,2\n", "\t")
