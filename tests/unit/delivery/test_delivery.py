@@ -41,7 +41,9 @@ class Clock:
 class State:
     """Keeps the state in memory, with all earlier ones."""
 
-    durable = in_order = True
+    durable = in_order = follows = True
+    is_open = False
+    where = remedy = ""
 
     def __init__(self) -> None:
         self.written: list[str] = []
