@@ -7,7 +7,8 @@ claimed the load.
 Read in this order:
 
 - ``objects``, ``partitions``, ``keys``: batches and objects, and the keys that derive from the identity of a load.
-- ``attempt``, ``load_state``, ``state_store``, ``s3_state_store``: who writes, the state, and where it is kept.
+- ``attempt``, ``load_state``, ``state_json``, ``state_store``, ``s3_state_store``: who writes, the state, its text, and
+  where it is kept. ``state_rules`` and ``own_keys``: whether a state that was found is one of the load.
 - ``delivery``: the steps claim, reserve, publish, commit; with ``fence``, ``open_uploads`` and ``sweeper``.
 - ``object_writer``, ``uploader``: what a load writes to; with ``worker_pool``, ``object_requests``, ``object_upload``
   and ``multipart``. ``daemon_threads`` runs the requests.
