@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from airflow_provider_s3dest.errors import Fault, SpecError, short
 from airflow_provider_s3dest.operators.hidden_records import reveal
 from airflow_provider_s3dest.operators.references import outputs_in
+from airflow_provider_s3dest.safe_text import has_credentials
 from airflow_provider_s3dest.sources.xcom_values import fixed_offset_error
 from airflow_provider_s3dest.spec import path_template
 from airflow_provider_s3dest.spec.jinja import has_opener, undeclared_names
@@ -78,6 +79,18 @@ def _argument_of(text: str, arguments: Mapping[str, Any]) -> str:
         if text in texts:
             return name
     return "template"
+
+
+def mask_credentials(values: Iterable[Any]) -> None:
+    """Have Airflow mask the texts with credentials in them, before it shows the arguments of the task.
+
+    A load refuses them, but Airflow stores what templated fields hold before the load begins.
+    """
+    from airflow.providers.common.compat.sdk import mask_secret
+
+    for _, text in nested_texts([*values]):
+        if "://" in text and has_credentials(text):
+            mask_secret(text)
 
 
 def jinja_texts(records: Any) -> Iterator[str]:

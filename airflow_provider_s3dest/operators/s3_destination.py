@@ -20,7 +20,7 @@ from airflow_provider_s3dest.operators.hidden_records import HiddenRecords, Hidi
 from airflow_provider_s3dest.operators.links import S3ConsoleLink, S3ManifestLink, links_of, store_links
 from airflow_provider_s3dest.operators.metrics import count_attempt
 from airflow_provider_s3dest.operators.parse_time_checks import parse_time_faults
-from airflow_provider_s3dest.operators.rendering import render_records, render_references, render_text
+from airflow_provider_s3dest.operators.rendering import mask_credentials, render_records, render_references, render_text
 from airflow_provider_s3dest.operators.run_date import run_date_of, undated_partition_faults
 from airflow_provider_s3dest.operators.task_state_store import TaskStateStore
 from airflow_provider_s3dest.s3.stop import StopFlag
@@ -267,10 +267,8 @@ class S3DestinationOperator(BaseOperator):
         jinja_env: jinja2.Environment,
         seen_oids: set[int],
     ) -> None:
-        """Render what the DAG file holds, once. What came at run time is data, which could read connections.
-
-        Airflow calls this for plain operators and for instances of mapped ones, and for what fields hold.
-        """
+        """Render what the DAG file holds, once. What came at run time is data, which could read connections."""
+        # Airflow calls this for plain operators and for instances of mapped ones, and for what fields hold.
         if parent is self:
             values = {name: getattr(self, name) for name in template_fields if name not in self._rendered}
             data = templates.data_arguments(self, values, context)
@@ -278,6 +276,7 @@ class S3DestinationOperator(BaseOperator):
             self._rendered = self._rendered.union(values)
             seen_oids = set()  # Airflow gives the ids of some data, and none of other data
         super()._do_render_template_fields(parent, template_fields, context, jinja_env, seen_oids)
+        mask_credentials(getattr(self, name) for name in self.template_fields if name != "records")
 
     def execute(self, context: Context) -> dict[str, Any]:
         """Deliver the records and return the report of what was written."""

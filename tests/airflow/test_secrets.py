@@ -269,20 +269,34 @@ def test_a_run_leaves_no_secret_anywhere(run_dag: RunDag, lake: Bucket, monkeypa
     }
     connect(monkeypatch, "lake", "s3_destination", extra=lake_extra)
     common: dict[str, Any] = {"s3_destination_conn_id": "lake", "path": PATH, "manifest": "s3dest"}
+    common_staged: dict[str, Any] = {"table": "w", "s3_destination_conn_id": "lake", "path": PATH}
     with dag_of("secrets") as dag:
+
+        @dag.task
+        def staged() -> list[str]:
+            return [f"s3://key:{SECRET}@lake/in.csv", f"https://user:{SECRET}@host/in.csv?sig={SECRET}"]
+
         dag.default_args = {"retries": 0, "retry_delay": timedelta(0)}
         S3DestinationOperator(task_id="good", records=[{"a": 1}], table="t", asset=True, **common)
         S3DestinationOperator(task_id="bad", records=iter([{"a": 3j}]), table="u", **common)
+        S3DestinationOperator(task_id="staged_one", staging_path=staged(), **common_staged)
+        S3DestinationOperator.partial(task_id="staged_many", **common_staged).expand(staging_path=staged())
         S3DestinationOperator(task_id="no_client", records=[{"a": 1}], table="v", aws_conn_id="wrong", **common)
 
     run = run_dag(dag)
 
     assert run.task_states[("good", -1)] == "success", run.log
-    assert {run.task_states[(task, -1)] for task in ("bad", "no_client")} == {"failed"}
+    assert {run.task_states[(task, -1)] for task in ("bad", "no_client", "staged_one")} == {"failed"}
+    assert run.task_states[("staged_many", 1)] == "failed"
+    assert run.rendered("staged_one")["staging_path"] is not None
     assert run.xcom("good", key=S3ConsoleLink.key) == f"https://console/{lake.name}/raw/t/"
     assert run.xcom("good", key=S3ManifestLink.key).startswith(f"https://console/{lake.name}/")
-    assert SECRET not in run.log
-    assert SECRET not in database_text(without="connection")
+    # Airflow logs what `staged` returns, before anybody can know that it holds secrets.
+    assert SECRET not in "".join(line for line in run.log.splitlines() if "Returned value was" not in line)
+    # What a task pushes to XCom stays there as it is: the paths of `staged`, and nothing else.
+    assert SECRET not in database_text(without="connection").replace(f":{SECRET}@", "").replace(f"sig={SECRET}", "")
+    for task, index in (("staged_one", -1), ("staged_many", 0), ("staged_many", 1)):
+        assert SECRET not in str(run.rendered(task, index)), task
 
 
 def test_the_lineage_of_a_load_holds_no_credentials() -> None:
