@@ -239,7 +239,7 @@ KINDS: Sequence[Kind] = [
     ),
     Kind("mapping of other keys", "json", [{"a": 1}, {"b": {"c": None}}, {}], None),
     Kind(DEEP, "json", [_deep(100)], None),
-    Kind("JSON of Parquet", "json", [{"a": 0.1, "b": [None, "x"]}, [], 7], None, write=_write_json),
+    Kind("JSON of Parquet", "json", [{"a": 0.1, "b": [None, "x"]}, {"a": 7.5, "b": []}], None, write=_write_json),
     Kind("ENUM of Parquet", "text", ["red", "b,\u00e9"], None, write=_write_enum),
     Kind("TIME of Parquet in UTC", "text", ["00:00:00+00:00", "23:59:59.999999+00:00"], None, write=_write_utc_times),
     Kind(
