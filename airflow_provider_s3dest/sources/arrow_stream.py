@@ -66,7 +66,9 @@ def _check_type(arrow_type: Any) -> None:
     if str(arrow_type) in _WITHOUT_CLASS:
         raise TypeError(f"a column is a {arrow_type}, which pyarrow can't read")
     types = import_pyarrow().types
-    if types.is_nested(arrow_type):
+    if types.is_dictionary(arrow_type) or types.is_run_end_encoded(arrow_type):
+        _check_type(arrow_type.value_type)
+    elif types.is_nested(arrow_type):
         for number in range(arrow_type.num_fields):
             field = arrow_type.field(number)
             field.name  # noqa: B018 - raises the error for a name that is no UTF-8

@@ -69,7 +69,7 @@ def _run(paths: Sequence[Path], given: argparse.Namespace) -> int:
 
 
 def _severity(outcome: str) -> int:
-    return ("equal", "refused", *FAULTS).index(outcome)
+    return ("equal", "refused", "not compared", *FAULTS).index(outcome)
 
 
 def in_a_process(context: Any, timeout: float, one: tuple[Callable[..., None], int, Path]) -> list[Result]:

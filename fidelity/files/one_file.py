@@ -15,7 +15,7 @@ from typing import Any
 from airflow_provider_s3dest.errors import S3DestinationError
 from airflow_provider_s3dest.hooks.s3_destination import S3DestinationHook
 from fidelity.files import originals, written
-from fidelity.files.outcomes import ENDINGS, Result
+from fidelity.files.outcomes import ENDINGS, TYPED_ENDINGS, Result
 from fidelity.files.sameness import difference
 
 # What a load imports when it needs it, so that no process imports it again.
@@ -61,7 +61,7 @@ def run(path: Path, bucket: str, prefix: str, answers: Connection) -> None:
                 continue
             if original is None:
                 original = _original(staged, ending)
-            answers.send(_compared(way, original, objects, Path(home)))
+            answers.send(_compared(way, original, objects, Path(home), is_typed=ending in TYPED_ENDINGS))
     answers.close()
     os._exit(0)  # what is frozen would be reported as leaked
 
@@ -84,9 +84,12 @@ def _original(staged: Path, ending: str) -> originals.Original | Exception:
         return error
 
 
-def _compared(way: str, original: originals.Original | Exception, objects: Sequence[bytes], home: Path) -> Result:
+def _compared(
+    way: str, original: originals.Original | Exception, objects: Sequence[bytes], home: Path, *, is_typed: bool
+) -> Result:
     if isinstance(original, Exception):
-        return Result(way, "differs", f"loaded, and no other reader reads it: {_one_line(original, str(home))}")
+        outcome = "not compared" if is_typed else "differs"
+        return Result(way, outcome, f"loaded, and no other reader reads it: {_one_line(original, str(home))}")
     format_ = way.partition(".")[0].partition(" ")[0]
     agreed = []
     unread = []

@@ -7,7 +7,7 @@ import io
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
-from decimal import Decimal
+from decimal import Decimal, InvalidOperation
 from pathlib import Path
 from typing import Any
 
@@ -56,7 +56,7 @@ def _json(content: bytes) -> Original:
     text = content.decode("utf-8-sig")
 
     def parsed(piece: str) -> Any:
-        return json.loads(piece, parse_float=Decimal, parse_constant=_no_json)
+        return json.loads(piece, parse_float=number, parse_constant=_no_json)
 
     if text.lstrip(" \t\r\n").startswith("["):
         records = parsed(text)
@@ -64,6 +64,14 @@ def _json(content: bytes) -> Original:
         records = [parsed(line) for line in text.split("\n") if line.strip(" \t\r")]
     columns = list(dict.fromkeys(name for record in records for name in dict.keys(record)))
     return Original(columns, [[record.get(name) for name in columns] for record in records])
+
+
+def number(text: str) -> Decimal | str:
+    """Return the number that a text of JSON is, or the text if its exponent is larger than Python's."""
+    try:
+        return Decimal(text)
+    except InvalidOperation:
+        return text
 
 
 def _no_json(name: str) -> Any:

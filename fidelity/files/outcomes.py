@@ -8,13 +8,20 @@ _TEXT, _TYPED = (".csv", ".tsv", ".json", ".ndjson", ".jsonl"), (".parquet", ".a
 ENDINGS = tuple(ending + packed for ending in (*_TEXT, *_TYPED) for packed in ("", ".gz"))
 """Endings of the files that are run."""
 
+TYPED_ENDINGS = tuple(ending + packed for ending in _TYPED for packed in ("", ".gz"))
+"""Those whose files have types."""
+
 FAULTS = ("differs", "foreign exception", "timeout", "crash")
 """Outcomes that must not be; the worst is the last."""
 
 
 @dataclass(frozen=True)
 class Result:
-    """What became of a file in one way: ``equal``, ``refused`` by an error of the provider, or one of FAULTS."""
+    """What became of a file in one way: ``equal``, ``refused`` by an error of the provider, or one of FAULTS.
+
+    ``not compared`` is what was loaded, of a typed file whose values no other reader returns as Python values, such as
+    dates after the year 9999.
+    """
 
     way: str
     outcome: str

@@ -57,7 +57,9 @@ def is_same(wanted: Any, found: Any, *, is_csv: bool = False) -> bool:
     if isinstance(wanted, str):
         return found == wanted if isinstance(found, str) else str(found) == wanted or _is_same_json(wanted, found)
     if isinstance(wanted, (bytes, bytearray)):
-        return bytes(wanted) == (base64.b64decode(found) if isinstance(found, str) else found)
+        if len(wanted) == 16 and str(found) == str(UUID(bytes=bytes(wanted))):  # to readers without extension types
+            return True
+        return found in (bytes(wanted), base64.b64encode(wanted).decode())
     if isinstance(wanted, (datetime, date, time)):
         return _is_same_time(wanted, found)
     if isinstance(wanted, timedelta):
@@ -76,6 +78,9 @@ def is_same(wanted: Any, found: Any, *, is_csv: bool = False) -> bool:
 def _is_same_mapping(wanted: Mapping[Any, Any], found: Any) -> bool:
     other = dict(found)
     # A struct of Parquet has all keys that there are; one that a mapping lacks is null.
+    # DuckDB takes names that differ only in case for one, and renames the second.
+    for name in [name for name in wanted if f"{name}_1" in other and name not in other]:
+        other[name] = other.pop(f"{name}_1")
     names = {**dict.fromkeys(map(spelled, wanted)), **dict.fromkeys(map(spelled, other))}
     one_by_name = {spelled(name): value for name, value in wanted.items()}
     other_by_name = {spelled(name): value for name, value in other.items()}

@@ -6,13 +6,14 @@ import csv
 import io
 import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
 import duckdb
 import polars
 import pyarrow.parquet as pq
+
+from fidelity.files.originals import number
 
 Table = tuple[Sequence[str] | None, Sequence[Sequence[Any]]]
 """The columns, None if the reader may rename them, and the rows."""
@@ -43,7 +44,7 @@ def _duckdb_json(body: bytes, home: Path) -> Table:
 
 
 def _records(lines: Sequence[str]) -> Table:
-    records = [json.loads(line, parse_float=Decimal) for line in lines]
+    records = [json.loads(line, parse_float=number) for line in lines]
     columns = list(records[0]) if records else None
     return columns, [list(record.values()) for record in records if list(record) == columns]
 

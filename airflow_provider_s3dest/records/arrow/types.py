@@ -6,7 +6,7 @@ import json
 import math
 from collections.abc import Hashable, Mapping, Sequence
 from datetime import date, datetime, time
-from decimal import Decimal
+from decimal import Decimal, InvalidOperation
 from enum import Enum
 from functools import lru_cache, reduce
 from typing import Any
@@ -244,7 +244,10 @@ def _parsed(values: Sequence[Any], as_decimals: bool) -> list[Any]:
     """Parse staged JSON values; a number that a double would change becomes a decimal."""
     raws = b",".join(bytes(value) if isinstance(value, msgspec.Raw) else b"null" for value in values)
     parse_float = Decimal if as_decimals else _number
-    parsed: list[Any] = json.loads(b"[" + raws + b"]", parse_float=parse_float, object_pairs_hook=unique_keys)
+    try:
+        parsed: list[Any] = json.loads(b"[" + raws + b"]", parse_float=parse_float, object_pairs_hook=unique_keys)
+    except InvalidOperation as error:  # in Decimal, whose exponents have 18 digits at most
+        raise NoRuleError("the exponent of a number is larger than that of any decimal") from error
     return parsed
 
 

@@ -14,9 +14,11 @@ import polars
 import pyarrow as pa
 import pyarrow.parquet
 import pytest
+from pyarrow.cffi import ffi
 
 from airflow_provider_s3dest.errors import RecordError, SpecError
 from airflow_provider_s3dest.records.arrow.typed_table import with_types
+from airflow_provider_s3dest.sources.arrow_stream import meant_fields
 from airflow_provider_s3dest.sources.python_records import open_records
 from tests.unit.tables import csv_of, fields_with_nulls, json_of, rows_of
 
@@ -176,3 +178,15 @@ def test_type_that_only_its_maker_can_read_is_refused_in_every_format(table: Any
     for schema in ({}, {"a": pa.int64()}, {"a": pa.string()}):
         with pytest.raises((RecordError, SpecError), match=f"type {name}(, which has no rule)?\\. Cast"):
             list(with_types(open_records("t", table, None), schema, for_parquet=True).chunks)
+
+
+def test_interval_that_pyarrow_has_no_class_for_is_refused_at_any_place() -> None:
+    # Such a type comes from files alone; here its letters in Arrow's C interface make it.
+    memory = ffi.new("struct ArrowSchema*")
+    address, letters = int(ffi.cast("uintptr_t", memory)), ffi.new("char[]", b"tiM")
+    pa.month_day_nano_interval()._export_to_c(address)
+    memory.format = letters
+    months = pa.DataType._import_from_c(address)
+    for held in (months, pa.list_(months), pa.dictionary(pa.int8(), months), pa.run_end_encoded(pa.int16(), months)):
+        with pytest.raises(SpecError, match="is a month_interval, which pyarrow can't read"):
+            meant_fields(pa.schema([pa.field("a", held)]), "table 't'")
