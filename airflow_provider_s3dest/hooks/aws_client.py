@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from http import HTTPStatus
@@ -130,6 +131,25 @@ def explained_failure(conn_id: str | None) -> Iterator[None]:
 
 
 @contextmanager
+def silent_renewals() -> Iterator[None]:
+    """Keep errors out of the log of botocore when it renews credentials: their texts may hold values of a connection.
+
+    It logs them in full, as a warning, and raises those that matter.
+    """
+
+    def without_error(record: logging.LogRecord) -> bool:
+        record.exc_info = record.exc_text = None
+        return True
+
+    logger = logging.getLogger("botocore.credentials")
+    logger.addFilter(without_error)
+    try:
+        yield
+    finally:
+        logger.removeFilter(without_error)
+
+
+@contextmanager
 def explained_key(client: Any, conn_id: str | None) -> Iterator[None]:
     """Explain an access key that S3 refuses: which AWS connection holds it, and whether another attempt may succeed.
 
@@ -153,7 +173,8 @@ def explained_key(client: Any, conn_id: str | None) -> Iterator[None]:
 
     client.meta.events.register("after-call.s3", note)
     try:
-        yield
+        with silent_renewals():
+            yield
     except StoreError as error:
         if not error.refused_key and not (lost_access and error.code == str(HTTPStatus.FORBIDDEN.value)):
             raise

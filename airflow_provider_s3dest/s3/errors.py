@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
+from traceback import walk_tb
 from typing import TYPE_CHECKING, Any, NoReturn
 from urllib.parse import urlsplit
 
@@ -141,6 +142,17 @@ def explained(operation: str, bucket: str, key: str) -> Iterator[None]:
         raise StoreError(
             f"{target}: the answer is not S3's ({type(error).__name__} {error}). {_NO_S3}", final=True
         ) from error
+    except Exception as error:
+        if not _renewed_credentials(error):
+            raise
+        text = f"{target}: the credentials of the AWS connection can't be renewed: {described(error)}"
+        raise_alone(StoreError(f"{text} Check that who issues them can be reached.", final=False))
+
+
+def _renewed_credentials(error: Exception) -> bool:
+    """Return whether an error was raised while botocore renewed credentials, by whichever library issues them."""
+    frames = walk_tb(error.__traceback__)
+    return any(frame.f_globals.get("__name__") == "botocore.credentials" for frame, _ in frames)
 
 
 def raise_alone(error: Exception) -> NoReturn:

@@ -81,6 +81,13 @@ AWS_EXTRAS: Mapping[str, Any] = {
         "assume_role_method": "assume_role_with_web_identity",
         "assume_role_with_web_identity_federation": SECRET,
     },
+    "web identity that is read while a request is signed": {
+        "role_arn": ROLE,
+        "region_name": "eu-central-1",
+        "assume_role_method": "assume_role_with_web_identity",
+        "assume_role_with_web_identity_federation": "file",
+        "assume_role_with_web_identity_token_file": f"/nowhere/{SECRET}",
+    },
     "token with a line end": {"endpoint_url": NOWHERE, "aws_session_token": f"{SECRET}\n"},
     "token of session with a line end": {
         "endpoint_url": NOWHERE,
