@@ -41,7 +41,7 @@ unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help test test-system test-matrix chaos lint demo demo-ui bench fidelity pollock docs schema pins release clean
+.PHONY: help test test-system test-matrix chaos lint demo demo-ui bench fidelity corpora pollock docs schema pins release clean
 
 help: ## Say what can be made
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -84,6 +84,9 @@ bench: $(VENV_BENCH)/.installed ## Measure speed, growth and scale-out, and writ
 fidelity: $(VENV_FIDELITY)/.installed ## Run the table definitions, read every kind of value back with eight readers, and write docs/fidelity.md
 	@$(VENV_FIDELITY)/bin/python -m pytest tests/fidelity
 	@$(VENV_FIDELITY)/bin/python -m fidelity
+
+corpora: $(VENV)/.installed ## Run a folder of your files through every format, and read them back (CORPORA=folder)
+	@$(VENV)/bin/python -m fidelity.files $(CORPORA)
 
 pollock: $(VENV)/.installed ## Load the CSV files of a checkout of Pollock (POLLOCK=its folder), and write docs/pollock.md
 	@$(VENV)/bin/python -m fidelity.pollock $(POLLOCK)

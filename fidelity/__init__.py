@@ -9,4 +9,5 @@
 - ``verdicts``: whether what was read is what went in
 - ``explanations``: the one place that says why a cell is not equal, and what helps
 - ``matrix``: all cells; ``corpora``: whole data sets; ``document``: the page
+- ``files/``: a folder of files of any user, by ``make corpora``
 """

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import io
 import json
 import math
 from collections.abc import Callable, Sequence
@@ -10,11 +11,12 @@ from dataclasses import dataclass
 from datetime import date, datetime, time, timedelta, timezone
 from decimal import Decimal
 from enum import Enum
-from pathlib import PurePosixPath
+from pathlib import Path, PurePosixPath
 from typing import Any, Literal
 from uuid import UUID
 
 import pyarrow as pa
+import pyarrow.parquet as pq
 
 Type = Literal[
     "bool", "int64", "decimal(38,0)", "decimal(38,10)", "float", "text", "date", "time", "timestamp", "timestamptz",
@@ -30,6 +32,7 @@ class Kind:
     :param type: what the column is declared as.
     :param arrow: the Arrow type that carries it, if one does.
     :param as_python: the values as Python records hold them, where that is not how they read back.
+    :param write: writes a Parquet file of columns ``id`` and ``value``, where that alone carries the values.
     """
 
     name: str
@@ -37,6 +40,7 @@ class Kind:
     edges: Sequence[Any]
     arrow: pa.DataType | None
     as_python: Sequence[Any] | None = None
+    write: Callable[[Sequence[str], Sequence[Any], Path], None] | None = None
 
     @property
     def values(self) -> list[Any]:
@@ -115,6 +119,40 @@ def _deep(levels: int) -> Any:
 
 def _utc(*parts: int, hours: float = 0) -> datetime:
     return datetime(*parts, tzinfo=timezone(timedelta(hours=hours)))  # type: ignore[arg-type,misc]
+
+
+def _write_json(ids: Sequence[str], values: Sequence[Any], path: Path) -> None:
+    texts = [None if value is None else json.dumps(value) for value in values]
+    pq.write_table(pa.table({"id": ids, "value": pa.array(texts, pa.json_())}), path)
+
+
+def _write_enum(ids: Sequence[str], values: Sequence[Any], path: Path) -> None:
+    # pyarrow writes no ENUM. In its footer, the texts' annotation (UTF8, STRING) has as many bytes as ENUM's.
+    out = io.BytesIO()
+    pq.write_table(pa.table({"id": ids, "value": values}), out, store_schema=False)
+    before, after = out.getvalue().rsplit(b"\x25\x00\x4c\x1c\x00", 1)
+    path.write_bytes(before + b"\x25\x08\x4c\x4c\x00" + after)
+
+
+def _write_utc_times(ids: Sequence[str], values: Sequence[Any], path: Path) -> None:
+    times = [None if value is None else time.fromisoformat(value).replace(tzinfo=None) for value in values]
+    table = pa.table({"id": ids, "value": pa.array(times, pa.time64("us"))})
+    pq.write_table(table, path, write_time_adjusted_to_utc=True, store_schema=False)
+
+
+def _write_int96(ids: Sequence[str], values: Sequence[Any], path: Path) -> None:
+    table = pa.table({"id": ids, "value": pa.array(values, pa.timestamp("us"))})
+    pq.write_table(table, path, use_deprecated_int96_timestamps=True, store_schema=False)
+
+
+def _write_extension(name: str, storage: pa.DataType) -> Callable[[Sequence[str], Sequence[Any], Path], None]:
+    def write(ids: Sequence[str], values: Sequence[Any], path: Path) -> None:
+        stored = [None if value is None else bytes.fromhex(value.replace("-", "").replace(":", "")) for value in values]
+        field = pa.field("value", storage, metadata={"ARROW:extension:name": name, "ARROW:extension:metadata": ""})
+        columns = [pa.array(ids), pa.array(stored, storage)]
+        pq.write_table(pa.table(columns, schema=pa.schema([pa.field("id", pa.string()), field])), path)
+
+    return write
 
 
 _TEXTS = [
@@ -201,4 +239,22 @@ KINDS: Sequence[Kind] = [
     ),
     Kind("mapping of other keys", "json", [{"a": 1}, {"b": {"c": None}}, {}], None),
     Kind(DEEP, "json", [_deep(100)], None),
+    Kind("JSON of Parquet", "json", [{"a": 0.1, "b": [None, "x"]}, [], 7], None, write=_write_json),
+    Kind("ENUM of Parquet", "text", ["red", "b,\u00e9"], None, write=_write_enum),
+    Kind("TIME of Parquet in UTC", "text", ["00:00:00+00:00", "23:59:59.999999+00:00"], None, write=_write_utc_times),
+    Kind(
+        "INT96 of Parquet: years 1 and 9999",
+        "timestamp",
+        [datetime(1, 1, 1), datetime(2024, 2, 29, 12), datetime(9999, 12, 31, 23, 59, 59, 999999)],  # noqa: DTZ001
+        None,
+        write=_write_int96,
+    ),
+    Kind(
+        "uuid of CloudQuery",
+        "uuid",
+        [str(UUID(int=0)), "6f1c1f4e-5f0e-4d36-9f8e-0242ac120002"],
+        None,
+        write=_write_extension("uuid", pa.binary(16)),
+    ),
+    Kind("mac of CloudQuery", "text", ["00:1b:44:11:3a:b7"], None, write=_write_extension("mac", pa.binary())),
 ]

@@ -66,7 +66,7 @@ class Lane:
         :param folder: to stage files in.
         """
         if not self.ending:
-            tables = {name: _rows(kind.in_records) for name, kind in kinds.items()}
+            tables = {name: _rows(kind.in_records) for name, kind in kinds.items() if not kind.write}
             return {"records": tables}, list(tables)
         staged = []
         for name, kind in kinds.items():
@@ -98,6 +98,9 @@ def _no_file(_kind: Kind, _path: Path) -> bool:
 
 
 def _arrow(kind: Kind, path: Path) -> bool:
+    if kind.write:
+        kind.write(_ids(kind.values), kind.values, path)
+        return True
     if kind.arrow is None:
         return False
     values = [str(value) if value is not None and kind.type == "uuid" else value for value in kind.values]
@@ -114,7 +117,7 @@ def _csv_that_is_parsed(kind: Kind, path: Path) -> bool:
 
 
 def _csv(kind: Kind, path: Path, *, quote_all: bool, line_end: str) -> bool:
-    if kind.as_python is not None:  # text has no enums or sets
+    if kind.write or kind.as_python is not None:  # text has no enums or sets
         return False
     fields = [_field(value, quote_all) for value in kind.values]
     lines = ["id,value", *(f"{name},{field}" for name, field in zip(_ids(fields), fields, strict=True))]
@@ -138,7 +141,11 @@ def _json_that_is_parsed(kind: Kind, path: Path) -> bool:
 
 
 def _json(kind: Kind, path: Path, written: Callable[[Any], str], *keys: str) -> bool:
-    if kind.as_python is not None or any(isinstance(value, float) and not math.isfinite(value) for value in kind.edges):
+    if (
+        kind.write
+        or kind.as_python is not None
+        or any(isinstance(value, float) and not math.isfinite(value) for value in kind.edges)
+    ):
         return False  # JSON has none
     plain = not kind.is_json_text
     texts = [written(value if plain or value is None else spelled(value)) for value in kind.values]

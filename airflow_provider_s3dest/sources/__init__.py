@@ -6,9 +6,9 @@ into chunks), ``arrow_stream`` and ``pandas_frame`` (data frames).
 Staged files: ``staging_path`` and ``staging_pattern`` (what a path may be, and which files it matches), ``file_stores``
 and ``s3_files`` (where files lie), ``staging`` (lists files by table), ``staged_files`` and ``decompression`` (open
 them), then one reader for each format: ``csv_file`` with ``csv_columns``, ``csv_parser`` and ``csv_grammar``,
-``json_file`` and ``json_documents``, ``arrow_file``. ``staging_format`` holds the options of text. The readers of text
-use ``encodings`` (text that is not UTF-8), ``text_lines`` (blocks of lines) and ``passthrough`` (text that needs no
-parsing). ``shards`` splits files among several loads.
+``json_file`` and ``json_documents``, ``arrow_file`` with ``parquet_types``. ``staging_format`` holds the options of
+text. The readers of text use ``encodings`` (text that is not UTF-8), ``text_lines`` (blocks of lines) and
+``passthrough`` (text that needs no parsing). ``shards`` splits files among several loads.
 
 Both: ``columns`` finds and checks the columns of a table. ``source_file`` names a file in errors.
 """

@@ -5,15 +5,17 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from functools import cached_property
+from functools import cached_property, partial
 from itertools import accumulate
 from typing import IO, Any
 
 from airflow_provider_s3dest.errors import StagingError
 from airflow_provider_s3dest.records.arrow.chunk import ArrowChunk, chunk_rows
+from airflow_provider_s3dest.records.arrow.extensions import MeantFields
 from airflow_provider_s3dest.records.arrow.pyarrow_import import import_pyarrow
-from airflow_provider_s3dest.sources.arrow_stream import arrow_chunks, column_names
+from airflow_provider_s3dest.sources.arrow_stream import arrow_chunks, meant_fields
 from airflow_provider_s3dest.sources.decompression import decompression_error
+from airflow_provider_s3dest.sources.parquet_types import annotated_schema, check_int96, int96_paths, int96_unit
 from airflow_provider_s3dest.sources.source_file import SourceFile
 
 _HELD_BYTES = 32 * 1024 * 1024
@@ -48,6 +50,11 @@ class ArrowFile:
         with self._naming_the_file():
             if is_parquet:
                 self._parquet = _open_parquet(stream)
+                open_in = partial(_open_parquet, stream, self._parquet.metadata, _LEAST_PIECE, ())
+                self._int96 = int96_paths(self._parquet)
+                self._int96_unit = int96_unit(self._int96, open_in)
+                if self._int96_unit != "ns":
+                    self._parquet = _open_parquet(stream, self._parquet.metadata, int96_unit=self._int96_unit or "us")
                 self._schema = self._parquet.schema_arrow
             elif (head := stream.read(6)) == b"ARROW1":
                 opened = pyarrow.ipc.open_file(pyarrow.PythonFile(stream, "r"))
@@ -64,15 +71,16 @@ class ArrowFile:
 
         :raises SpecError: if two are the same, if one is no UTF-8, or if pyarrow can't read a type.
         """
-        return self._names
+        return tuple(self._meant.schema.names)
 
     @cached_property
-    def _names(self) -> tuple[str, ...]:
-        return tuple(column_names(self._schema, f"table {self._file.table!r}, {self._file.path}"))
+    def _meant(self) -> MeantFields:
+        schema = annotated_schema(self._parquet) if self._parquet else self._schema
+        return meant_fields(schema, f"table {self._file.table!r}, {self._file.path}")
 
     def types(self) -> dict[str, Any]:
         """Return the ``pyarrow.DataType`` of each column."""
-        return dict(zip(self.header(), self._schema.types, strict=True))
+        return dict(zip(self.header(), self._meant.schema.types, strict=True))
 
     def chunks(self, columns: Sequence[str] | None = None) -> Iterator[ArrowChunk]:
         """Read all records.
@@ -90,7 +98,7 @@ class ArrowFile:
                 # reader checks by itself.
                 if not self._parquet:
                     batch.validate(full=True)
-                yield batch
+                yield self._meant.read(batch)
 
     def _parquet_batches(self, columns: Sequence[str] | None) -> Iterator[Any]:
         """Read the row groups with settings that bound the memory, and that follow from the file's metadata alone.
@@ -108,10 +116,11 @@ class ArrowFile:
             for number, path in enumerate(paths)
             if not names.isdisjoint(accumulate(path.split("."), "{}.{}".format))
         ]
+        check_int96(self._int96_unit, [paths[leaf] for leaf in leaves if paths[leaf] in self._int96], self._file.path)
         if self._has_more_than_metadata():
             # pyarrow ends the process when it is asked for the metadata of an encrypted or damaged column, and
             # raises an error when it is asked for the values.
-            file = _open_parquet(self._stream, metadata, _LEAST_PIECE)
+            file = _open_parquet(self._stream, metadata, _LEAST_PIECE, (), self._int96_unit or "us")
             yield from file.iter_batches(chunk_rows(len(names)), columns=sorted(names), use_threads=False)
             return
         repeating = {paths[leaf] for leaf in leaves if paths[leaf] in names and self._is_text_or_bytes(paths[leaf])}
@@ -128,7 +137,7 @@ class ArrowFile:
                 or not _DICTIONARY_ENCODINGS.issuperset(part.encodings)
             )
         buffer_size = max(_LEAST_PIECE, _HELD_BYTES // len(leaves)) if stored_bytes > _HELD_BYTES else 0
-        file = _open_parquet(self._stream, metadata, buffer_size, sorted(repeating))
+        file = _open_parquet(self._stream, metadata, buffer_size, sorted(repeating), self._int96_unit or "us")
         yield from file.iter_batches(chunk_rows(len(names), row_bytes), columns=sorted(names), use_threads=False)
 
     def _has_more_than_metadata(self) -> bool:
@@ -165,12 +174,16 @@ class ArrowFile:
             if "decrypt" in str(error):
                 remedy = "It is encrypted, and the load has no keys: stage it decrypted."
             raise decompression_error(error, path) or StagingError(
-                f"{path} can't be read: {error}. {remedy}"
+                f"{path} can't be read: {str(error).rstrip('.')}. {remedy}"
             ) from error
 
 
 def _open_parquet(
-    stream: IO[bytes], metadata: Any = None, buffer_size: int = 0, as_dictionaries: Sequence[str] = ()
+    stream: IO[bytes],
+    metadata: Any = None,
+    buffer_size: int = 0,
+    as_dictionaries: Sequence[str] = (),
+    int96_unit: str = "ns",
 ) -> Any:
     from pyarrow.parquet import ParquetFile
 
@@ -182,6 +195,7 @@ def _open_parquet(
         buffer_size=buffer_size,
         pre_buffer=False,
         page_checksum_verification=True,
+        coerce_int96_timestamp_unit=int96_unit,
     )
 
 

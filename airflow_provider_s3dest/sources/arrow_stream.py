@@ -8,6 +8,7 @@ from typing import Any
 
 from airflow_provider_s3dest.errors import Fault, SpecError
 from airflow_provider_s3dest.records.arrow.chunk import ArrowChunk, BatchRows, cut
+from airflow_provider_s3dest.records.arrow.extensions import MeantFields
 from airflow_provider_s3dest.records.arrow.pyarrow_import import import_pyarrow
 from airflow_provider_s3dest.records.chunks import Origins
 
@@ -29,8 +30,9 @@ def open_stream(frame: Any, table: str) -> tuple[dict[str, Any], Iterator[ArrowC
     except (pyarrow.ArrowException, ValueError, TypeError, OverflowError) as error:
         problem = f"table {table!r} has no form in Arrow: {error}."
         raise SpecError([Fault("records", problem, "Hand over a frame whose columns each have one type.")]) from error
-    names = column_names(reader.schema, f"table {table!r}")
-    return dict(zip(names, reader.schema.types, strict=True)), arrow_chunks(reader, table)
+    meant = meant_fields(reader.schema, f"table {table!r}")
+    types = dict(zip(meant.schema.names, meant.schema.types, strict=True))
+    return types, arrow_chunks(map(meant.read, reader), table)
 
 
 def _refuse_polars_objects(frame: Any) -> None:
@@ -40,16 +42,17 @@ def _refuse_polars_objects(frame: Any) -> None:
         raise TypeError(f"the columns {objects} hold Python objects, of which polars hands over only the addresses")
 
 
-def column_names(schema: Any, where: str) -> list[str]:
-    """Return the names of the columns of a ``pyarrow.Schema``.
+def meant_fields(schema: Any, where: str) -> MeantFields:
+    """Return the columns of a ``pyarrow.Schema`` by what they mean.
 
     :param where: names the table, and the file if there is one, for the error.
     :raises SpecError: if two are the same, if one is no UTF-8, or if pyarrow has no Python class for a type.
     """
     try:
-        names = [field.name for field in schema]
+        unique_names([field.name for field in schema], where)
         for field in schema:
             _check_type(field.type)
+        return MeantFields(schema)
     except UnicodeDecodeError as error:
         problem = f"{where} has a column or a field whose name is no UTF-8: {error.object!r}."
         raise SpecError([Fault("records", problem, "Rename it.")]) from error
@@ -57,7 +60,6 @@ def column_names(schema: Any, where: str) -> list[str]:
         raise SpecError(
             [Fault("records", f"{where}: {error}.", "Cast the column upstream, to text if need be.")]
         ) from error
-    return unique_names(names, where)
 
 
 def _check_type(arrow_type: Any) -> None:

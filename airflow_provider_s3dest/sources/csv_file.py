@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import replace
 from itertools import chain
 from typing import IO
 
+from airflow_provider_s3dest.errors import short
 from airflow_provider_s3dest.records.chunks import ColumnChunk, Origins, PassthroughChunk, TextColumns
 from airflow_provider_s3dest.sources.csv_columns import CsvColumns
 from airflow_provider_s3dest.sources.csv_grammar import CsvDialect
@@ -15,6 +16,9 @@ from airflow_provider_s3dest.sources.passthrough import csv_records
 from airflow_provider_s3dest.sources.source_file import SourceFile, option
 from airflow_provider_s3dest.sources.staging_format import DEFAULT, StagingFormat
 from airflow_provider_s3dest.sources.text_lines import Block, Blocks, blocks, check_text
+
+_DELIMITERS = ";\t|,"
+"""Delimiters of CSV that are in use. The file's own does not occur in a header of one column."""
 
 _PREAMBLE = 50
 """Lines at the beginning of a file among which a record of another width may be a line before the header."""
@@ -29,11 +33,21 @@ class CsvFile:
 
     :param stream: the content of the file, in UTF-8.
     :param delimiter: one character, which the form may override.
+    :param columns: the columns that the caller names; a header of one column that is among them is not doubted.
     :param form: the form of the file; its ``header`` is True, or the names of the columns.
     """
 
-    def __init__(self, stream: IO[bytes], delimiter: str, file: SourceFile, *, form: StagingFormat = DEFAULT) -> None:
+    def __init__(
+        self,
+        stream: IO[bytes],
+        delimiter: str,
+        file: SourceFile,
+        columns: Collection[str] | None = None,
+        *,
+        form: StagingFormat = DEFAULT,
+    ) -> None:
         self.delimiter, self._file, self._form = form.delimiter or delimiter, file, form
+        self._expected = columns or ()
         escape = "" if form.escape == form.quote else form.escape
         self._dialect = CsvDialect(self.delimiter, form.quote, escape, frozenset(form.null_values))
         # If bad records are quarantined, a byte that is not UTF-8 makes its record a bad one.
@@ -45,7 +59,8 @@ class CsvFile:
     def header(self) -> tuple[str, ...]:
         """Read the names of the columns; none if the file holds nothing.
 
-        :raises RecordError: if a name is empty or occurs twice, and the form does not say what becomes of it.
+        :raises RecordError: if a name is empty or occurs twice, and the form does not say what becomes of it, or if the
+            file seems to have another delimiter.
         """
         return self._known_columns().names
 
@@ -115,15 +130,34 @@ class CsvFile:
             is_plain = "\r" not in line.rstrip("\r\n") and not any(one in line for one in self._dialect.not_plain)
             if line.strip("\r\n") and is_plain:
                 self._blocks.put_back(block.after(end))
-                return self._names(line.rstrip("\r\n").split(self.delimiter), block.first_line)
+                names = line.rstrip("\r\n").split(self.delimiter)
+                self._check_delimiter(names, block.first_line)
+                return self._names(names, block.first_line)
             parts = self._parser.parse(block)
             for parsed in parts:
                 first = next((position for position, row in enumerate(parsed.rows) if row), None)
                 if first is not None:
                     rest = parsed.at(range(first + 1, len(parsed.rows)))
                     self._behind_header = chain([rest], parts)
-                    return self._names(parsed.names(parsed.rows[first]), parsed.lines[first])
+                    names = parsed.names(parsed.rows[first])
+                    if not (self._dialect.quote and line.lstrip().startswith(self._dialect.quote)):
+                        self._check_delimiter(names, parsed.lines[first])
+                    return self._names(names, parsed.lines[first])
         return CsvColumns.named(())
+
+    def _check_delimiter(self, names: list[str], line: int) -> None:
+        """Refuse an unquoted header of one column that holds another delimiter: the file would load as one column."""
+        other = next((character for character in _DELIMITERS if character in names[0]), None)
+        if len(names) > 1 or other is None or names[0] in self._expected or self._form.delimiter:
+            return
+        name = names[0].encode(errors="replace").decode()
+        raise self._file.error(
+            line,
+            f"the header is one column, {short(name)}, and holds {other!r}: the file seems to be delimited by "
+            f"{other!r}, and is read as delimited by {self.delimiter!r}.",
+            f"Name its delimiter: {option('delimiter', other)}. If it has one column, name it: columns=[{short(name)}],"
+            " or stage it with quotes around the name.",
+        )
 
     def _names(self, names: list[str], line: int) -> CsvColumns:
         check_text("".join(names).encode(errors="surrogateescape"), line, self._file)

@@ -9,7 +9,7 @@ from airflow_provider_s3dest.errors import Fault, SpecError
 from airflow_provider_s3dest.records.arrow.chunk import ArrowChunk, BatchRows, chunk_rows
 from airflow_provider_s3dest.records.arrow.pyarrow_import import import_pyarrow
 from airflow_provider_s3dest.records.chunks import Origins
-from airflow_provider_s3dest.sources.arrow_stream import unique_names
+from airflow_provider_s3dest.sources.arrow_stream import meant_fields, unique_names
 
 
 def open_pandas(frame: Any, table: str) -> tuple[dict[str, Any], Iterator[ArrowChunk]]:
@@ -25,6 +25,9 @@ def open_pandas(frame: Any, table: str) -> tuple[dict[str, Any], Iterator[ArrowC
     names = unique_names([str(name) for name in (*frame.columns, *indexes)], f"table {table!r}")
     plain = frame.reset_index(level=indexes) if indexes else frame
     plain = plain[[*frame.columns, *indexes]].reset_index(drop=True).set_axis(names, axis=1)
+    # Arrow takes no sparse columns. By the name, since pandas need not be installed.
+    sparse = {name: dtype.subtype for name, dtype in plain.dtypes.items() if type(dtype).__name__ == "SparseDtype"}
+    plain = plain.astype(sparse) if sparse else plain
     # Arrow would convert all objects of a column to one type, and change some on the way.
     objects = [name for name in names if plain[name].dtype == object]
     try:
@@ -34,15 +37,20 @@ def open_pandas(frame: Any, table: str) -> tuple[dict[str, Any], Iterator[ArrowC
         problem = f"table {table!r} has no form in Arrow: {error}."
         raise SpecError([Fault("records", problem, "Hand over columns that each have one type.")]) from error
 
+    meant = meant_fields(typed.schema, f"table {table!r}")
+
     def chunks() -> Iterator[ArrowChunk]:
         rows = chunk_rows(len(names))
         for start in range(0, len(plain), rows):
             part = plain.iloc[start : start + rows]
-            batch, values = _batch(typed.slice(start, rows)), {name: _objects(part[name]) for name in objects}
+            batch, values = (
+                meant.read(_batch(typed.slice(start, rows))),
+                {name: _objects(part[name]) for name in objects},
+            )
             origins = Origins(start, originals=BatchRows(batch, values))
             yield ArrowChunk(batch, origins, len(part), table, values)
 
-    types = dict(zip(typed.schema.names, typed.schema.types, strict=True))
+    types = dict(zip(meant.schema.names, meant.schema.types, strict=True))
     return {name: types.get(name) for name in names}, chunks()
 
 

@@ -43,10 +43,10 @@ def open_staged(
     :param bad: quarantines the records that can't be delivered; None: the first of them ends the load.
     """
     files = [file.with_names(columns) for file in files]
-    known = _types_by_column(name, files)
+    known = _types_by_column(name, files, columns)
     if known is None:
         passes = target is not None and target.format == "json"
-        return table_of_stream(name, _all_chunks(name, files, bad), columns, passes=passes, bad=bad)
+        return table_of_stream(name, _all_chunks(name, files, bad, columns=columns), columns, passes=passes, bad=bad)
     chunks = _all_chunks(name, files, bad, target, columns or tuple(known))
     return table_of_known(name, known, chunks, columns, types=partial(_common_types, name, known), bad=bad)
 
@@ -57,17 +57,21 @@ def known_columns(name: str, files: Sequence[StagedFile]) -> tuple[str, ...] | N
     return None if known is None else tuple(known)
 
 
-def _types_by_column(name: str, files: Sequence[StagedFile]) -> dict[str, dict[Any, str]] | None:
+def _types_by_column(
+    name: str, files: Sequence[StagedFile], columns: tuple[str, ...] | None = None
+) -> dict[str, dict[Any, str]] | None:
     """Return each column of the files with its types, and for each type a file that has it; None for JSON files.
 
     The type of a column of CSV is None.
+
+    :param columns: the columns that the caller names, if it does.
     """
     if any(file.format in ("ndjson", "json") for file in files):
         return None
     known: dict[str, dict[Any, str]] = {}
     for file in files:
         # Bad records before the header are discarded here: they are quarantined when the file is read.
-        with _OpenFile(file, SourceFile(name, file.path, discarding())) as reader:
+        with _OpenFile(file, SourceFile(name, file.path, discarding()), columns) as reader:
             types = reader.types() if isinstance(reader, ArrowFile) else dict.fromkeys(reader.header())
         for column, arrow_type in types.items():
             known.setdefault(column, {}).setdefault(arrow_type, file.path)
@@ -105,7 +109,7 @@ def _all_chunks(
     columns: tuple[str, ...] | None = None,
 ) -> Iterator[Any]:
     for file in files:
-        with _OpenFile(file, SourceFile(name, file.path, bad)) as reader:
+        with _OpenFile(file, SourceFile(name, file.path, bad), columns) as reader:
             if isinstance(reader, ArrowFile) or (
                 isinstance(reader, CsvFile) and target == TextDialect("csv", reader.delimiter)
             ):
@@ -129,10 +133,13 @@ class _JsonFile:
 
 
 class _OpenFile:
-    """An open staged file, as a context manager; each error inside of it names the file."""
+    """An open staged file, as a context manager; each error inside of it names the file.
 
-    def __init__(self, staged: StagedFile, file: SourceFile) -> None:
-        self._staged, self._file = staged, file
+    :param columns: the columns that the caller names, if it does.
+    """
+
+    def __init__(self, staged: StagedFile, file: SourceFile, columns: tuple[str, ...] | None) -> None:
+        self._staged, self._file, self._columns = staged, file, columns
 
     def __enter__(self) -> _Reader:
         self._stored = self._staged.store.open(self._staged.path)
@@ -152,7 +159,7 @@ class _OpenFile:
         limit = form.max_line_bytes if "max_line_bytes" in form.model_fields_set else None
         file = replace(self._file, encoding=form.codec, max_record_bytes=limit)
         if format_ in ("csv", "tsv"):
-            return CsvFile(stream, "\t" if format_ == "tsv" else ",", file, form=form)
+            return CsvFile(stream, "\t" if format_ == "tsv" else ",", file, self._columns, form=form)
         if form.records_at:
             return _JsonFile(partial(read_documents, stream, file, form.records_at))
         # A file that ends with .json may hold an array, objects one a line, or objects over several lines.

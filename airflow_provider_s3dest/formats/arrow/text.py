@@ -17,7 +17,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from airflow_provider_s3dest.formats.encoding import Encoded
-from airflow_provider_s3dest.records.arrow.values import PYTHON_TYPES
+from airflow_provider_s3dest.records.arrow.values import MEANT_TYPES
 
 types = pa.types
 
@@ -45,9 +45,7 @@ def distinct(array: Any) -> tuple[Any, Any]:
     """
     arrow_type = array.type
     if isinstance(arrow_type, pa.BaseExtensionType):
-        # These types mean something else than their storage; all others are formatted as it.
-        is_stored = arrow_type.extension_name not in {*PYTHON_TYPES, "pandas.period"}
-        return distinct(array.storage) if is_stored else (array, None)
+        return (array, None) if arrow_type.extension_name in MEANT_TYPES else distinct(array.storage)
     if types.is_run_end_encoded(arrow_type):
         return distinct(pc.run_end_decode(array))
     if types.is_dictionary(arrow_type):

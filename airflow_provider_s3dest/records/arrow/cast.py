@@ -12,7 +12,7 @@ from typing import Any
 
 from airflow_provider_s3dest.records.arrow.pyarrow_import import import_pyarrow
 from airflow_provider_s3dest.records.arrow.types import array_of, holds_views, is_list, unique_keys
-from airflow_provider_s3dest.records.arrow.values import values_of
+from airflow_provider_s3dest.records.arrow.values import has_no_rule, values_of
 from airflow_provider_s3dest.records.values import csv_texts, too_deep
 
 
@@ -36,6 +36,8 @@ def exact_cast(array: Any, target: Any) -> Any:
         return array
     if types.is_null(source):
         return pyarrow.nulls(len(array), target)
+    if has_no_rule(source):
+        raise InexactError("there is no rule for the type")
     if types.is_dictionary(source):
         return exact_cast(_decoded(array), target)
     if types.is_run_end_encoded(source):
@@ -52,7 +54,7 @@ def exact_cast(array: Any, target: Any) -> Any:
         if types.is_nested(target) and not types.is_nested(source) and types.is_string(source):
             return _from_json(array, target)
         if is_list(source) and is_list(target):
-            return _list(array, target)
+            return with_items(array, exact_cast(array.flatten(), target.value_type), target)
         if types.is_map(source) and types.is_map(target):
             if holds_views(source):  # take has no rule for them, and no cast of them fails
                 return array.cast(target)
@@ -96,7 +98,12 @@ def _struct(array: Any, target: Any) -> Any:
     return pyarrow.StructArray.from_arrays(cast, fields=list(target.fields), mask=array.is_null())
 
 
-def _list(array: Any, target: Any) -> Any:
+def with_items(array: Any, items: Any, target: Any) -> Any:
+    """Return the lists of an array with other items.
+
+    :param items: the items of all lists, end to end, as ``flatten`` returns those of the array.
+    :param target: the ``pyarrow.DataType`` of the lists.
+    """
     pyarrow = import_pyarrow()
     # flatten leaves out the items of nulls and those outside of a slice: its result needs offsets of its own.
     lengths = pyarrow.compute.list_value_length(array)
@@ -107,10 +114,8 @@ def _list(array: Any, target: Any) -> Any:
     # The sums leave a validity buffer behind, without any null; pyarrow 25 refuses offsets that have one.
     offsets = pyarrow.Array.from_buffers(width, len(offsets), [None, offsets.buffers()[1]])
     make = pyarrow.LargeListArray if large else pyarrow.ListArray
-    cast = make.from_arrays(
-        offsets, exact_cast(array.flatten(), target.value_type), mask=array.is_null() if array.null_count else None
-    )
-    return cast.cast(target)
+    lists = make.from_arrays(offsets, items, mask=array.is_null() if array.null_count else None)
+    return lists if lists.type == target else lists.cast(target)
 
 
 def _from_json(array: Any, target: Any) -> Any:

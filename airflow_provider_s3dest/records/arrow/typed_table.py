@@ -16,7 +16,13 @@ from airflow_provider_s3dest.errors import Fault, RecordError, SpecError, short
 from airflow_provider_s3dest.records.arrow.cast import exact_cast
 from airflow_provider_s3dest.records.arrow.chunk import ArrowChunk
 from airflow_provider_s3dest.records.arrow.pyarrow_import import import_pyarrow
-from airflow_provider_s3dest.records.arrow.types import MixedTypesError, array_of, common_type, storable_type
+from airflow_provider_s3dest.records.arrow.types import (
+    MixedTypesError,
+    NoRuleTypeError,
+    array_of,
+    common_type,
+    storable_type,
+)
 from airflow_provider_s3dest.records.bad_records import isolate_bad_records
 from airflow_provider_s3dest.records.chunks import Chunk
 from airflow_provider_s3dest.records.table import STREAM_WINDOW, Table
@@ -181,9 +187,10 @@ def _storable(table: str, column: str, arrow_type: Any, nanoseconds: bool) -> An
         return storable_type(arrow_type, nanoseconds=nanoseconds)
     except TypeError as error:
         problem = f"the column {column!r} of table {table!r} is {error}."
-        raise SpecError(
-            [Fault("schema", problem, f"Give it another, such as schema={{{column!r}: 'string'}}.")]
-        ) from error
+        remedy = f"Give it another, such as schema={{{column!r}: 'string'}}."
+        if isinstance(error, NoRuleTypeError):
+            remedy = "Cast it upstream, to text if need be, or leave it out with `columns`."
+        raise SpecError([Fault("schema", problem, remedy)]) from error
 
 
 def _for_display(value: Any) -> Any:

@@ -14,6 +14,7 @@ from typing import Any
 import msgspec
 
 from airflow_provider_s3dest.records.arrow.pyarrow_import import import_pyarrow
+from airflow_provider_s3dest.records.arrow.values import has_no_rule
 from airflow_provider_s3dest.records.values import NoRuleError, json_bytes, plain, too_deep
 
 DECIMAL_DIGITS = 38
@@ -52,6 +53,10 @@ class MixedTypesError(TypeError):
     def __init__(self, one: Any, other: Any) -> None:
         self.one, self.other = one, other
         super().__init__(f"{other} does not go with {one}")
+
+
+class NoRuleTypeError(TypeError):
+    """The values of a type can't be written in any format, and not as text either."""
 
 
 def array_of(values: Sequence[Any], target: Any = None) -> Any:
@@ -118,7 +123,7 @@ def common_type(one: Any, other: Any) -> Any:
         make = pyarrow.decimal256 if any(map(types.is_decimal256, decimals)) else pyarrow.decimal128
         return make(max(DECIMAL_DIGITS, *(arrow_type.precision for arrow_type in decimals)), scale)
     # Arrow promotes within these families only as far as the values stay what they are.
-    if any(all(map(is_member, (one, other))) for is_member in (_is_number, _is_text, _is_bytes, types.is_date)):
+    if any(all(map(is_member, (one, other))) for is_member in (_is_number, is_text, is_bytes, types.is_date)):
         schemas = [pyarrow.schema([("x", arrow_type)]) for arrow_type in (one, other)]
         return pyarrow.unify_schemas(schemas, promote_options="permissive").field(0).type
     raise MixedTypesError(one, other)
@@ -128,7 +133,7 @@ def storable_type(arrow_type: Any, *, nanoseconds: bool = True) -> Any:
     """Return the type in which Parquet stores a column: without encodings, and text for a column of nulls alone.
 
     :param nanoseconds: whether the version of Parquet has them.
-    :raises TypeError: if Parquet has no such type, or its readers refuse it.
+    :raises TypeError: if Parquet has no such type, or its readers refuse it; a NoRuleTypeError if text is no way out.
     """
     try:
         stored = _stored(arrow_type, nanoseconds)
@@ -159,7 +164,9 @@ def _stored(arrow_type: Any, nanoseconds: bool) -> Any:
     if is_list(arrow_type):
         make = pyarrow.large_list if types.is_large_list(arrow_type) else pyarrow.list_
         return make(_stored(arrow_type.value_type, nanoseconds))
-    if types.is_union(arrow_type) or types.is_interval(arrow_type):
+    if types.is_interval(arrow_type) or has_no_rule(arrow_type):
+        raise NoRuleTypeError(f"of the type {getattr(arrow_type, 'type_name', arrow_type)}, which has no rule")
+    if types.is_union(arrow_type):
         raise TypeError(f"of the type {arrow_type}, which Parquet does not have")
     if types.is_map(arrow_type):
         # Also with nanoseconds, for the TypeErrors alone: Parquet's writer undoes encodings in a map itself.
@@ -213,12 +220,14 @@ def _is_number(arrow_type: Any) -> bool:
     return bool(types.is_integer(arrow_type) or types.is_floating(arrow_type))
 
 
-def _is_text(arrow_type: Any) -> bool:
+def is_text(arrow_type: Any) -> bool:
+    """Return whether a type is one of texts, of any layout."""
     types = import_pyarrow().types
     return bool(types.is_string(arrow_type) or types.is_large_string(arrow_type) or types.is_string_view(arrow_type))
 
 
-def _is_bytes(arrow_type: Any) -> bool:
+def is_bytes(arrow_type: Any) -> bool:
+    """Return whether a type is one of bytes of any length, of any layout."""
     types = import_pyarrow().types
     return bool(types.is_binary(arrow_type) or types.is_large_binary(arrow_type) or types.is_binary_view(arrow_type))
 

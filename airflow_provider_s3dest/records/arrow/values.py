@@ -7,15 +7,21 @@ from datetime import datetime, time, timedelta, timezone, tzinfo
 from itertools import islice
 from typing import Any
 
+import msgspec
+import orjson
+
 from airflow_provider_s3dest.errors import RecordError
 from airflow_provider_s3dest.records.arrow.pyarrow_import import import_pyarrow
 from airflow_provider_s3dest.records.chunks import Origins
-from airflow_provider_s3dest.records.values import iso_duration
+from airflow_provider_s3dest.records.values import NoRuleError, iso_duration, too_deep
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
 
-PYTHON_TYPES = frozenset({"arrow.uuid", "arrow.bool8"})
-"""Extension types whose values have a Python type; a value of any other is that of its storage."""
+_PYTHON_TYPES = frozenset({"arrow.uuid", "arrow.bool8"})
+"""Extension types whose values pyarrow returns as Python values."""
+
+MEANT_TYPES = _PYTHON_TYPES | {"arrow.json", "arrow.opaque"}
+"""Extension types that mean something else than their storage; a value of any other is that of its storage."""
 
 
 def column_values(array: Any, name: str, origins: Origins, table: str) -> list[Any]:
@@ -30,8 +36,9 @@ def column_values(array: Any, name: str, origins: Origins, table: str) -> list[A
             try:
                 values_of(array.slice(position, 1))
             except Exception as error:
+                problem = f"a value of type {array.type} can't be written exactly: {error}."
                 raise RecordError(
-                    f"a value of type {array.type} can't be written exactly: {error}.",
+                    f"{error}." if isinstance(error, NoRuleError) else problem,
                     "Cast the column upstream, to text if need be.",
                     table=table,
                     place=origins[position],
@@ -51,10 +58,13 @@ def values_of(array: Any) -> list[Any]:
     """
     pyarrow = import_pyarrow()
     types, arrow_type = pyarrow.types, array.type
-    if isinstance(arrow_type, pyarrow.BaseExtensionType) and arrow_type.extension_name not in PYTHON_TYPES:
-        if arrow_type.extension_name == "pandas.period":
-            raise TypeError("a period is stored as a number that only pandas can read")
-        return values_of(array.storage)
+    if has_no_rule(arrow_type):
+        raise NoRuleError(f"there is no rule for the type {arrow_type.type_name}")
+    if isinstance(arrow_type, pyarrow.BaseExtensionType) and arrow_type.extension_name not in _PYTHON_TYPES:
+        stored = values_of(array.storage)
+        if arrow_type.extension_name == "arrow.json":
+            return [None if text is None else _json_fragment(text) for text in stored]
+        return stored
     if types.is_dictionary(arrow_type):
         members = values_of(array.dictionary)
         return [None if index is None else members[index] for index in array.indices.to_pylist()]
@@ -84,6 +94,27 @@ def values_of(array: Any) -> list[Any]:
         raise TypeError("calendar intervals have no ISO 8601 duration of fixed length")
     values: list[Any] = array.to_pylist()
     return values
+
+
+def _json_fragment(text: str) -> orjson.Fragment:
+    """Return a text that is JSON as a value that is written as it stands, on one line.
+
+    :raises NoRuleError: if it is no JSON, or nested too deeply.
+    """
+    try:
+        msgspec.json.decode(text.encode(), type=msgspec.Raw)
+    except RecursionError as error:
+        raise too_deep() from error
+    except (msgspec.DecodeError, UnicodeEncodeError) as error:
+        raise NoRuleError(f"the column is JSON, and the text is not: {error}") from error
+    # JSON has line breaks only between its parts, as strings hold them escaped.
+    return orjson.Fragment(text.replace("\n", " ").replace("\r", " ").encode())
+
+
+def has_no_rule(arrow_type: Any) -> bool:
+    """Return whether a type is one whose values only the program that made them can read."""
+    is_extension = isinstance(arrow_type, import_pyarrow().BaseExtensionType)
+    return bool(is_extension and arrow_type.extension_name == "arrow.opaque")
 
 
 def _integers(array: Any) -> list[int | None]:

@@ -16,8 +16,9 @@ import pyarrow.parquet
 import pytest
 
 from airflow_provider_s3dest.errors import RecordError, SpecError
+from airflow_provider_s3dest.records.arrow.typed_table import with_types
 from airflow_provider_s3dest.sources.python_records import open_records
-from tests.unit.tables import csv_of, fields_with_nulls, rows_of
+from tests.unit.tables import csv_of, fields_with_nulls, json_of, rows_of
 
 UTC = timezone.utc
 BERLIN = ZoneInfo("Europe/Berlin")
@@ -105,3 +106,73 @@ class TestFrames:
 
     def test_columns_choose_and_order(self) -> None:
         assert csv_of(pa.table({"a": [1], "b": [2]}), ("b", "x", "a")) == "b,x,a\n2,,1\n"
+
+
+def field_of(name: str, storage: pa.DataType, value: Any) -> pa.Table:
+    """Make a table of one value of an extension type that pyarrow does not know."""
+    field = pa.field("a", storage, metadata={"ARROW:extension:name": name, "ARROW:extension:metadata": '{"freq": "M"}'})
+    return pa.table([pa.array([value, None], storage)], schema=pa.schema([field]))
+
+
+def tensor() -> pa.Table:
+    storage = pa.array([[1, 2, 3, 4], None], pa.list_(pa.int32(), 4))
+    return pa.table({"a": pa.FixedShapeTensorArray.from_storage(pa.fixed_shape_tensor(pa.int32(), [2, 2]), storage)})
+
+
+@pytest.mark.parametrize("times", [1, 100], ids=["record by record", "by column"])
+@pytest.mark.parametrize(
+    ("table", "json"),
+    [
+        (pa.table({"a": pa.array(['{"b": 1.10}', None], pa.json_())}), '{"b": 1.10}'),
+        (field_of("json", pa.binary(), b'{"b":"\\"\xc3\xa9"}'), '{"b":"\\"é"}'),
+        (field_of("json", pa.large_string(), "[1]"), "[1]"),
+        (field_of("uuid", pa.binary(16), bytes(range(16))), '"00010203-0405-0607-0809-0a0b0c0d0e0f"'),
+        (pa.table({"a": pa.array([bytes(range(16)), None], pa.uuid())}), '"00010203-0405-0607-0809-0a0b0c0d0e0f"'),
+        (field_of("mac", pa.binary(), b"\x00\x1b\x44\x11\x3a\xb7"), '"00:1b:44:11:3a:b7"'),
+        (field_of("inet", pa.string(), "10.0.0.0/8"), '"10.0.0.0/8"'),
+        (pa.table({"a": pa.array([2, None], pa.int8()).cast(pa.bool8())}), "true"),
+        (pa.table({"a": pa.array(["1.50", None]).cast(pa.opaque(pa.string(), "numeric", "PostgreSQL"))}), '"1.50"'),
+        (tensor(), "[[1,2],[3,4]]"),
+        (field_of("geoarrow.wkb", pa.binary(), b"\x01"), '"AQ=="'),
+    ],
+    ids=[
+        "arrow.json",
+        "json",
+        "large json",
+        "uuid",
+        "arrow.uuid",
+        "mac",
+        "inet",
+        "bool8",
+        "opaque text",
+        "tensor",
+        "wkb",
+    ],
+)
+def test_extension_types_are_what_they_mean(table: pa.Table, json: str, times: int) -> None:
+    many = pa.concat_tables([table] * times).combine_chunks()
+    assert json_of(many) == f'{{"a":{json}}}\n{{"a":null}}\n' * times
+    members = many.column(0).chunk(0)
+    nested = pa.table([pa.StructArray.from_arrays([members], fields=[many.schema.field(0)])], names=["s"])
+    assert json_of(nested.slice(0, 1)) == f'{{"s":{{"a":{json}}}}}\n'
+    lists = pa.ListArray.from_arrays(pa.array([0, 2], pa.int32()), members, type=pa.list_(many.schema.field(0)))
+    assert json_of(pa.table([lists], names=["s"])) == f'{{"s":[{json},null]}}\n'
+
+
+@pytest.mark.parametrize(
+    ("table", "name"),
+    [
+        (pandas.DataFrame({"a": pandas.period_range("2024-01", "2024-02", freq="M")}), "period of pandas"),
+        (field_of("pandas.period", pa.int64(), 648), "period of pandas"),
+        (pandas.DataFrame({"a": pandas.cut([1, 2, 3], 2)}), "interval of pandas"),
+        (pa.table({"a": pa.array([b"1"]).cast(pa.opaque(pa.binary(), "bignum", "DuckDB"))}), "bignum of DuckDB"),
+    ],
+    ids=["period", "period without pandas", "categories of intervals", "opaque"],
+)
+def test_type_that_only_its_maker_can_read_is_refused_in_every_format(table: Any, name: str) -> None:
+    for write in (csv_of, json_of):
+        with pytest.raises(RecordError, match=f"column 'a': there is no rule for the type {name}. Cast"):
+            write(table)
+    for schema in ({}, {"a": pa.int64()}, {"a": pa.string()}):
+        with pytest.raises((RecordError, SpecError), match=f"type {name}(, which has no rule)?\\. Cast"):
+            list(with_types(open_records("t", table, None), schema, for_parquet=True).chunks)

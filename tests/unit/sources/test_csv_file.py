@@ -145,6 +145,10 @@ class TestReading:
             ("a,b\n1,2\r\r\n", 2, "a carriage return stands alone"),
             ("a,b,a\n1,2,3\n", 1, "the header names the column 'a' twice"),
             ("\n\na,,b,\n1,2,3,4\n", 3, "column 2 has no name"),
+            ("\na;b\n1;2\n", 2, "the header is one column, 'a;b', and holds ';'"),
+            ("a\tb\r\n1\t2\r\n", 1, "the header is one column, 'a\\tb', and holds"),
+            ('a|"b"\n1|2\n', 1, "the header is one column, 'a|\"b\"', and holds"),
+            ('"a";"b"\n1;2\n', 1, "text stands after the closing quote of a field"),
         ],
     )
     def test_malformed_record_is_refused_with_its_file_and_line(self, content: str, line: int, said: str) -> None:
@@ -302,3 +306,16 @@ def test_records_read_at_once_are_those_read_one_by_one(
     # At once, a record with too many fields is refused before one behind it that is malformed.
     is_earlier = at_once[0] == one_by_one[0] == "refused" and at_once[1] < one_by_one[1]
     assert at_once == one_by_one or is_earlier
+
+
+def test_file_of_one_column_may_hold_other_delimiters_where_it_is_told_to() -> None:
+    for content in ("a\n1;2\n", '"a;b"\n1;2\n', "a,b;c\n1,2\n"):
+        assert CsvFile(io.BytesIO(content.encode()), ",", FILE).header()
+    with pytest.raises(
+        RecordError, match=r"Name its delimiter: `staging_format={\"delimiter\": \";\"}`.*columns=\['a;b'\]"
+    ) as refused:
+        CsvFile(io.BytesIO(b"a;b\n1;2\n"), ",", FILE, ("a", "b")).header()
+    assert "delimited by ';', and is read as delimited by ','" in str(refused.value)
+    assert CsvFile(io.BytesIO(b"a;b\n1;2\n"), ",", FILE, ("a;b", "c")).header() == ("a;b",)
+    with pytest.raises(RecordError, match="'a,b', and holds ','"):
+        read("a,b\n1,2\n", "\t")

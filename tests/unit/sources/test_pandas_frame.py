@@ -109,3 +109,10 @@ def test_objects_in_a_pandas_column_arrive_one_by_one_as_they_are() -> None:
 )
 def test_strings_of_pandas_may_lie_in_several_pieces_or_none(frame: pandas.DataFrame, text: str) -> None:
     assert csv_of(frame) == text
+
+
+def test_sparse_columns_are_written_as_the_values_that_they_stand_for() -> None:
+    frame = pandas.DataFrame(
+        {"a": pandas.arrays.SparseArray([0, 7, 0]), "b": pandas.arrays.SparseArray([1.5, None, 2])}
+    )
+    assert csv_of(frame) == "a,b\n0,1.5\n7,\n0,2.0\n"
