@@ -11,6 +11,8 @@ VENV_BENCH := .venv-bench
 VENV_FIDELITY := .venv-fidelity
 VENV_RELEASE := .venv-release
 UV := $(VENV)/bin/uv
+# One process of tests a core, each with an Airflow home and S3 servers of its own.
+IN_PARALLEL := -n auto --dist worksteal
 CHAOS = $(wildcard tests/model tests/chaos tests/system)
 CHECKED := airflow_provider_s3dest tests example_dags demo bench fidelity hatch_build.py release_check.py
 
@@ -48,15 +50,15 @@ help: ## Say what can be made
 
 test: lint $(VENV)/.installed $(VENV_2_11)/.installed ## Run the checks and all tests, on Airflow 3.3 and 2.11
 	@echo "==> Tests on Airflow 3.3"
-	@$(VENV)/bin/python -m pytest --ignore=tests/system --ignore=tests/fidelity
+	@$(VENV)/bin/python -m pytest $(IN_PARALLEL) --ignore=tests/system --ignore=tests/fidelity
 	@echo "==> Hook, operator and DAG tests on Airflow 2.11"
-	@$(VENV_2_11)/bin/python -m pytest tests/airflow
+	@$(VENV_2_11)/bin/python -m pytest $(IN_PARALLEL) tests/airflow
 
 test-matrix: $(addprefix test-on-,$(MATRIX)) ## Run the tests on every supported Airflow and Python; each python3.X must be on the PATH
 
 test-on-%: .venv-matrix/%/.installed
 	@echo "==> Tests on Airflow $(call airflow_of,$*), Python $(call python_of,$*)"
-	@.venv-matrix/$*/bin/python -m pytest $(if $(filter 3.3-%,$*),--ignore=tests/system --ignore=tests/fidelity,tests/airflow)
+	@.venv-matrix/$*/bin/python -m pytest $(IN_PARALLEL) $(if $(filter 3.3-%,$*),--ignore=tests/system --ignore=tests/fidelity,tests/airflow)
 
 chaos: $(VENV)/.installed ## Load under every fault, kill and crash (CHAOS=tests/model: a part); counts go to docs/chaos.md
 	@echo "==> All cases of $(CHAOS), for docs/chaos.md"

@@ -3,13 +3,25 @@
 from __future__ import annotations
 
 import reprlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from airflow_provider_s3dest.safe_text import shown
 
-_SHORT = reprlib.Repr()
+
+class _Repr(reprlib.Repr):
+    def repr_instance(self, x: Any, level: int) -> str:
+        # The repr of a subclass writes all that it holds, which may have no end.
+        for base in (dict, list, tuple, set, frozenset):
+            if isinstance(x, base):
+                return f"{type(x).__name__}({getattr(self, f'repr_{base.__name__}')(base(x), level)})"
+        if isinstance(x, Mapping):
+            return f"{type(x).__name__}({self.repr_dict(dict(x), level)})"
+        return super().repr_instance(x, level)
+
+
+_SHORT = _Repr()
 _SHORT.maxstring = _SHORT.maxother = 80
 
 
@@ -163,6 +175,25 @@ class StoreError(S3DestinationError):
     ) -> None:
         self.final, self.code, self.denied, self.refused_key = final, code, denied, refused_key
         super().__init__(message)
+
+
+class ReplacedFileError(StagingError, StoreError):
+    """A staged file or object was changed or replaced while it was read. Another attempt reads it anew."""
+
+    def __init__(self, message: str) -> None:
+        StoreError.__init__(self, message, final=False, code="PreconditionFailed")
+
+
+class StateError(StoreError):
+    """The state of a load can't be read, or belongs to another load; the message names where it lies and the way out.
+
+    :param where: where the state lies.
+    :param problem: what is wrong with it.
+    :param remedy: the way out.
+    """
+
+    def __init__(self, where: str, problem: str, remedy: str) -> None:
+        super().__init__(f"{where} {problem} {remedy}", final=True)
 
 
 class SupersededError(S3DestinationError):

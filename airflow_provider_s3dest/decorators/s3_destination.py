@@ -107,7 +107,8 @@ def s3_destination_task(
     """Make a function a task that writes the function's records to S3 as they come, with no XCom in between.
 
     The function returns or yields what the operator takes as ``records``: mappings, a mapping of table name to
-    mappings, or anything with ``__arrow_c_stream__``. The task returns the report of what was written.
+    mappings, or anything with ``__arrow_c_stream__``, alone or one after the other. The task returns the report of
+    what was written.
 
     :param python_callable: the function.
     :param multiple_outputs: push each entry of the report also as an XCom of its own. The return annotation of the

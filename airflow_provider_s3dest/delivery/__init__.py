@@ -10,5 +10,5 @@ Read in this order:
 - ``attempt``, ``load_state``, ``state_store``, ``s3_state_store``: who writes, the state, and where it is kept.
 - ``delivery``: the steps claim, reserve, publish, commit; with ``fence``, ``open_uploads`` and ``sweeper``.
 - ``object_writer``, ``uploader``: what a load writes to; with ``worker_pool``, ``object_requests``, ``object_upload``
-  and ``multipart``.
+  and ``multipart``. ``daemon_threads`` runs the requests.
 """

@@ -17,6 +17,16 @@ class Attempt(NamedTuple):
     run_began: str = ""
     number: int = 1
 
+    def may_follow(self, other: Attempt) -> bool:
+        """Return whether this may be a later attempt of the same task instance in the same Airflow.
+
+        There, every attempt has a number of its own, unless the run was deleted and created again.
+        """
+        return not self.run_began or self.run_began == other.run_began or self.number > other.number
+
+    def __str__(self) -> str:
+        return f"attempt {self.number}" + (f" of the run that began at {self.run_began}" if self.run_began else "")
+
 
 UNCOUNTED = Attempt()
 """Stands for any attempt of a load whose attempts are not counted."""

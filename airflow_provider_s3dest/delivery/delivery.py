@@ -7,22 +7,26 @@ multipart upload, and publish completes all of them.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence, Set
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from types import TracebackType
 
+from airflow_provider_s3dest.delivery.daemon_threads import briefly
 from airflow_provider_s3dest.delivery.fence import Fence
-from airflow_provider_s3dest.delivery.keys import LoadIdentity, identifies_load
+from airflow_provider_s3dest.delivery.keys import LoadIdentity
 from airflow_provider_s3dest.delivery.load_state import (
     BatchRanges,
     KeySettings,
     LoadState,
     StagedToDelete,
     Upload,
+    UsedNames,
     with_batches,
 )
 from airflow_provider_s3dest.delivery.objects import QUARANTINE, BatchId, StoredObject
 from airflow_provider_s3dest.delivery.open_uploads import OpenUploads
+from airflow_provider_s3dest.delivery.own_keys import OwnKeys
+from airflow_provider_s3dest.delivery.state_rules import StateRules, adopted, read_state
 from airflow_provider_s3dest.delivery.state_store import StateStore
 from airflow_provider_s3dest.delivery.sweeper import Sweeper
 from airflow_provider_s3dest.errors import LoadStoppedError, SupersededError
@@ -51,6 +55,7 @@ class Delivery:
     :param atomic: whether no object is visible before all are complete.
     :param staged: whether the records come from staged files.
     :param retried: whether there were earlier attempts; used only if no state says what they stored.
+    :param rules: what the state must agree with; None: nothing besides its form.
     """
 
     def __init__(
@@ -63,9 +68,11 @@ class Delivery:
         atomic: bool = False,
         staged: bool = False,
         retried: bool = False,
+        rules: StateRules | None = None,
     ) -> None:
         self.atomic, self._is_staged, self._retried = atomic, staged, retried
-        self._settings, self._identity = settings, identity
+        self._settings, self._identity, self._rules = settings, identity, rules
+        self._own_keys = OwnKeys(identity, UsedNames(namespaces=[identity.namespace]), believes=True)
         self._owner = {OWNER: identity.load_uuid}
         self._state_store, self._sweeper = state_store, sweeper
         self._state = LoadState()
@@ -75,7 +82,7 @@ class Delivery:
         self._earlier: list[BatchRanges] = []
         self._begun: dict[tuple[str, str], int] = {}
         self._reserved_at, self._batches_since = time.monotonic(), 0
-        self._claimed = self._committed = self._committing = False
+        self._claimed = self._committed = self._committing = self._may_be_late = False
 
     @property
     def generation(self) -> int:
@@ -102,7 +109,7 @@ class Delivery:
             if killed:
                 # A killed task has only seconds left. The next attempt finds in the state what is still open.
                 self._note_begun()
-                self._write()
+                briefly(self._write)
             elif isinstance(error, SupersededError):
                 self._sweeper.abort(self._uploads.all())
             elif self._committing and self.atomic and not self._state_store.in_order:
@@ -124,7 +131,7 @@ class Delivery:
 
     def has_loaded_staged(self) -> bool:
         """Return whether an earlier attempt loaded the staged files and was to delete them."""
-        return LoadState.from_text(self._state_store.peek()).staged is not None
+        return read_state(self._state_store.peek(), self._state_store).staged is not None
 
     def claim(self, tables: Iterable[str] = (), sidecars: Iterable[str] = ()) -> None:
         """Take the load over from earlier attempts.
@@ -132,6 +139,7 @@ class Delivery:
         :param tables: names of the tables, as far as they are known.
         :param sidecars: keys that this attempt may write a manifest or table definitions under.
         :raises SupersededError: if a newer attempt owns the load.
+        :raises StateError: if the state that is there is not one of this load.
         """
         if self._retried and not self._state_store.durable:
             log.warning(
@@ -140,10 +148,16 @@ class Delivery:
                 "objects remain. Set `state_path` to have them removed."
             )
         self._sidecars = [(self._settings.bucket, key) for key in sidecars]
-        reserved = [BatchId(table, "", FIRST_RESERVED - 1) for table in ([] if self.atomic else tables)]
+        rules, tables = self._rules, [*tables]
+        is_later = self.atomic or self._settings.is_partitioned
+        reserved = [BatchId(table, "", FIRST_RESERVED - 1) for table in ([] if is_later else tables)]
 
         def take_over(text: str | None) -> str:
-            self._state = self._taken_over(LoadState.from_text(text), reserved)
+            earlier = read_state(text, self._state_store)
+            if rules is not None:
+                earlier = adopted(earlier, self._state_store, rules, self._settings, self._identity, tables)
+                self._own_keys = OwnKeys(self._identity, earlier.used, believes=not self._state_store.is_open)
+            self._state = self._taken_over(earlier, reserved)
             return self._state.to_text()
 
         with self._fence.proving():
@@ -151,8 +165,7 @@ class Delivery:
         self._uploads.take_over(self._state.uploads)
         self._claimed = True
         self._reserved_at = time.monotonic()
-        unsure = self._state.old_sidecars or any(not ranges.committed for ranges in self._earlier)
-        if not self.atomic and unsure:
+        if self._may_be_late:
             self._fence.keep_quiet()
         if self.staged is None:
             self._fence_off()
@@ -189,7 +202,7 @@ class Delivery:
 
     def owner_of_sidecar(self, key: str) -> Mapping[str, str]:
         """Return the metadata that say which load a sidecar belongs to; empty if its key says so."""
-        return {} if identifies_load(key, self._identity) else self._owner
+        return {} if self._own_keys.identify(key) else self._owner
 
     def may_be_stored(self, batch: BatchId) -> bool:
         """Return whether an earlier attempt may have stored the object of this batch under its present key."""
@@ -293,6 +306,11 @@ class Delivery:
         self._settings = replace(self._settings, generation=state.generation)
         self._earlier = state.live + state.pending
         state.old_sidecars, state.sidecars = [*earlier.old_sidecars, *earlier.sidecars], []
+        # What an attempt that is still alive may send before it asks again, and what no abort calls back.
+        puts = not earlier.atomic and bool(earlier.pending)
+        puts_sidecars = not (self.atomic and earlier.atomic) and bool(state.old_sidecars)
+        deletes = bool(earlier.old_sidecars) or any(ranges.settings.is_shared for ranges in earlier.doomed)
+        self._may_be_late = puts or puts_sidecars or deletes
         if reserved:
             state.pending = with_batches(state.pending, self._settings, reserved)
         return state
@@ -308,6 +326,7 @@ class Delivery:
         # Objects with shared keys stay until the load is whole: before that, they may be what an earlier run wrote.
         failed = [ranges for ranges in state.doomed if not (ranges.committed or ranges.settings.is_shared)]
         if failed:
+            self.fence()  # an attempt that does not hold objects back may be about to put one of them
             self._sweeper.delete(self._keys(failed) - self._keys(state.live))
             state.doomed = [ranges for ranges in state.doomed if ranges not in failed]
 
@@ -324,7 +343,7 @@ class Delivery:
             shared = {(bucket, key) for bucket, key in sidecars if self.owner_of_sidecar(key)}
             self._sweeper.delete(sidecars - shared)
             known = {*self._state.owned_sidecars} | (set() if self._state_store.durable else shared)
-            self._sweeper.delete_owned({one: one in known for one in shared}, self._identity.load_uuid, self.fence)
+            self._sweeper.delete_owned({one: one in known for one in shared}, self._own_keys.owners, self.fence)
 
     def _clean(self, *, changed: bool = False) -> None:
         """Delete what does not belong to the last success.
@@ -334,22 +353,13 @@ class Delivery:
         state = self._state
         needed = {*state.sidecars} | self._keys(state.live)
         self._delete_sidecars({*state.old_sidecars} - needed)
-        self._delete(state.doomed, needed)
+        named, shared = self._own_keys.split(state.doomed, needed)
+        self._sweeper.delete(named)
+        self._sweeper.delete_owned(shared, self._own_keys.owners, self.fence)
         if changed or state.old_sidecars or state.doomed:
             state.old_sidecars, state.doomed = [], []
             state.owned_sidecars = [one for one in state.owned_sidecars if one in state.sidecars]
             self._write()
-
-    def _delete(self, several: Iterable[BatchRanges], needed: Set[tuple[str, str]]) -> None:
-        """Delete the objects of some ranges, apart from those that are needed."""
-        named: set[tuple[str, str]] = set()
-        shared: dict[tuple[str, str], bool] = {}
-        for ranges in several:
-            of_any = {*ranges.shared_keys(self._identity)} - needed
-            named |= {*ranges.keys(self._identity)} - needed - of_any
-            shared.update((one, ranges.owned and shared.get(one, True)) for one in of_any)
-        self._sweeper.delete(named)
-        self._sweeper.delete_owned(shared, self._identity.load_uuid, self.fence)
 
     def _give_up(self) -> None:
         """Clean up after a failure of this attempt."""

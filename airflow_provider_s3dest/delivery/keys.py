@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timezone
 from typing import Any
 from uuid import UUID, uuid5
@@ -16,10 +16,10 @@ from airflow_provider_s3dest.errors import Fault, SpecError, short
 from airflow_provider_s3dest.spec.path_template import (
     DATE_FORMATS,
     PathTemplate,
+    can_be_in_key,
     escape,
     field_of,
     folder_of,
-    is_unicode,
 )
 
 _NAMESPACE = UUID("6f1c2f0e-5a0b-5d3c-9a53-1f6f5a9d7c11")
@@ -36,10 +36,12 @@ class LoadIdentity:
 
     :param load: parts that name the load; for a task instance dag_id, run_id, task_id and map_index.
     :param sync: parts that name the run of the task; all its mapped instances share them.
+    :param namespace: ``uuid_namespace`` of the spec; it sets apart what has the same parts in another Airflow.
     """
 
     load: tuple[str | int, ...]
     sync: tuple[str | int, ...]
+    namespace: str = ""
 
     @classmethod
     def of_task_instance(cls, dag_id: str, run_id: str, task_id: str, map_index: int) -> LoadIdentity:
@@ -57,14 +59,34 @@ class LoadIdentity:
         return self.load[:-1] == self.sync and self.load[-1] != -1
 
     @property
+    def is_chosen(self) -> bool:
+        """Whether the caller of the hook chose it, as ``load_id``."""
+        return len(self.load) == 1
+
+    @property
     def load_uuid(self) -> str:
         """A UUID that names the load."""
-        return _uuid(*self.load)
+        return self.uuid(*self.load)
+
+    @property
+    def state_uuid(self) -> str:
+        """A UUID that names the load in every namespace, so that its state is found after the namespace has changed."""
+        return replace(self, namespace="").load_uuid
 
     @property
     def sync_id(self) -> str:
         """The text of ``{{SYNC_ID}}``."""
-        return _uuid(*self.sync)
+        return self.uuid(*self.sync)
+
+    def uuid(self, *parts: str | int) -> str:
+        """Return the UUID of some parts in the namespace of the load."""
+        within = uuid5(_NAMESPACE, self.namespace) if self.namespace else _NAMESPACE
+        # JSON keeps ("a", "b") and ("a,b",) apart, which joining the parts would not.
+        return str(uuid5(within, json.dumps(parts)))
+
+    def batch_uuid(self, batch: BatchId, generation: int = 0) -> str:
+        """Return the text of ``{{UUID}}`` for the object of one batch."""
+        return self.uuid(*self.load, generation, *batch)
 
 
 class KeyBuilder:
@@ -75,7 +97,7 @@ class KeyBuilder:
     :param template: the template of the keys.
     :param file_format: the text of ``{{FORMAT}}``.
     :param identity: names the load.
-    :param run_date: the logical date of the run, or the date it was due; None if it has neither.
+    :param run_date: the date that the run is about; None if it has none.
     :param quarantine: the template for bad records; None if bad records fail the load.
     :param argument: the argument or field of the spec that holds the template; errors name it.
     :raises SpecError: if the template needs a date and the run has none.
@@ -124,8 +146,7 @@ class KeyBuilder:
             return self._quarantine.key(batch, generation=generation)
         values = {**self._table_values(table), **self._partition_values(partition), "BATCH": f"{number:06d}"}
         if "UUID" in self._template.names:
-            uuid = _uuid(*self._identity.load, generation, table, partition, number)
-            return self._template.render({**values, "UUID": uuid})
+            return self._template.render({**values, "UUID": self._identity.batch_uuid(batch, generation)})
         key = self._template.render(values)
         if key in self._kept_free:
             raise SpecError(
@@ -173,7 +194,7 @@ class KeyBuilder:
             raise SpecError([Fault("path", problem, "Put a character between the fields, such as `/`.")])
 
     def _table_values(self, table: Any) -> Mapping[str, str]:
-        if not isinstance(table, str) or table in ("", ".", "..") or not is_unicode(table):
+        if not isinstance(table, str) or table in ("", ".", "..") or not can_be_in_key(table):
             raise SpecError([Fault("table", f"{short(table)} can't be part of a key.", "Give the table another name.")])
         return {**self._values, **_table_values(table)}
 
@@ -184,9 +205,9 @@ class KeyBuilder:
         return {name: values[field] for name in self._template.names if (field := field_of(name)) is not None}
 
 
-def identifies_load(key: str, identity: LoadIdentity) -> bool:
-    """Return whether a key holds a UUID that only this load makes, which ``{{SYNC_ID}}`` is not."""
-    return any(uuid != identity.sync_id for uuid in _UUID.findall(key))
+def uuids_in(key: str) -> list[str]:
+    """Return the version 5 UUIDs that a key holds."""
+    return _UUID.findall(key)
 
 
 def stable_prefix(path: str, table: str) -> str:
@@ -212,8 +233,3 @@ def _date_values(run_date: datetime | None) -> dict[str, str]:
     in_utc = run_date.astimezone(timezone.utc) if run_date.tzinfo else run_date
     # strftime pads the year on some platforms only.
     return {name: in_utc.strftime(form).zfill(4 if name == "YEAR" else 2) for name, form in DATE_FORMATS.items()}
-
-
-def _uuid(*parts: str | int) -> str:
-    # JSON keeps ("a", "b") and ("a,b",) apart, which joining the parts would not.
-    return str(uuid5(_NAMESPACE, json.dumps(parts)))

@@ -6,14 +6,15 @@ import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
+from functools import reduce
 from typing import Any
 
+from msgspec.structs import astuple
+
+from airflow_provider_s3dest.delivery import state_json
 from airflow_provider_s3dest.delivery.keys import KeyBuilder, LoadIdentity
 from airflow_provider_s3dest.delivery.objects import BatchId
 from airflow_provider_s3dest.spec.path_template import PathTemplate
-
-VERSION = 1
-"""Version of the JSON text of a state; a later version must read the earlier ones."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,6 +27,7 @@ class KeySettings:
     :param run_date: date of the run, from which the dates in keys derive, in ISO 8601; None if the run has no date.
     :param generation: grows when names of earlier attempts must not be used again.
     :param quarantine: template of the keys of bad records; None if bad records fail the load.
+    :param namespace: ``uuid_namespace`` of the spec.
     """
 
     bucket: str
@@ -34,17 +36,32 @@ class KeySettings:
     run_date: str | None
     generation: int = 0
     quarantine: str | None = None
+    namespace: str = ""
 
     @property
     def is_shared(self) -> bool:
         """Whether another load can have the same keys, since they do not hold the identity of the load."""
         return "UUID" not in PathTemplate.parse(self.path).names
 
+    @property
+    def is_partitioned(self) -> bool:
+        """Whether values of records are part of the keys, so that no key is known before the records are read."""
+        return bool(PathTemplate.parse(self.path).fields)
+
     def builder(self, identity: LoadIdentity) -> KeyBuilder:
         """Return the builder of the keys of a load."""
         run_date = None if self.run_date is None else datetime.fromisoformat(self.run_date)
         quarantine = None if self.quarantine is None else PathTemplate.parse(self.quarantine)
+        identity = replace(identity, namespace=self.namespace)
         return KeyBuilder(PathTemplate.parse(self.path), self.file_format, identity, run_date, quarantine)
+
+    def as_json(self) -> list[Any]:
+        """Return the settings as the JSON of a state has them. What has its default at the end is left out."""
+        values = [self.bucket, self.path, self.file_format, self.run_date, self.generation]
+        if self.namespace:
+            # Version 0.1.0 knows no namespaces. It refuses a seventh value instead of missing the objects.
+            return [*values, self.quarantine, self.namespace]
+        return values if self.quarantine is None else [*values, self.quarantine]
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,6 +114,22 @@ class BatchRanges:
         """Return the last batch of each table and partition."""
         return [BatchId(table, partition, stop - 1) for (table, partition), (_, stop) in self.ranges.items()]
 
+    def check(self) -> None:
+        """Check that keys can be made.
+
+        :raises ValueError: if not.
+        """
+        settings = self.settings
+        # Bad records are deleted by name. So their keys must hold the identity of the load.
+        if settings.quarantine is not None and "UUID" not in PathTemplate.parse(settings.quarantine).names:
+            raise ValueError("the path of bad records has no {{UUID}}")
+        builder = settings.builder(LoadIdentity((), ()))
+        for batch in self.last_batches():
+            try:
+                builder.key(batch, generation=settings.generation)
+            except KeyError as error:  # the partition is one of other fields
+                raise ValueError(f"{batch.partition!r} is no partition of the path {settings.path!r}") from error
+
     def keys(self, identity: LoadIdentity) -> Iterator[tuple[str, str]]:
         """Yield bucket and key of every object."""
         return self._keys(identity, self.ranges)
@@ -114,21 +147,24 @@ class BatchRanges:
 
     def as_json(self) -> dict[str, Any]:
         """Return the ranges as the JSON of a state has them."""
-        settings = self.settings
-        naming = [settings.bucket, settings.path, settings.file_format, settings.run_date, settings.generation]
         return {
-            "naming": naming if settings.quarantine is None else [*naming, settings.quarantine],
+            "naming": self.settings.as_json(),
             "spans": [[*partition, *numbers] for partition, numbers in self.ranges.items()],
             "committed": self.committed,
-            **({"owned": True} if self.owned and settings.is_shared else {}),
+            **({"owned": True} if self.owned and self.settings.is_shared else {}),
         }
 
     @classmethod
-    def from_json(cls, value: Mapping[str, Any]) -> BatchRanges:
-        """Return the ranges that the JSON of a state has."""
-        ranges = {(table, partition): (start, stop) for table, partition, start, stop in value["spans"]}
-        settings = KeySettings(*value["naming"])
-        return cls(settings, ranges, value["committed"], value.get("owned", not settings.is_shared))
+    def from_json(cls, value: state_json.Ranges) -> BatchRanges:
+        """Return the ranges that the JSON of a state has.
+
+        :raises ValueError: if no keys can be made of them.
+        """
+        ranges = {(table, partition): (start, stop) for table, partition, start, stop in value.spans}
+        settings = KeySettings(*astuple(value.naming))
+        several = cls(settings, ranges, value.committed)
+        several.check()
+        return replace(several, owned=not settings.is_shared if value.owned is None else value.owned)
 
 
 def with_batches(
@@ -163,6 +199,28 @@ class StagedToDelete:
 
 
 @dataclass(slots=True)
+class UsedNames:
+    """What the keys of the attempts since the last clean-up may be made of.
+
+    :param tables: names of tables.
+    :param templates: templates of keys: of objects, bad records, manifest and table definitions.
+    :param namespaces: values of ``uuid_namespace``.
+    """
+
+    tables: list[str] = field(default_factory=list)
+    templates: list[str] = field(default_factory=list)
+    namespaces: list[str] = field(default_factory=list)
+
+    def joined(self, other: UsedNames) -> UsedNames:
+        """Return the names of both, each once."""
+        return UsedNames(
+            list(dict.fromkeys([*self.tables, *other.tables])),
+            list(dict.fromkeys([*self.templates, *other.templates])),
+            list(dict.fromkeys([*self.namespaces, *other.namespaces])),
+        )
+
+
+@dataclass(slots=True)
 class LoadState:
     """What a load may have written, over all its attempts.
 
@@ -176,6 +234,8 @@ class LoadState:
     :param sidecars: bucket and key of each manifest and table definition of the last success.
     :param owned_sidecars: sidecars whose keys do not identify the load, and that carry its identity in their metadata.
     :param old_sidecars: sidecars of earlier successes; they are removed before any object that they list.
+    :param written_path: the path as it was written, before Jinja was rendered; None if version 0.1.0 wrote the state.
+    :param used: what keys of manifests, table definitions and open uploads may be made of.
     """
 
     generation: int = 0
@@ -188,6 +248,25 @@ class LoadState:
     sidecars: list[tuple[str, str]] = field(default_factory=list)
     old_sidecars: list[tuple[str, str]] = field(default_factory=list)
     owned_sidecars: list[tuple[str, str]] = field(default_factory=list)
+    written_path: str | None = None
+    used: UsedNames = field(default_factory=UsedNames)
+
+    @property
+    def ranges(self) -> list[BatchRanges]:
+        """All ranges of batches."""
+        return [*self.live, *self.pending, *self.doomed]
+
+    def all_used(self) -> UsedNames:
+        """Return all names that keys may be made of, those of the ranges included."""
+        of_ranges = [
+            UsedNames(
+                [table for table, _ in ranges.ranges],
+                [path for path in (ranges.settings.path, ranges.settings.quarantine) if path is not None],
+                [ranges.settings.namespace],
+            )
+            for ranges in self.ranges
+        ]
+        return reduce(UsedNames.joined, of_ranges, self.used)
 
     def to_text(self) -> str:
         """Return the state as JSON text.
@@ -197,7 +276,7 @@ class LoadState:
         """
         document = {
             "uploads": [[one.bucket, one.key, one.upload_id] for one in self.uploads],
-            "version": VERSION,
+            "version": state_json.VERSION,
             "generation": self.generation,
             "atomic": self.atomic,
             "live": [ranges.as_json() for ranges in self.live],
@@ -207,27 +286,41 @@ class LoadState:
             "sidecars": self.sidecars,
             "old_sidecars": self.old_sidecars,
             **({"owned_sidecars": self.owned_sidecars} if self.owned_sidecars else {}),
+            **({} if self.written_path is None else {"written_path": self.written_path, "used": self._used_as_json()}),
         }
         return json.dumps(document, separators=(",", ":"))
 
+    def _used_as_json(self) -> dict[str, list[str]]:
+        """Return the used names as the JSON of a state has them, without those that its ranges have too."""
+        of_ranges, used = replace(self, used=UsedNames()).all_used(), self.used
+        tables = {*of_ranges.tables}
+        return {
+            "tables": [table for table in used.tables if table not in tables],
+            "templates": [template for template in used.templates if template not in of_ranges.templates],
+            "namespaces": [namespace for namespace in used.namespaces if namespace not in of_ranges.namespaces],
+        }
+
     @classmethod
     def from_text(cls, text: str | None) -> LoadState:
-        """Return the state that a JSON text holds; None stands for a load that never began."""
+        """Return the state that a JSON text holds; None stands for a load that never began.
+
+        :raises ValueError: if the text does not hold a state, with the reason.
+        """
         if text is None:
             return cls()
-        document = json.loads(text)
-        consumed = document["consumed"]
+        document = state_json.parse(text)
+        consumed = document.consumed
         return cls(
-            generation=document["generation"],
-            atomic=document["atomic"],
-            live=[BatchRanges.from_json(value) for value in document["live"]],
-            pending=[BatchRanges.from_json(value) for value in document["pending"]],
-            doomed=[BatchRanges.from_json(value) for value in document["doomed"]],
-            uploads=[Upload(*value) for value in document["uploads"]],
-            staged=StagedToDelete([(path, version) for path, version in consumed[0]], consumed[1])
-            if consumed
-            else None,
-            sidecars=[(bucket, key) for bucket, key in document.get("sidecars", ())],
-            old_sidecars=[(bucket, key) for bucket, key in document.get("old_sidecars", ())],
-            owned_sidecars=[(bucket, key) for bucket, key in document.get("owned_sidecars", ())],
+            generation=document.generation,
+            atomic=document.atomic,
+            live=[BatchRanges.from_json(value) for value in document.live],
+            pending=[BatchRanges.from_json(value) for value in document.pending],
+            doomed=[BatchRanges.from_json(value) for value in document.doomed],
+            uploads=[Upload(*value) for value in document.uploads],
+            staged=StagedToDelete(list(consumed[0]), dict(consumed[1])) if consumed else None,
+            sidecars=document.sidecars,
+            old_sidecars=document.old_sidecars,
+            owned_sidecars=document.owned_sidecars,
+            written_path=document.written_path,
+            used=UsedNames(*astuple(document.used)),
         )

@@ -25,6 +25,8 @@ S3 denies HeadObject for a missing object without the right s3:ListBucket, and f
 """
 
 _NOT_THERE = ("404", "NoSuchKey", "NotFound")
+_NO_HEAD = ("405", "MethodNotAllowed", "501", "NotImplemented")
+"""What a store answers that knows no HeadObject: then an object is sent again."""
 
 
 class ObjectRequests:
@@ -91,16 +93,19 @@ class ObjectRequests:
         }
         return {"PartNumber": number, "ETag": answer["ETag"], **checksums}
 
-    def complete_multipart(self, key: str, upload_id: str, parts: list[dict[str, Any]]) -> None:
+    def complete_multipart(
+        self, key: str, upload_id: str, parts: list[dict[str, Any]], owner: Mapping[str, str]
+    ) -> None:
         """Complete an object whose parts are sent, so that it becomes visible.
 
         :param parts: what :meth:`upload_part` returned for each part, in order.
+        :param owner: metadata that say which load the object belongs to; empty if its key says so.
         """
         try:
             self._send("CompleteMultipartUpload", key, UploadId=upload_id, MultipartUpload={"Parts": parts})
         except StoreError as error:
             # Some stores forget an upload once it is complete. Perhaps it is, and only the answer was lost.
-            if error.code != "NoSuchUpload" or not self._is_complete(key, parts):
+            if error.code != "NoSuchUpload" or not self._is_complete(key, parts, owner):
                 raise
         self._delivery.completed(upload_id)
 
@@ -117,7 +122,7 @@ class ObjectRequests:
         except StoreError as error:
             if error.denied:
                 self._denied_looks += 1
-            elif error.code not in _NOT_THERE:
+            elif error.code not in (*_NOT_THERE, *_NO_HEAD):
                 raise
             return False
         same: bool = head["ContentLength"] == size and metadata.items() <= head["Metadata"].items()
@@ -161,12 +166,12 @@ class ObjectRequests:
         finally:
             self._thread.is_fenced = True
 
-    def _is_complete(self, key: str, parts: list[dict[str, Any]]) -> bool:
+    def _is_complete(self, key: str, parts: list[dict[str, Any]], owner: Mapping[str, str]) -> bool:
         try:
             head = self._send("HeadObject", key)
         except StoreError:
             return False
-        return bool(head["ETag"] == multipart_etag(parts))
+        return bool(head["ETag"] == multipart_etag(parts)) and owner.items() <= head["Metadata"].items()
 
     def _body(self, content: bytes, crc32: int) -> dict[str, Any]:
         """Return the arguments for a content and its checksum; botocore then need not compute one."""

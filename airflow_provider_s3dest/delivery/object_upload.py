@@ -167,7 +167,7 @@ class ObjectUpload:
 
         def complete() -> None:
             parts = [multipart.parts[number] for number in sorted(multipart.parts)]
-            self._requests.complete_multipart(self._key, multipart.upload_id, parts)
+            self._requests.complete_multipart(self._key, multipart.upload_id, parts, self._owner)
 
         if not self._atomic:
             complete()

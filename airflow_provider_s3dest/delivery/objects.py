@@ -8,6 +8,12 @@ from typing import NamedTuple
 QUARANTINE = "quarantine"
 """The partition of bad records. No partition of records has this name: theirs contain a ``=``."""
 
+MANIFEST, DDL = "manifest", "ddl"
+"""What stands for the partition in the UUID of a manifest, and of a table definition."""
+
+ANY_TABLE = "tables"
+"""Stands for the table in the UUID of a manifest whose path names no table."""
+
 
 class BatchId(NamedTuple):
     """Names one batch of a load, and so one object.

@@ -7,17 +7,24 @@ import random
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any
 from uuid import uuid4
 
+import msgspec
+
 from airflow_provider_s3dest.delivery.attempt import Attempt
-from airflow_provider_s3dest.errors import StoreError, SupersededError
+from airflow_provider_s3dest.delivery.load_state import LoadState
+from airflow_provider_s3dest.delivery.state_store import StateStore
+from airflow_provider_s3dest.errors import StateError, StoreError, SupersededError
 from airflow_provider_s3dest.s3.requests import S3Requests
 from airflow_provider_s3dest.s3.retries import Retrier
 from airflow_provider_s3dest.s3.stop import going_on
+from airflow_provider_s3dest.safe_text import safe_logger
 
 if TYPE_CHECKING:
     from botocore.client import BaseClient
+
+log = safe_logger(__name__)
 
 _CONFLICTS = 10
 """How often a conditional write is sent before a conflict is an error."""
@@ -43,6 +50,15 @@ class _StateObject:
     text: str
 
 
+class _Body(msgspec.Struct):
+    """The object as JSON."""
+
+    owner: str
+    attempt: tuple[str, Annotated[int, msgspec.Meta(ge=0)]]
+    token: str
+    record: str
+
+
 class S3StateStore:
     """Keeps the state in one object, together with the attempt that wrote it.
 
@@ -54,21 +70,45 @@ class S3StateStore:
     :param bucket: bucket of the object.
     :param key: key of the object, outside the folder of the data.
     :param attempt: the attempt that reads and writes.
+    :param earlier: the store that kept the state before, from which it is taken over while there is no object here.
     """
 
     durable = in_order = True
 
-    def __init__(self, client: BaseClient, bucket: str, key: str, attempt: Attempt) -> None:
+    def __init__(
+        self, client: BaseClient, bucket: str, key: str, attempt: Attempt, earlier: StateStore | None = None
+    ) -> None:
         self._client: Any = client
         self._requests = S3Requests(client, Retrier(client))
         self._bucket, self._key = bucket, key
         self._attempt = attempt
         self._owner = str(uuid4())
         self._etag: str | None = None
+        self._earlier = earlier
+        self._taken_from: StateStore | None = None
+        self.follows = True
+        self._warned = False
+
+    @property
+    def is_open(self) -> bool:
+        return self._taken_from is None
+
+    @property
+    def where(self) -> str:
+        return self._uri if self._taken_from is None else self._taken_from.where
+
+    @property
+    def remedy(self) -> str:
+        if self._taken_from is not None:
+            return self._taken_from.remedy
+        return (
+            f"Give another `state_path` or, to the hook, another `load_id`. Or remove {self._uri}: then nobody knows "
+            "what earlier attempts left, so delete that too."
+        )
 
     def peek(self) -> str | None:
         stored = self._read()
-        return None if stored is None else stored.text
+        return self._earlier_text() if stored is None else stored.text
 
     def update(self, change: Callable[[str | None], str]) -> None:
         for _ in range(_CONFLICTS):
@@ -82,8 +122,10 @@ class S3StateStore:
                 # missing object can be created.
                 stored, refusal = None, error
             if stored is not None and self._is_newer(stored.attempt):
-                raise self._superseded()
-            if self._put(change(None if stored is None else stored.text), stored.etag if stored else None):
+                raise self._superseded(stored.attempt)
+            self._taken_from, self.follows = None, stored is None or self._attempt.may_follow(stored.attempt)
+            text = self._earlier_text(claim=True) if stored is None else stored.text
+            if self._put(change(text), stored.etag if stored else None):
                 return
             if refusal is not None:
                 raise refusal
@@ -97,7 +139,7 @@ class S3StateStore:
             if stored is None:
                 raise StoreError(f"{self._uri} was deleted while the load ran. Do not delete it.", final=False)
             if stored.owner != self._owner:
-                raise self._superseded()
+                raise self._superseded(stored.attempt)
             self._etag = stored.etag  # of an earlier write of this attempt, whose answer was lost
         raise StoreError(f"{self._uri} can't be replaced. Another attempt may succeed.", final=False)
 
@@ -106,7 +148,7 @@ class S3StateStore:
         if etag != self._etag:
             stored = self._read()
             if stored is None or stored.owner != self._owner:
-                raise self._superseded()
+                raise self._superseded(None if stored is None else stored.attempt)
             self._etag = stored.etag
 
     def _put(self, text: str, etag: str | None) -> bool:
@@ -140,16 +182,16 @@ class S3StateStore:
         try:
             with going_on():
                 etag, text = self._requests.run("GetObject", self._bucket, self._key, self._get)
-            body = json.loads(text)
+            body = msgspec.json.decode(text, type=_Body)
         except StoreError as error:
             if error.code in ("NoSuchKey", "404"):
                 return None
             raise
-        except (ValueError, TypeError) as error:
-            raise StoreError(
-                f"{self._uri} does not hold the state of a load. Give another `state_path`.", final=True
+        except (msgspec.MsgspecError, RecursionError, UnicodeError) as error:
+            raise StateError(
+                self._uri, f"does not hold the state of a load: {error}.", "Remove it, or give another `state_path`."
             ) from error
-        return _StateObject(etag, body["owner"], Attempt(*body["attempt"]), body["token"], body["record"])
+        return _StateObject(etag, body.owner, Attempt(*body.attempt), body.token, body.record)
 
     def _get(self) -> tuple[str, bytes]:
         answer = self._client.get_object(Bucket=self._bucket, Key=self._key)
@@ -172,10 +214,52 @@ class S3StateStore:
             return other.number > self._attempt.number
         return other > self._attempt
 
-    def _superseded(self) -> SupersededError:
-        return SupersededError(
-            f"A newer attempt owns this load, says {self._uri}: this attempt stops and changes nothing more."
-        )
+    def _superseded(self, newer: Attempt | None) -> SupersededError:
+        message = f"A newer attempt owns this load, says {self._uri}: this attempt stops and changes nothing more."
+        if newer is not None and self._is_newer(newer):
+            message += f" The newer one is {newer}, and this one is {self._attempt}."
+            if newer.run_began > self._attempt.run_began:
+                message += (
+                    f" If no newer one exists, the clock was set back. Then remove {self._uri} and clear the task. "
+                    "Objects that only the other one wrote stay: delete them by hand."
+                )
+        return SupersededError(message)
+
+    def _earlier_text(self, *, claim: bool = False) -> str | None:
+        """Return the text that another store kept before.
+
+        :param claim: claim the load there too. Airflow returns nothing to an attempt that was superseded, as if there
+            were no text, and refuses what it sets.
+        """
+        is_retry = self._attempt.number > 1
+        text: str | None = None
+
+        def keep(earlier: str | None) -> str:
+            nonlocal text
+            text = earlier
+            return LoadState().to_text() if earlier is None else earlier
+
+        try:
+            if self._earlier is not None and claim and is_retry:
+                self._earlier.update(keep)
+            elif self._earlier is not None:
+                text = self._earlier.peek()
+        except StateError:
+            raise
+        except StoreError:
+            if is_retry:  # without what earlier attempts noted, their records would be there twice
+                raise
+            text = None
+        if self._earlier is None and is_retry and not self._warned:
+            self._warned = True
+            log.warning(
+                "This is a retry, and there is no %s yet. If earlier attempts ran without this `state_path`, nobody "
+                "knows what they left: delete objects that are surplus by hand.",
+                self._uri,
+            )
+        if text is not None:
+            self._taken_from = self._earlier
+        return text
 
     @property
     def _uri(self) -> str:

@@ -18,6 +18,26 @@ class StateStore(Protocol):
     in_order: bool
     """Whether a write that failed can no longer take effect after a later write."""
 
+    @property
+    def is_open(self) -> bool:
+        """Whether others can write the text that was read last: people and other loads."""
+        ...
+
+    @property
+    def follows(self) -> bool:
+        """Whether the attempt that wrote that text may be an earlier one of the same Airflow."""
+        ...
+
+    @property
+    def where(self) -> str:
+        """Where that text lies, for errors."""
+        ...
+
+    @property
+    def remedy(self) -> str:
+        """What to do about a text that is not the state of the load, for errors."""
+        ...
+
     def peek(self) -> str | None:
         """Read the text without claiming the load; return None if there is no text."""
         ...
@@ -48,8 +68,9 @@ class StateStore(Protocol):
 class NoState:
     """Keeps nothing, so no later attempt learns what this one wrote."""
 
-    durable = False
-    in_order = True
+    durable = is_open = False
+    in_order = follows = True
+    where = remedy = ""
 
     def peek(self) -> str | None:
         return None

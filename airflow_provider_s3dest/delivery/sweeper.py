@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor, wait
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import wait
 from itertools import groupby, islice
 from threading import Lock
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from airflow_provider_s3dest.delivery.daemon_threads import DaemonThreads
 from airflow_provider_s3dest.delivery.load_state import Upload
 from airflow_provider_s3dest.errors import StoreError
 from airflow_provider_s3dest.s3.errors import is_denied
@@ -31,6 +32,12 @@ _NAMED = 5
 
 _NOT_THERE = ("404", "NoSuchKey", "NotFound")
 _CHANGED = ("412", "PreconditionFailed")
+_ONE_BY_ONE = ("NotImplemented", "MethodNotAllowed", "405", "MissingContentMD5", "InvalidRequest")
+"""Error codes of stores that do not know DeleteObjects, or want a header with it that boto3 no longer sends."""
+
+_NOT_SUPPORTED = ("NotImplemented", "501", "InvalidArgument", "InvalidRequest", "400", "MethodNotAllowed", "405")
+"""Error codes of stores that know no condition on DeleteObject."""
+
 _NO_ETAG = f'"{0:032x}"'
 """An ETag that no object has."""
 
@@ -63,6 +70,7 @@ class Sweeper:
         self._client: Any = client
         self._arguments, self._deletes_shared = arguments or {}, deletes_shared
         self._is_conditional: bool | None = None
+        self._deletes_many = True
         self._probing = Lock()
         self._stop = stop
         self._requests = S3Requests(client, Retrier(client, stop.wait))
@@ -85,23 +93,27 @@ class Sweeper:
             missing and objects exist, the error is final and names them.
         """
         denied: list[tuple[str, str]] = []
+        alone: list[tuple[str, str]] = []
         requests = [
             (bucket, keys)
             for bucket, group in groupby(sorted(objects), key=lambda item: item[0])
             for keys in _cut([key for _, key in group], KEYS_PER_REQUEST)
         ]
-        self._each(lambda request: denied.extend(self._delete(*request)), requests)
+        self._each(lambda request: denied.extend(self._delete(*request, alone)), requests)
+        self._each(lambda item: denied.extend(self._delete_alone(*item)), alone)
         if denied:
             self._refuse_surplus(sorted(denied))
 
-    def delete_owned(self, objects: Mapping[tuple[str, str], bool], owner: str, fence: Callable[[], None]) -> None:
+    def delete_owned(
+        self, objects: Mapping[tuple[str, str], bool], owners: Collection[str], fence: Callable[[], None]
+    ) -> None:
         """Delete the objects that carry the identity of a load; objects of other loads stay.
 
         Each object is looked at, and deleted only if it has not been replaced since (Amazon S3 User Guide, "How to
         perform conditional deletes").
 
         :param objects: for each bucket and key, whether an object of the load surely carries its identity.
-        :param owner: the identity of the load, as :data:`OWNER` holds it.
+        :param owners: the identities of the load, as :data:`OWNER` holds one.
         :param fence: raises SupersededError if a newer attempt owns the load; its objects carry the same identity.
         :raises StoreError: if an object can't be deleted safely; it is final, and names the object and the way out.
         """
@@ -121,11 +133,13 @@ class Sweeper:
 
         def delete(item: tuple[tuple[str, str], bool]) -> None:
             (bucket, key), is_marked = item
-            self._delete_owned(bucket, key, is_marked, owner, fence)
+            self._delete_owned(bucket, key, is_marked, owners, fence)
 
         self._each(delete, sorted(objects.items()))
 
-    def _delete_owned(self, bucket: str, key: str, is_marked: bool, owner: str, fence: Callable[[], None]) -> None:
+    def _delete_owned(
+        self, bucket: str, key: str, is_marked: bool, owners: Collection[str], fence: Callable[[], None]
+    ) -> None:
         uri = f"s3://{bucket}/{key}"
         for _ in range(_REPLACED):
             try:
@@ -140,10 +154,10 @@ class Sweeper:
             found = head["Metadata"].get(OWNER)
             if found is None and not is_marked:
                 raise _undeletable(uri, "an older version wrote it, without the mark that tells whose it is")
-            if found != owner:
+            if found is None or found not in owners:
                 log.info("%s stays: another load has written it since.", uri)
                 return
-            self._check_conditional(bucket, key, owner)
+            self._check_conditional(bucket, key, found)
             fence()
             try:
                 self._requests.send("DeleteObject", bucket, key, IfMatch=head["ETag"])
@@ -167,15 +181,25 @@ class Sweeper:
         with self._probing:
             if self._is_conditional is None:
                 probe = f"{key.rpartition('/')[0]}/_s3dest-probe-{owner}".lstrip("/")
-                self._requests.send("PutObject", bucket, probe, Body=b"", **self._arguments)
-                try:
-                    self._requests.send("DeleteObject", bucket, probe, IfMatch=_NO_ETAG)
-                    self._is_conditional = False
-                except StoreError as error:
-                    self._is_conditional = error.code in _CHANGED
-                    self._requests.send("DeleteObject", bucket, probe)
+                self._is_conditional = self._probe(bucket, probe)
         if not self._is_conditional:
             raise _undeletable(f"s3://{bucket}/{key}", "the store does not delete on a condition (If-Match)")
+
+    def _probe(self, bucket: str, probe: str) -> bool:
+        """Return whether the store keeps an object whose deletion is asked for with the ETag of another."""
+        for _ in range(_REPLACED):
+            self._requests.send("PutObject", bucket, probe, Body=b"", **self._arguments)
+            try:
+                self._requests.send("DeleteObject", bucket, probe, IfMatch=_NO_ETAG)
+                return False
+            except StoreError as error:
+                if error.code in _NOT_THERE:
+                    continue  # an attempt of the same load that is still alive removed it
+                self._requests.send("DeleteObject", bucket, probe)
+                if error.code not in (*_CHANGED, *_NOT_SUPPORTED):
+                    raise
+                return error.code in _CHANGED
+        raise StoreError(f"s3://{bucket}/{probe} is removed again and again. Another attempt may succeed.", final=False)
 
     def _abort(self, upload: Upload) -> None:
         try:
@@ -184,19 +208,51 @@ class Sweeper:
             if error.code not in ("NoSuchUpload", "404"):
                 raise
 
-    def _delete(self, bucket: str, keys: Sequence[str]) -> list[tuple[str, str]]:
-        """Delete objects of one bucket; return the objects for which the right is missing."""
+    def _delete(self, bucket: str, keys: Sequence[str], alone: list[tuple[str, str]]) -> list[tuple[str, str]]:
+        """Delete objects of one bucket; return the objects for which the right is missing.
+
+        :param alone: takes the objects if the store deletes objects one by one only.
+        """
         try:
-            return self._requests.run("DeleteObject", bucket, keys[0], lambda: self._delete_once(bucket, keys))
+            if self._deletes_many:
+                denied = self._requests.run("DeleteObject", bucket, keys[0], lambda: self._delete_once(bucket, keys))
+                if denied is not None:
+                    return denied
+            alone += ((bucket, key) for key in keys)
+            return []
         except StoreError as error:
             if error.denied:
                 return [(bucket, key) for key in keys]
             raise
 
-    def _delete_once(self, bucket: str, keys: Sequence[str]) -> list[tuple[str, str]]:
-        answer = self._client.delete_objects(
-            Bucket=bucket, Delete={"Objects": [{"Key": key} for key in keys], "Quiet": True}
-        )
+    def _delete_alone(self, bucket: str, key: str) -> list[tuple[str, str]]:
+        try:
+            self._requests.send("DeleteObject", bucket, key)
+        except StoreError as error:
+            if error.denied:
+                return [(bucket, key)]
+            if error.code not in _NOT_THERE:
+                raise
+        return []
+
+    def _delete_once(self, bucket: str, keys: Sequence[str]) -> list[tuple[str, str]] | None:
+        """Delete by one request; return the objects for which the right is missing, or None if the store refuses it."""
+        from botocore.exceptions import ClientError
+
+        try:
+            answer = self._client.delete_objects(
+                Bucket=bucket, Delete={"Objects": [{"Key": key} for key in keys], "Quiet": True}
+            )
+        except ClientError as error:
+            status = str(error.response.get("ResponseMetadata", {}).get("HTTPStatusCode"))
+            code = str(error.response.get("Error", {}).get("Code") or status)
+            if status != "501" and code not in _ONE_BY_ONE:
+                raise
+            with self._probing:
+                if self._deletes_many:
+                    log.info("The store refuses DeleteObjects (%s). Objects are deleted one by one.", code)
+                self._deletes_many = False
+            return None
         denied = []
         for failed in answer.get("Errors", ()):
             if not is_denied(failed.get("Code", "")):
@@ -239,7 +295,7 @@ class Sweeper:
         """Call ``action`` with each item, several at a time, and raise the first error at the end."""
         if not items:
             return
-        executor = ThreadPoolExecutor(min(WORKERS, len(items)), thread_name_prefix="s3dest-sweep")
+        executor = DaemonThreads(min(WORKERS, len(items)), "s3dest-sweep")
         try:
             futures = [executor.submit(self._unless_stopped, action, item) for item in items]
             wait(futures)

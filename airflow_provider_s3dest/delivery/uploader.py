@@ -101,14 +101,15 @@ class Uploader:
 
     def prepare(self, key: str, content: bytes, content_type: str) -> Callable[[], None]:
         arguments = {**self._spec.put_arguments, "ContentType": content_type}
-        if owner := self._delivery.owner_of_sidecar(key):
+        owner = self._delivery.owner_of_sidecar(key)
+        if owner:
             arguments["Metadata"] = {**arguments.get("Metadata", {}), **owner}
         crc32, requests = isal_zlib.crc32(content), self._requests
         if not self._delivery.atomic:
             return lambda: requests.put(key, content, crc32, arguments)
         upload_id = requests.begin_multipart(key, arguments)
         part = requests.upload_part(key, upload_id, 1, content, crc32)
-        return lambda: requests.complete_multipart(key, upload_id, [part])
+        return lambda: requests.complete_multipart(key, upload_id, [part], owner)
 
     def tick(self) -> None:
         self._stop.check()

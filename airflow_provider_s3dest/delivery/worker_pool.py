@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 
+from airflow_provider_s3dest.delivery.daemon_threads import DaemonThreads
 from airflow_provider_s3dest.s3.stop import StopFlag
 
 WORKERS = 8
@@ -17,7 +17,7 @@ IN_FLIGHT_BYTES = 64 * 2**20
 _WAIT_SECONDS = 0.5
 """How often a waiting thread looks at the stop flag, because a signal handler can't wake it."""
 
-_STOP_SECONDS = 1.5
+_STOP_SECONDS = 1.0
 """How long a stopped load waits for requests that are under way; Airflow lets a killed task live for 5 s."""
 
 
@@ -29,7 +29,7 @@ class WorkerPool:
 
     def __init__(self, stop: StopFlag) -> None:
         self._stop = stop
-        self._executor = ThreadPoolExecutor(WORKERS, thread_name_prefix="s3dest-upload")
+        self._executor = DaemonThreads(WORKERS, "s3dest-upload")
         self._changed = threading.Condition()
         self._in_flight = self._jobs = self._running = 0
         self._failure: BaseException | None = None

@@ -18,7 +18,7 @@ import orjson
 
 from airflow_provider_s3dest.formats.encoding import Encoded
 from airflow_provider_s3dest.records.chunks import RowChunk
-from airflow_provider_s3dest.records.nesting import is_too_deep
+from airflow_provider_s3dest.records.nesting import record_problem
 from airflow_provider_s3dest.records.values import OWN_RULES, date_converter
 
 _ENCODER = msgspec.json.Encoder()
@@ -99,7 +99,7 @@ class BulkCsvEncoder:
         pieces: list[bytes] | None = None
         if is_staged_json:
             lines = _ENCODER.encode_lines(list(records()))
-        elif is_too_deep(chunk.rows):
+        elif record_problem(chunk.rows):
             return None
         else:
             try:

@@ -11,8 +11,8 @@ import orjson
 
 from airflow_provider_s3dest.formats.encoding import NOTHING, Encoded, encoded_lines, refusal
 from airflow_provider_s3dest.records.chunks import Chunk, ColumnChunk, RowChunk, TextColumns
-from airflow_provider_s3dest.records.nesting import is_too_deep
-from airflow_provider_s3dest.records.values import OWN_RULES, date_converter, json_bytes, plain
+from airflow_provider_s3dest.records.nesting import record_problem
+from airflow_provider_s3dest.records.values import OWN_RULES, date_converter, json_bytes, plain, unchecked_plain
 
 _LINE = OWN_RULES | orjson.OPT_APPEND_NEWLINE
 _RECORD_END = '"}\n'
@@ -89,14 +89,14 @@ class JsonEncoder:
             return b"{}\n" * len(chunk)
         columns = self._columns
         rows = zip(*(map(plain, chunk.column(name)) for name in columns), strict=True)
-        return b"".join(orjson.dumps(dict(zip(columns, row, strict=True)), plain, _LINE) for row in rows)
+        return b"".join(orjson.dumps(dict(zip(columns, row, strict=True)), unchecked_plain, _LINE) for row in rows)
 
 
 def _dumped(rows: Sequence[Any]) -> bytes | None:
     """Encode records that have all columns in their order; return None if a value has to be converted first."""
-    if is_too_deep(rows):
+    if record_problem(rows):
         return None
     try:
-        return b"".join(map(orjson.dumps, rows, repeat(date_converter(rows) or plain), repeat(_LINE)))
+        return b"".join(map(orjson.dumps, rows, repeat(date_converter(rows) or unchecked_plain), repeat(_LINE)))
     except orjson.JSONEncodeError:  # such as an int of more than 64 bits
         return None

@@ -17,6 +17,13 @@ def file_stores(client: Any) -> FileStores:
     return FileStores(client, AirflowFiles)
 
 
+_SIZE_AND_TIME = ("size", "ino", "mtime", "modify", "modified", "lastmodified", "updated", "created")
+_OF_CONTENT = ("etag", "generation", "versionid", "md5", "md5hash", "contentmd5", "crc32c", "digest", "checksum", "sha")
+_TELL_VERSIONS = frozenset((*_SIZE_AND_TIME, *_OF_CONTENT))
+"""What file systems of fsspec tell of a file that changes with its content, in lower case and without dashes. They tell
+other things that change when a file is read (the time of access, in SFTP and SMB) or locked."""
+
+
 class AirflowFiles:
     """Files of any scheme that Airflow knows, such as ``gs://conn@bucket/folder/``."""
 
@@ -42,18 +49,24 @@ class AirflowFiles:
 
     def version(self, path: str) -> str:
         file = _path(path)
-        return str(file.fs.ukey(file.path))
+        file.fs.invalidate_cache()
+        info = file.fs.info(file.path)
+        return repr(sorted((name, str(value)) for name, value in info.items() if _plain(name) in _TELL_VERSIONS))
 
     def remove(self, path: str, version: str) -> bool:
         file = _path(path)
         try:
-            file.fs.invalidate_cache()
-            if self.version(path) != version:
+            # Earlier releases took the hash of fsspec, which a state that waits for a retry may hold.
+            if self.version(path) != version != str(file.fs.ukey(file.path)):
                 return False
             file.unlink()
         except FileNotFoundError:
             return True
         return True
+
+
+def _plain(name: str) -> str:
+    return name.lower().replace("-", "").replace("_", "")
 
 
 def _path(path: str) -> Any:

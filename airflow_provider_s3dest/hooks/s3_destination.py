@@ -128,8 +128,8 @@ class S3DestinationHook(BaseHook):
     ) -> LoadReport:
         """Deliver records, or the records of staged files, to S3.
 
-        :param records: a list, tuple, iterator or generator of mappings; an object with ``__arrow_c_stream__``; or a
-            mapping of table name to any of these.
+        :param records: a list, tuple, iterator or generator of mappings; one or many objects with
+            ``__arrow_c_stream__``; or a mapping of table name to any of these.
         :param staging_path: instead of ``records``: a path or a list of paths; each is a file, a folder or a glob.
         :param table: name of the table; left out if ``records`` is a mapping of tables, or if ``{{TABLE}}`` in the
             staging path gives it.
@@ -259,15 +259,16 @@ class S3DestinationHook(BaseHook):
         if arguments.dry_run:
             state = NoState()
         elif plan.state_object is not None:
-            state = S3StateStore(client, *plan.state_object, attempt)
+            state = S3StateStore(client, *plan.state_object, attempt, state)
         delivery = Delivery(
             plan.settings,
-            identity,
+            plan.identity,
             state or NoState(),
             Sweeper(client, stop, plan.spec.put_arguments, deletes_shared=plan.deletes_shared),
             atomic=arguments.atomic,
             staged=plan.is_staged,
             retried=attempt.number > 1,
+            rules=plan.state_rules,
         )
         try:
             with explained_key(client, self.aws_conn_id):
@@ -378,10 +379,7 @@ class S3DestinationHook(BaseHook):
         try:
             fields = self.connection_fields()
             if not fields.get("bucket"):
-                return (
-                    False,
-                    "The connection names no `bucket`, so no object can be written. Add it to the extra.",
-                )
+                return False, "The connection names no `bucket`, so no object can be written. Add it to the extra."
             spec = self._connection_spec(fields["bucket"])
             return write_and_remove(client_of(self.s3_hook(spec)), spec, fields.get("path") or "")
         except S3DestinationError as error:

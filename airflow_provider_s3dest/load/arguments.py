@@ -54,6 +54,7 @@ class LoadArguments:
     :param max_bad_records: a number, or a share of all records; None: any number.
     :param quarantine_path: template of the keys of bad records; None: the default path.
     :param written_path: the path before its Jinja was rendered; None: the same as in ``fields``.
+    :param by_xcom: whether the records came through Airflow's XCom.
     :param sources: ids of the tasks that the records come from, by table; None is the key of the only table.
     :param found: faults that were found while the arguments were collected.
     """
@@ -78,6 +79,7 @@ class LoadArguments:
     quarantine_path: Any = None
     written_path: str | None = None
     sources: Mapping[str | None, Sequence[str]] = field(default_factory=dict)
+    by_xcom: bool = False
     found: Sequence[Fault] = ()
 
     def warn(self) -> None:
@@ -267,7 +269,7 @@ class LoadArguments:
 
 def table_fault(table: Any) -> Fault | None:
     """Return what keeps a table's name from being part of a key; None if nothing does."""
-    if not isinstance(table, str) or table in ("", ".", "..") or not path_template.is_unicode(table):
+    if not isinstance(table, str) or table in ("", ".", "..") or not path_template.can_be_in_key(table):
         return Fault("table", f"is {short(table)}.", "Give a name that can be part of a key.")
     if path_template.placeholders(table):
         return Fault("table", f"holds braces: {table!r}.", "Placeholders work in paths only.")

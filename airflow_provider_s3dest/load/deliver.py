@@ -43,9 +43,7 @@ def deliver_as_planned(
             report = run(plan, inputs, sidecars, objects, progress)
         else:
             with delivery:
-                # Partitions are known only once their records are read.
-                tables = [] if plan.keys.fields else inputs.openers
-                delivery.claim(tables, [key for sidecar in sidecars for key in sidecar.keys])
+                delivery.claim(inputs.openers, [key for sidecar in sidecars for key in sidecar.keys])
                 if delivery.staged is not None:  # an earlier attempt that was still alive has succeeded meanwhile
                     return _finish_deletion(delivery, stores)
                 with Uploader(client, plan.spec, delivery, stop, progress.stored) as uploader:

@@ -3,20 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from contextlib import contextmanager
+from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
 
+from airflow_provider_s3dest.errors import RecordError
 from airflow_provider_s3dest.load.plan import LoadPlan
+from airflow_provider_s3dest.load.schema import of_table
 from airflow_provider_s3dest.load.transforms import passing_for
 from airflow_provider_s3dest.records.bad_records import BadRecords
 from airflow_provider_s3dest.records.table import Table
-from airflow_provider_s3dest.sources.file_stores import FileStore, LocalFiles
+from airflow_provider_s3dest.sources.file_stores import FileStore, LocalFiles, ReadVersions
 from airflow_provider_s3dest.sources.python_records import open_records, tables_of
 from airflow_provider_s3dest.sources.s3_files import S3Files
 from airflow_provider_s3dest.sources.staged_files import open_staged
 from airflow_provider_s3dest.sources.staging import remove_staged, staged_tables, versions_of
 from airflow_provider_s3dest.sources.staging_format import StagingFormat
+from airflow_provider_s3dest.sources.xcom_values import warning_of_decimals
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,11 +29,26 @@ class Inputs:
 
     :param openers: a function for each table that opens it, by the table's name. Its argument takes bad records; None:
         the first bad record fails the load.
+    :param versions: those of the staged files that were read.
     :param to_delete: path and version of the staged files to delete after the load; None: no file is deleted.
     """
 
     openers: Mapping[str, Callable[[BadRecords | None], Table]]
+    versions: ReadVersions = field(default_factory=ReadVersions)
     to_delete: Sequence[tuple[str, str]] | None = None
+
+    @contextmanager
+    def blaming_changed_files(self) -> Iterator[None]:
+        """Raise a ReplacedFileError in place of an error of a record whose staged file has changed meanwhile.
+
+        Text is often parsed after its file was read, and half a line of a file that was cut makes a bad record.
+        """
+        try:
+            yield
+        except RecordError as error:
+            if error.file is not None:
+                self.versions.check(error.file)
+            raise
 
 
 class FileStores:
@@ -71,13 +90,17 @@ def inputs_of(plan: LoadPlan, stores: FileStores, counted: Callable[[Iterable[An
     if arguments.delete_staging and not arguments.dry_run:
         to_delete = [version for files in staged.values() for version in versions_of(files)]
     dialect = None if arguments.schema else passing_for(plan.spec)
+    versions = ReadVersions()
     openers = {
-        name: partial(open_staged, name, files, arguments.columns_of(name), dialect) for name, files in staged.items()
+        name: partial(open_staged, name, files, arguments.columns_of(name), dialect, versions=versions)
+        for name, files in staged.items()
     }
-    return Inputs(openers, to_delete)
+    return Inputs(openers, versions, to_delete)
 
 
 def _records_opener(
     plan: LoadPlan, name: str, records: Any, counted: Callable[[Iterable[Any]], Iterator[Any]]
 ) -> Callable[[BadRecords | None], Table]:
-    return partial(open_records, name, records, plan.arguments.columns_of(name), counted)
+    typed = of_table(plan.arguments.schema, name) or ()
+    opener = partial(open_records, name, records, plan.arguments.columns_of(name), counted, typed=typed)
+    return (lambda bad: warning_of_decimals(opener(bad))) if plan.arguments.by_xcom else opener

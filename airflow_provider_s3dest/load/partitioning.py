@@ -11,7 +11,7 @@ from airflow_provider_s3dest.errors import RecordError, SpecError, short
 from airflow_provider_s3dest.formats.batching import BatchWriter, EncodedRecords
 from airflow_provider_s3dest.records.chunks import Chunk
 from airflow_provider_s3dest.records.values import NoRuleError
-from airflow_provider_s3dest.spec.path_template import is_unicode
+from airflow_provider_s3dest.spec.path_template import can_be_in_key, is_unicode
 
 MAX_PARTITIONS = 10_000
 """Partitions of a table in a load; each is at least one object, and one line in the state of the load."""
@@ -144,6 +144,9 @@ class PartitionedWriter:
         if not is_unicode(partition):
             problem = f"the partition {short(partition)} holds half of a surrogate pair and is not valid Unicode."
             raise self._refusal(problem, "Decode it properly upstream.", chunk, position)
+        if not can_be_in_key(partition):
+            problem = f"the partition {short(partition)} holds U+FFFE or U+FFFF: S3 could not delete its objects."
+            raise self._refusal(problem, "Take the character out upstream.", chunk, position)
         try:
             return self._batches_of(partition)
         except SpecError as error:

@@ -3,20 +3,26 @@
 from __future__ import annotations
 
 from collections.abc import Collection
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 
+import msgspec
+
 from airflow_provider_s3dest.delivery.keys import KeyBuilder, LoadIdentity
-from airflow_provider_s3dest.delivery.load_state import KeySettings
+from airflow_provider_s3dest.delivery.load_state import KeySettings, StagedToDelete
+from airflow_provider_s3dest.delivery.state_rules import StateRules
 from airflow_provider_s3dest.errors import SpecError
 from airflow_provider_s3dest.load.arguments import LoadArguments, table_faults
 from airflow_provider_s3dest.load.progress import Progress
 from airflow_provider_s3dest.load.quarantine import Quarantine
+from airflow_provider_s3dest.load.sidecars import manifest
+from airflow_provider_s3dest.load.sidecars.ddl import definitions
 from airflow_provider_s3dest.load.sidecars.ddl.definitions import TableDefinitions
 from airflow_provider_s3dest.load.sidecars.manifest import Manifest
 from airflow_provider_s3dest.load.sidecars.sidecar import Sidecar
 from airflow_provider_s3dest.load.state_path import state_object
 from airflow_provider_s3dest.report import LoadReport
+from airflow_provider_s3dest.sources.staging import may_be_staged
 from airflow_provider_s3dest.spec import DestinationSpec
 from airflow_provider_s3dest.spec.sentinels import is_given
 
@@ -48,6 +54,7 @@ class LoadPlan:
         :raises SpecError: if the path needs a date and the run has none.
         """
         spec, quarantine = DestinationSpec(**arguments.fields), None
+        identity = replace(identity, namespace=spec.uuid_namespace)
         if arguments.on_bad_record == "quarantine":
             quarantine = Quarantine.of(spec, arguments.quarantine_path, arguments.max_bad_records)
         settings = KeySettings(
@@ -56,6 +63,7 @@ class LoadPlan:
             spec.file_format,
             run_date.isoformat() if run_date else None,
             quarantine=quarantine.spec.path if quarantine else None,
+            namespace=spec.uuid_namespace,
         )
         return cls(arguments, spec, identity, settings, settings.builder(identity), quarantine)
 
@@ -65,14 +73,42 @@ class LoadPlan:
         return is_given(self.arguments.staging_path)
 
     @property
+    def written_path(self) -> str:
+        """The path before its Jinja was rendered; as it was received if it does not stand in the DAG file."""
+        return self.arguments.written_path or self.spec.path
+
+    @property
+    def state_rules(self) -> StateRules:
+        """What the state of the load must agree with."""
+        templates = [
+            *([self.quarantine.spec.path] if self.quarantine else ()),
+            *([manifest.template_of(self.spec)] if self.arguments.manifest else ()),
+            *([definitions.template_of(self.spec)] if self.spec.ddl else ()),
+        ]
+        return StateRules(self.written_path, templates, self._staged_problem)
+
+    def _staged_problem(self, staged: StagedToDelete, is_open: bool) -> str | None:
+        """Return what is wrong with what a state says of staged files; None if nothing is.
+
+        :param is_open: whether others can write the state.
+        """
+        try:
+            msgspec.convert(staged.report, LoadReport)
+        except msgspec.ValidationError as error:
+            return f"does not hold the state of a load: its report is wrong: {error}."
+        for path, _ in staged.files if is_open and self.is_staged else ():
+            if not may_be_staged(path, self.arguments.staging_path):
+                return f"names the staged file {path}, which `staging_path` does not match."
+        return None
+
+    @property
     def deletes_shared(self) -> bool:
         """Whether the load may delete objects whose keys another load can have too.
 
         A mapped instance may not, unless its keys hold the map index: two instances can write the same bytes under one
         key, and then no condition tells whose they are.
         """
-        path = self.arguments.written_path or self.spec.path
-        return not self.identity.is_mapped or "map_index" in path
+        return not self.identity.is_mapped or "map_index" in self.written_path
 
     @property
     def state_object(self) -> tuple[str, str] | None:
@@ -88,14 +124,14 @@ class LoadPlan:
         if faults := list(table_faults(self.spec.path, tables)):
             raise SpecError(faults)
         sidecars: list[Sidecar] = []
-        manifest = None
+        listing = None
         if self.arguments.manifest is not None:
-            manifest = Manifest.of(self.arguments.manifest, self.spec, self.keys, tables)
-            self.keys.keep_free(manifest.key, "manifest_path")
+            listing = Manifest.of(self.arguments.manifest, self.spec, self.keys, tables)
+            self.keys.keep_free(listing.key, "manifest_path")
         if self.spec.ddl:
-            sidecars.append(TableDefinitions(self.spec, self.keys, tables, manifest))
-        if manifest is not None:
-            sidecars.append(manifest)
+            sidecars.append(TableDefinitions(self.spec, self.keys, tables, listing))
+        if listing is not None:
+            sidecars.append(listing)
         self.keys.check(tables)
         if self.quarantine is not None:
             self.quarantine.check_place(self.keys, tables)

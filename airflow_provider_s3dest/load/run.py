@@ -29,6 +29,7 @@ def run(
     :param progress: counts tables and records.
     :raises RecordError: at a record that can't be written; no object holds a part of its batch.
     :raises BadRecordsError: if more records are quarantined than ``max_bad_records`` allows.
+    :raises ReplacedFileError: if a staged file changes while it is read; nothing of it is committed.
     :raises StoreError: if S3 refuses or can't be reached.
     :raises SupersededError: if a newer attempt owns the load.
     """
@@ -37,11 +38,12 @@ def run(
     columns: dict[str, tuple[str, ...]] = {}
     for name, open_table in inputs.openers.items():
         progress.begin(name)
-        table = prepared(plan.spec, open_table(bad), of_table(plan.arguments.schema, name))
-        columns[name] = table.written.columns
-        for sidecar in sidecars:
-            sidecar.add(table)
-        _write(plan, table, objects, progress)
+        with inputs.blaming_changed_files():
+            table = prepared(plan.spec, open_table(bad), of_table(plan.arguments.schema, name))
+            columns[name] = table.written.columns
+            for sidecar in sidecars:
+                sidecar.add(table)
+            _write(plan, table, objects, progress)
         if quarantine is not None:
             quarantine.close(name)
     stored = objects.finish()

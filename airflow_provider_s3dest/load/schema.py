@@ -30,7 +30,7 @@ _PARTS = re.compile(
     | (?P<clock>time32|time64|timestamp|duration)
         \[ \s*(?P<unit>s|ms|us|ns)\s* (,\s*tz=(?P<tz>[A-Za-z0-9_+:/-]+)\s*)? \]
     | fixed_size_binary \[ \s*(?P<width>\d+)\s* \]
-    | (?P<list>list|large_list) < ((item|element):\s*)? (?P<item>.*) >
+    | (?P<list>list|large_list) < ((item|element):)? (?P<item>.*) >
     | struct < (?P<fields>.*) >""",
     re.VERBOSE | re.DOTALL,
 )

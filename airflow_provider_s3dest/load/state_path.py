@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator
 from typing import Any
 
@@ -9,6 +10,8 @@ from airflow_provider_s3dest.delivery.keys import LoadIdentity
 from airflow_provider_s3dest.errors import Fault, short
 from airflow_provider_s3dest.s3.uri import split_uri
 from airflow_provider_s3dest.spec import path_template
+
+_CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 
 
 def faults(state_path: Any) -> Iterator[Fault]:
@@ -23,6 +26,8 @@ def faults(state_path: Any) -> Iterator[Fault]:
     bucket, folder = _split(state_path, "bucket")
     if not bucket or "@" in bucket or not folder or "://" in folder or folder.startswith("/") or "//" in folder:
         yield Fault("state_path", f"is {short(state_path)}.", remedy)
+    elif _CONTROL.search(state_path) or not path_template.can_be_in_key(state_path):
+        yield Fault("state_path", f"holds a character that no key should have: {short(state_path)}.", "Take it out.")
     if path_template.placeholders(state_path):
         yield Fault("state_path", f"holds braces: {state_path!r}.", "Placeholders work in `path` only.")
 
@@ -47,7 +52,7 @@ def state_object(state_path: str, bucket: str, identity: LoadIdentity) -> tuple[
     :param bucket: the bucket of the destination, for a ``state_path`` that names none.
     """
     bucket, folder = _split(state_path, bucket)
-    return bucket, f"{folder}/{identity.load_uuid}.json"
+    return bucket, f"{folder}/{identity.state_uuid}.json"
 
 
 def _split(state_path: str, bucket: str) -> tuple[str, str]:

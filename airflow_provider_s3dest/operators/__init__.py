@@ -4,6 +4,7 @@
 - ``references`` finds the outputs of other tasks among its arguments, ``hidden_records`` keeps literal records out of
   Airflow's database, ``templates`` tells templates from data, ``rendering`` renders Jinja beside placeholders.
 - ``parse_time_checks`` checks arguments while the DAG is parsed, ``mapping`` checks mapped tasks in the run.
+- ``run_date`` finds the date that a run is about.
 - ``task_state_store`` keeps the state of a load in Airflow.
 - ``outcome`` holds what a load wrote; ``assets``, ``lineage``, ``links`` and ``metrics`` report it.
 """

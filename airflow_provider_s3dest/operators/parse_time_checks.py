@@ -11,7 +11,7 @@ from airflow_provider_s3dest.load.arguments import LoadArguments
 from airflow_provider_s3dest.operators.hidden_records import reveal
 from airflow_provider_s3dest.operators.references import is_reference
 from airflow_provider_s3dest.operators.rendering import jinja_texts
-from airflow_provider_s3dest.sources.input_kinds import is_arrow
+from airflow_provider_s3dest.sources.input_kinds import is_arrow, is_frame
 from airflow_provider_s3dest.spec import path_template
 from airflow_provider_s3dest.spec.fields import SpecFields
 from airflow_provider_s3dest.spec.jinja import syntax_fault
@@ -99,7 +99,7 @@ def literal_record_faults(records: Any, table: Any, columns: Sequence[str] | Non
     if isinstance(records, Mapping) and not is_arrow(records):
         for name, of_table in records.items():
             yield from literal_record_faults(of_table, name, columns)
-    elif isinstance(records, (list, tuple)):
+    elif isinstance(records, (list, tuple)) and not (records and is_frame(records[0])):
         # Only DAGs with literal records wait for the modules that read and encode records.
         from airflow_provider_s3dest.formats.json import JsonEncoder
         from airflow_provider_s3dest.records.chunks import PassthroughChunk

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 from airflow_provider_s3dest.errors import Fault, SpecError, short
 from airflow_provider_s3dest.operators.hidden_records import reveal
+from airflow_provider_s3dest.operators.references import outputs_in
+from airflow_provider_s3dest.sources.xcom_values import fixed_offset_error
 from airflow_provider_s3dest.spec import path_template
 from airflow_provider_s3dest.spec.jinja import has_opener, undeclared_names
 from airflow_provider_s3dest.spec.nested_texts import nested_texts
@@ -91,6 +93,18 @@ def jinja_texts(records: Any) -> Iterator[str]:
             elif (cls is dict or cls is list or cls is tuple) and id(one) not in seen:
                 seen.add(id(one))
                 waiting.append(one.values() if cls is dict else one)
+
+
+def render_references(content: Any, render: Callable[[], Any]) -> Any:
+    """Render what is no text: Airflow replaces the references in it by the outputs of tasks.
+
+    :raises SpecError: if Airflow can't read an output, for a reason that is known.
+    """
+    try:
+        return render()
+    except ValueError as error:
+        outputs = [output.task_id for output in outputs_in(content)]
+        raise fixed_offset_error(error, outputs) or error from error
 
 
 def render_records(records: Any, render: Callable[[str], Any]) -> Any:

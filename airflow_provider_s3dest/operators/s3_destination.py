@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterable, Mapping, Sequence
-from datetime import datetime, timezone
+from datetime import timezone
 from typing import TYPE_CHECKING, Any
 
 from airflow.providers.common.compat.sdk import AirflowFailException, BaseOperator
@@ -20,7 +20,8 @@ from airflow_provider_s3dest.operators.hidden_records import HiddenRecords, Hidi
 from airflow_provider_s3dest.operators.links import S3ConsoleLink, S3ManifestLink, links_of, store_links
 from airflow_provider_s3dest.operators.metrics import count_attempt
 from airflow_provider_s3dest.operators.parse_time_checks import parse_time_faults
-from airflow_provider_s3dest.operators.rendering import render_records, render_text
+from airflow_provider_s3dest.operators.rendering import render_records, render_references, render_text
+from airflow_provider_s3dest.operators.run_date import run_date_of, undated_partition_faults
 from airflow_provider_s3dest.operators.task_state_store import TaskStateStore
 from airflow_provider_s3dest.s3.stop import StopFlag
 from airflow_provider_s3dest.spec.destination import DestinationSpec, merged, spec_fields_of
@@ -78,7 +79,8 @@ class S3DestinationOperator(BaseOperator):
     from ``spec``, else from the connection, else it has its default.
 
     :param records: records of one table (a list, tuple, iterator or generator of mappings, a mapped task's output, or
-        anything with ``__arrow_c_stream__``), or a mapping of table name to such records. (templated)
+        anything with ``__arrow_c_stream__``, alone or many of it), or a mapping of table name to such records.
+        (templated)
     :param staging_path: path or paths of staged files: file, folder or glob; local, ``s3://``, or of any scheme that
         ObjectStoragePath knows; ``{{TABLE}}`` in it captures the name of the table. (templated)
     :param table: name of the table, unless a mapping or ``{{TABLE}}`` in the staging path names it. (templated)
@@ -248,9 +250,9 @@ class S3DestinationOperator(BaseOperator):
             return render_records(content.value, lambda text: self.render_template(text, context, jinja_env, seen_oids))
         render = super().render_template
         environment = jinja_env or self.get_template_env()
-        if not isinstance(content, str):
-            return render(content, context, environment, seen_oids)
         try:
+            if not isinstance(content, str):
+                return render_references(content, lambda: render(content, context, environment, seen_oids))
             return render_text(
                 content, self._templated(), context, environment, lambda env: render(content, context, env, seen_oids)
             )
@@ -305,7 +307,7 @@ class S3DestinationOperator(BaseOperator):
         return hook.deliver(
             self._load_arguments,
             LoadIdentity.of_task_instance(ti.dag_id, ti.run_id, ti.task_id, ti.map_index),
-            _run_date(context),
+            run_date_of(context),
             attempt=Attempt(_run_start(context), ti.try_number),
             state=None if store is None else TaskStateStore(store),
             stop=self._stop,
@@ -361,6 +363,7 @@ class S3DestinationOperator(BaseOperator):
             raise SpecError(late)  # alone, since no rule about paths can judge these
         fields, faults = self._fields(hook.known_fields())
         faults += mapping.unresolved_faults(self._templated())
+        faults += undated_partition_faults(context, {**self._templated(), **fields})
         for argument, outputs in self._taken_whole.items():
             faults += mapping.silent_instances(argument, outputs, self, ti)
         path = self._written_path or fields.get("path")
@@ -386,6 +389,7 @@ class S3DestinationOperator(BaseOperator):
             dry_run=self._dry_run,
             keeps_state=keeps_state,
             written_path=self._written_path,
+            by_xcom=bool(self._records_from) or templates.is_mapped_over_output("records", self),
             sources={table: [one.task_id for one in outputs] for table, outputs in self._records_from.items()},
             found=faults,
             **{name: getattr(self, name) for name in _PASSED_ON},
@@ -399,12 +403,6 @@ class S3DestinationOperator(BaseOperator):
 
     def _templated(self) -> dict[str, Any]:
         return {name: getattr(self, name) for name in self.template_fields}
-
-
-def _run_date(context: Context) -> datetime | None:
-    """Return the date that a run is about: its logical date, else when it was due."""
-    run: Any = context.get("dag_run")
-    return getattr(run, "logical_date", None) or getattr(run, "run_after", None)
 
 
 def _run_start(context: Context) -> str:

@@ -3,18 +3,28 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from hashlib import sha256
 from typing import Any
 from uuid import uuid4
 
-from airflow_provider_s3dest.errors import StoreError, SupersededError
+import msgspec
+
+from airflow_provider_s3dest.delivery.daemon_threads import DaemonThreads
+from airflow_provider_s3dest.errors import StateError, StoreError, SupersededError
 
 KEY = "s3dest"
 
 CHUNK = 30_000
 """The most characters of a value. The store warns of values over 65,535 bytes, and some databases take no more."""
+
+
+class _Root(msgspec.Struct):
+    """The value of the key: the owner, and the text or the keys of its chunks."""
+
+    owner: str
+    text: str | None = None
+    chunks: list[str] = []
 
 
 class TaskStateStore:
@@ -30,7 +40,13 @@ class TaskStateStore:
     :param store: ``context["task_state_store"]``.
     """
 
-    durable = True
+    durable = follows = True
+    is_open = False
+    where = f"The key {KEY!r} in Airflow's task state store"
+    remedy = (
+        "Delete it by Airflow's REST API (DELETE .../taskInstances/<task_id>/state-store/s3dest), delete what earlier "
+        "attempts left, and clear the task."
+    )
     in_order = False  # a write is a plain overwrite, and a request that timed out here can still take effect
 
     def __init__(self, store: Any) -> None:
@@ -40,18 +56,20 @@ class TaskStateStore:
         self._unsure: set[str] = set()
         # A timeout of the task raises in the main thread, at any point. If it interrupted a call to Airflow there,
         # Airflow would take the late answer to that call for the answer to the next one. So another thread calls.
-        self._calls = ThreadPoolExecutor(1, thread_name_prefix="s3dest-state")
+        self._calls = DaemonThreads(1, "s3dest-state")
 
     def peek(self) -> str | None:
         root = self._get(KEY)
         if root is None:
             return None
-        if "text" in root:
-            return str(root["text"])
-        self._chunks = frozenset(root["chunks"])
-        pieces = [self._get(name) for name in root["chunks"]]
-        if None in pieces:
-            raise StoreError("The task state store holds only a part of the load's state. Clear the task.", final=True)
+        try:
+            stored = msgspec.convert(root, _Root)
+            if stored.text is not None:
+                return stored.text
+            pieces = msgspec.convert([self._get(name) for name in stored.chunks], list[str])
+        except msgspec.MsgspecError as error:
+            raise StateError(self.where, f"does not hold the state of a load: {error}.", self.remedy) from error
+        self._chunks = frozenset(stored.chunks)
         return "".join(pieces)
 
     def update(self, change: Callable[[str | None], str]) -> None:
@@ -64,7 +82,7 @@ class TaskStateStore:
 
     def verify(self) -> None:
         root = self._get(KEY)
-        if root is None or root["owner"] != self._owner:
+        if not isinstance(root, dict) or root.get("owner") != self._owner:
             raise _superseded()
 
     def _put(self, text: str) -> None:

@@ -132,6 +132,17 @@ def late_jinja_faults(arguments: Mapping[str, Any], operator: Any) -> Iterator[F
             )
 
 
+def is_mapped_over_output(name: str, operator: Any) -> bool:
+    """Return whether an operator is an instance of a mapped task that takes an argument from outputs of tasks."""
+    definition = _definition(operator) if is_instance_of_mapped(operator) else None
+    mapped = getattr(getattr(definition, "expand_input", None), "value", None)
+    if isinstance(mapped, Mapping):
+        mapped = mapped.get(name)
+    elif name in getattr(definition, "partial_kwargs", {}):
+        return False
+    return next(iter(XComArg.iter_xcom_references(mapped)), None) is not None
+
+
 def _tasks_behind(name: str, definition: Any) -> list[str]:
     """Return the ids of the tasks whose outputs a field may hold."""
     holders = []

@@ -9,7 +9,8 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, Protocol, TypeVar
 
-from airflow_provider_s3dest.errors import RecordError
+from airflow_provider_s3dest.errors import RecordError, short
+from airflow_provider_s3dest.records.nesting import repeats_too_often
 from airflow_provider_s3dest.records.values import json_bytes
 
 FIRST = 5
@@ -102,9 +103,17 @@ def _line(error: RecordError, original: Any) -> bytes:
     where = {"index": place.index} if place.file is None else {"file": _unicode(place.file), place.unit: place.line}
     column = {} if error.column is None else {"column": error.column}
     is_text = place.file is not None and isinstance(original, (str, bytes))
-    record = _text_members(original) if is_text else {"record": _json_value(original)}
+    record = _text_members(original) if is_text else {"record": _record(original)}
     document = {"table": error.table, **where, **column, "error": _unicode(str(error)), **record}
     return json.dumps(document, ensure_ascii=False).encode() + b"\n"
+
+
+def _record(original: Any) -> Any:
+    try:
+        is_endless = repeats_too_often(original)
+    except Exception:  # a value's own methods may raise anything
+        is_endless = True
+    return short(original) if is_endless else _json_value(original)
 
 
 def _text_members(text: str | bytes) -> dict[str, str]:

@@ -14,7 +14,7 @@ from airflow_provider_s3dest.errors import Fault, RecordError, SpecError
 from airflow_provider_s3dest.records.bad_records import isolate_bad_records
 from airflow_provider_s3dest.records.chunks import Chunk, ColumnChunk, PassthroughChunk
 from airflow_provider_s3dest.records.table import Table
-from airflow_provider_s3dest.records.values import NoRuleError, plain
+from airflow_provider_s3dest.records.values import plain
 
 _UNSAFE = re.compile(r"[^0-9A-Za-z_]")
 """Each character that is replaced by ``_``: the same ones as in CloudQuery's S3 destination."""
@@ -101,7 +101,7 @@ def _safe(value: Any) -> Any:
         return _safe_json(bytes(value)) or value
     try:
         converted = plain(value)
-    except NoRuleError:  # the encoder raises the error for it
+    except Exception:  # the encoder raises the error for it; a value's own methods may raise anything
         return value
     return _safe_plain(converted) if isinstance(converted, (dict, list)) else value
 

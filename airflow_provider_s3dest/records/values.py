@@ -24,7 +24,8 @@ import msgspec
 import orjson
 
 from airflow_provider_s3dest.errors import short
-from airflow_provider_s3dest.records.nesting import MAX_LEVELS, is_too_deep
+from airflow_provider_s3dest.records.durations import iso_duration
+from airflow_provider_s3dest.records.nesting import FORMS, TOO_DEEP, nesting_problem
 
 OWN_RULES = orjson.OPT_PASSTHROUGH_DATETIME | orjson.OPT_PASSTHROUGH_SUBCLASS | orjson.OPT_PASSTHROUGH_DATACLASS
 """Options of orjson under which it encodes by itself only what it encodes as our rules say, and calls ``plain`` for
@@ -73,28 +74,8 @@ class NoRuleError(ValueError):
     """There is no rule for a value."""
 
 
-def iso_duration(count: int, digits: int) -> str:
-    """Format a duration as ISO 8601 does, in days, hours, minutes and seconds.
-
-    :param count: the duration, in units of 10**-digits seconds.
-
-    Example::
-
-        >>> iso_duration(93_783_500_000, 6)
-        'P1DT2H3M3.5S'
-    """
-    sign = "-" if count < 0 else ""
-    seconds, fraction = divmod(abs(count), 10**digits)
-    minutes, seconds = divmod(seconds, 60)
-    hours, minutes = divmod(minutes, 60)
-    days, hours = divmod(hours, 24)
-    decimals = f".{fraction:0{digits}d}".rstrip("0") if fraction else ""
-    clock = (
-        f"{hours}H" * bool(hours) + f"{minutes}M" * bool(minutes) + f"{seconds}{decimals}S" * bool(seconds or fraction)
-    )
-    if not (days or clock):
-        return "PT0S"
-    return f"{sign}P" + f"{days}D" * bool(days) + f"T{clock}" * bool(clock)
+class UnknownTypeError(NoRuleError):
+    """There is no rule for the type of a value."""
 
 
 def _same(value: Any) -> Any:
@@ -166,11 +147,11 @@ def _bytes(value: bytes | bytearray | memoryview) -> str:
 
 
 def _list(value: Sequence[Any]) -> Sequence[Any]:
-    return [plain(item) for item in value]
+    return [unchecked_plain(item) for item in value]
 
 
 def _set(value: Any) -> list[Any]:
-    return sorted((plain(item) for item in value), key=json_bytes)
+    return sorted((unchecked_plain(item) for item in value), key=json_bytes)
 
 
 def _mapping(value: Mapping[Any, Any]) -> Mapping[str, Any]:
@@ -179,7 +160,7 @@ def _mapping(value: Mapping[Any, Any]) -> Mapping[str, Any]:
         if not isinstance(name, str):
             raise NoRuleError(f"the key {short(name)} of a nested mapping is no string but {type(name).__name__}")
         # The text itself, even if a subclass such as an Enum overrides __str__.
-        converted[str.__str__(name)] = plain(member)
+        converted[str.__str__(name)] = unchecked_plain(member)
     return converted
 
 
@@ -190,10 +171,10 @@ def _foreign(value: Any) -> Any:
         return None
     if module == "numpy" and hasattr(value, "dtype"):
         if getattr(value, "ndim", 0):
-            return [plain(item) for item in value]
+            return [unchecked_plain(item) for item in value]
         kind = value.dtype.kind
         if kind in "biuUS":
-            return plain(value.item())
+            return unchecked_plain(value.item())
         if kind == "f" and value.itemsize <= 8:
             # numpy writes the shortest text for the value's own width: float32 0.1 is 0.1, not 0.10000000149011612.
             return float(str(value))
@@ -205,7 +186,7 @@ def _foreign(value: Any) -> Any:
             return iso_duration(int(value.astype("int64")) * int(unit["count"] or 1) * factor, digits)
         if kind == "M" and text[:4].isdigit() and not text[4:5].isdigit():  # ISO 8601 has years of four digits only
             return text
-    raise NoRuleError(f"there is no rule for {module + '.' if module != 'builtins' else ''}{name}")
+    raise UnknownTypeError(f"there is no rule for {module + '.' if module != 'builtins' else ''}{name}")
 
 
 class _DateTexts(dict[Any, Any]):
@@ -243,7 +224,7 @@ _CONVERSIONS: dict[type, Callable[[Any], Any]] = {
 """Conversions to JSON by exact type."""
 
 _BASES: tuple[tuple[Any, Callable[[Any], Any]], ...] = (
-    (Enum, lambda value: plain(value.value)),
+    (Enum, lambda value: unchecked_plain(value.value)),
     (str, str.__str__),
     (int, lambda value: _int(int(value))),
     (float, float),
@@ -265,13 +246,21 @@ _BASES: tuple[tuple[Any, Callable[[Any], Any]], ...] = (
 def plain(value: Any) -> Any:
     """Turn a value into one that orjson encodes by our rules, with :data:`OWN_RULES`.
 
-    :raises NoRuleError: if there is no rule for its type, or for something inside it.
+    :raises NoRuleError: if there is no rule for its type, or for something inside it, or if it is nested too deeply or
+        repeats its parts too often.
 
     Example::
 
         >>> plain({"at": datetime(2024, 1, 31, 12), "price": Decimal("1.10")})
         {'at': '2024-01-31T12:00:00', 'price': '1.10'}
     """
+    if FORMS[type(value)] and (problem := nesting_problem([value])):
+        raise NoRuleError(problem)
+    return unchecked_plain(value)
+
+
+def unchecked_plain(value: Any) -> Any:
+    """Do what :func:`plain` does, for a value whose nesting is known to be harmless."""
     conversion = _CONVERSIONS.get(type(value))
     if conversion is not None:
         return conversion(value)
@@ -288,7 +277,7 @@ def json_bytes(value: Any) -> bytes:
     """
     try:
         # In a list, as the value of a record stands inside an object: the limit of levels is then the same.
-        return orjson.dumps([plain(value)], plain, OWN_RULES)[1:-1]
+        return orjson.dumps([plain(value)], unchecked_plain, OWN_RULES)[1:-1]
     except (RecursionError, orjson.JSONEncodeError) as error:
         if isinstance(error.__cause__, NoRuleError):
             raise error.__cause__ from None
@@ -299,11 +288,11 @@ def json_bytes(value: Any) -> bytes:
 
 def json_lines(values: Sequence[Any]) -> str | None:
     """Encode values as JSON, one a line, by one call of orjson; None if it can't encode one of them."""
-    if is_too_deep([list(values)]):
+    if nesting_problem(values):
         return None
     try:
         # An array of each value and a line break behind it; then the commas around the line breaks are taken out.
-        array = orjson.dumps(list(chain.from_iterable(zip(values, repeat(_LINE_BREAK)))), plain, OWN_RULES)
+        array = orjson.dumps(list(chain.from_iterable(zip(values, repeat(_LINE_BREAK)))), unchecked_plain, OWN_RULES)
     except orjson.JSONEncodeError:  # such as an int of more than 64 bits
         return None
     return array[1 : -len(b",\n]")].decode().replace(",\n,", "\n")
@@ -326,12 +315,12 @@ def date_converter(rows: Sequence[Mapping[str, Any]]) -> Callable[[Any], Any] | 
 
 def _plain_or_timestamp(value: Any) -> Any:
     is_timestamp = type(value) is datetime and _orjson_writes_iso(value)
-    return orjson.Fragment(orjson.dumps(value)) if is_timestamp else plain(value)
+    return orjson.Fragment(orjson.dumps(value)) if is_timestamp else unchecked_plain(value)
 
 
 def too_deep() -> NoRuleError:
     """Return the error for a value of too many levels."""
-    return NoRuleError(f"the value is nested more than {MAX_LEVELS} levels deep, or holds itself")
+    return NoRuleError(TOO_DEEP)
 
 
 def _raw_text(value: msgspec.Raw) -> str | None:

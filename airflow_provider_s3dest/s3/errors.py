@@ -66,10 +66,22 @@ _NO_CHECKSUMS = (
 )
 """AWS SDKs and Tools Reference Guide, "Data Integrity Protections for Amazon S3"."""
 
+_OR_OTHER_HEADERS = (
+    " If it still refuses, leave out `tags`, `acl`, `storage_class` and encryption, one after the other."
+)
+
 _CHECKSUM_WORDS = re.compile(r"checksum|x-amz-trailer|aws-chunked|implies functionality", re.IGNORECASE)
 """What stores that are not AWS say of headers that they do not know."""
 
 _HEADER_REFUSED = ("InvalidArgument", "InvalidRequest", "NotImplemented")
+
+_HEADER_FIELDS = {
+    "tagging": "`tags`",
+    "-acl": "`acl`",
+    "storage-class": "`storage_class`",
+    "server-side-encryption": "`sse_kms_key_id` and the other fields of encryption",
+}
+"""Parts of the names of headers, and the fields that send them."""
 
 _WRITES = ("PutObject", "UploadPart", "CreateMultipartUpload", "CompleteMultipartUpload")
 
@@ -163,9 +175,12 @@ def store_error(error: Exception, operation: str, bucket: str, key: str) -> Stor
     code = str(response.get("Error", {}).get("Code") or status)
     message = str(response.get("Error", {}).get("Message", "")).rstrip(".")
     remedy, final = _remedy(code, operation)
+    refuses_header = operation in _WRITES and code in (*_HEADER_REFUSED, "501")
     not_there = operation in _WRITES and code in ("NotImplemented", "501")
     if not_there or (code in _HEADER_REFUSED and _CHECKSUM_WORDS.search(message)):
-        remedy, final = _NO_CHECKSUMS, True
+        remedy, final = f"{_NO_CHECKSUMS}{_OR_OTHER_HEADERS * not_there}", True
+    if named := [field for name, field in _HEADER_FIELDS.items() if refuses_header and f"{name}" in message.lower()]:
+        remedy, final = f"The store does not know this header: leave {named[0]} out.", True
     text = f"{target}: S3 answered {code}: {message}. {remedy}"
     return StoreError(text, final=final, code=code, denied=is_denied(code), refused_key=code in _REFUSED_KEY)
 

@@ -15,6 +15,7 @@ from airflow_provider_s3dest.records.arrow.extensions import MeantFields
 from airflow_provider_s3dest.records.arrow.pyarrow_import import import_pyarrow
 from airflow_provider_s3dest.sources.arrow_stream import arrow_chunks, meant_fields
 from airflow_provider_s3dest.sources.decompression import decompression_error
+from airflow_provider_s3dest.sources.parquet_footer import row_groups
 from airflow_provider_s3dest.sources.parquet_types import annotated_schema, check_int96, int96_paths, int96_unit
 from airflow_provider_s3dest.sources.source_file import SourceFile
 
@@ -118,23 +119,20 @@ class ArrowFile:
         ]
         check_int96(self._int96_unit, [paths[leaf] for leaf in leaves if paths[leaf] in self._int96], self._file.path)
         if self._has_more_than_metadata():
-            # pyarrow ends the process when it is asked for the metadata of an encrypted or damaged column, and
-            # raises an error when it is asked for the values.
+            # The metadata of encrypted columns can't be read. pyarrow raises an error when it is asked for the values.
             file = _open_parquet(self._stream, metadata, _LEAST_PIECE, (), self._int96_unit or "us")
             yield from file.iter_batches(chunk_rows(len(names)), columns=sorted(names), use_threads=False)
             return
         repeating = {paths[leaf] for leaf in leaves if paths[leaf] in names and self._is_text_or_bytes(paths[leaf])}
         stored_bytes, row_bytes = 0, 0.0
-        for number in range(metadata.num_row_groups):
-            group = metadata.row_group(number)
-            parts = [group.column(leaf) for leaf in leaves]
-            stored_bytes = max(stored_bytes, sum(part.total_compressed_size for part in parts))
-            row_bytes = max(row_bytes, sum(part.total_uncompressed_size for part in parts) / max(1, group.num_rows))
+        for group in row_groups(self._stream):
+            parts = [group.columns[leaf] for leaf in leaves]
+            stored_bytes = max(stored_bytes, sum(part.stored_bytes for part in parts))
+            row_bytes = max(row_bytes, sum(part.bytes for part in parts) / max(1, group.rows))
             repeating.difference_update(
-                part.path_in_schema
+                part.path
                 for part in parts
-                if part.total_uncompressed_size > _REPEATING_BYTES * part.num_values
-                or not _DICTIONARY_ENCODINGS.issuperset(part.encodings)
+                if part.bytes > _REPEATING_BYTES * part.values or not _DICTIONARY_ENCODINGS.issuperset(part.encodings)
             )
         buffer_size = max(_LEAST_PIECE, _HELD_BYTES // len(leaves)) if stored_bytes > _HELD_BYTES else 0
         file = _open_parquet(self._stream, metadata, buffer_size, sorted(repeating), self._int96_unit or "us")

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import islice
 from typing import Any
 
 import orjson
 
 from airflow_provider_s3dest.records.chunks import Origins, RowChunk
-from airflow_provider_s3dest.records.nesting import is_too_deep
+from airflow_provider_s3dest.records.nesting import record_problem
 
 CHUNK_RECORDS = 1000
 """Records of a chunk of Python records, at most. More would not be encoded faster."""
@@ -21,10 +21,25 @@ CHUNK_BYTES = 4 * 2**20
 def chunks_of(records: Iterable[Any]) -> Iterator[RowChunk]:
     """Cut a stream of mappings into chunks."""
     stream, start, size = iter(records), 0, 1
-    # Copied, as a generator may change one dict over and over and yield it each time.
-    while rows := [row.copy() if type(row) is dict else row for row in islice(stream, size)]:
+    # Copied, as a generator may change one mapping over and over and yield it each time.
+    while rows := [row.copy() if type(row) is dict else _copied(row) for row in islice(stream, size)]:
         yield RowChunk.of(rows, Origins(start, originals=rows))
         start, size = start + len(rows), next_size(rows)
+
+
+def _copied(row: Any) -> Any:
+    """Return the columns of a mapping as a dict; all else as it is, for the check of the records to refuse.
+
+    Nested values are not copied: to look at every value for them would take longer than to write it.
+    """
+    try:
+        if isinstance(row, dict):
+            return {name: row.get(name) for name in dict.keys(row)}  # a subclass may return other keys
+        if isinstance(row, Mapping):
+            return {name: row.get(name) for name in row}
+    except Exception:  # the record's own methods may raise anything; the check raises it again with the place
+        return row
+    return row
 
 
 def next_size(rows: Sequence[Any]) -> int:
@@ -35,7 +50,7 @@ def next_size(rows: Sequence[Any]) -> int:
     its records in memory. The sizes depend on the records alone, so that every attempt cuts the same chunks.
     """
     try:
-        weight = 1 if is_too_deep(rows[-1:]) else len(orjson.dumps(rows[-1], str))
-    except orjson.JSONEncodeError:
+        weight = 1 if record_problem(rows[-1:]) else len(orjson.dumps(rows[-1], str))
+    except Exception:  # the record's own methods may raise anything; whoever reads the record raises the error for it
         weight = 1
     return max(1, min(10 * len(rows), CHUNK_RECORDS, CHUNK_BYTES // weight))

@@ -11,7 +11,7 @@ from functools import partial
 from itertools import chain
 from typing import Any
 
-from airflow_provider_s3dest.errors import RecordError, short
+from airflow_provider_s3dest.errors import Place, RecordError, short
 from airflow_provider_s3dest.records.arrow.chunk import ArrowChunk
 from airflow_provider_s3dest.records.bad_records import BadRecords, isolate_bad_records
 from airflow_provider_s3dest.records.chunks import Chunk, ColumnChunk, LazyChunk, Origins, PassthroughChunk, RowChunk
@@ -19,6 +19,7 @@ from airflow_provider_s3dest.records.table import STREAM_WINDOW, Table
 from airflow_provider_s3dest.records.values import json_bytes
 from airflow_provider_s3dest.safe_text import safe_logger
 from airflow_provider_s3dest.sources.chunking import next_size
+from airflow_provider_s3dest.sources.input_kinds import holds_many
 
 log = safe_logger(__name__)
 
@@ -56,13 +57,15 @@ def table_of_list(
     start, size = 0, 1
 
     def collected(chunk: RowChunk) -> RowChunk:
-        _collect(name, chunk, seen, must_be_writable=bad is not None and not columns)
+        _collect(name, _with_dicts(name, chunk), seen, must_be_writable=bad is not None and not columns)
         return chunk
 
     while rows := records[start : start + size]:
         chunks += isolate_bad_records(collected, RowChunk.of(rows, Origins(start, originals=rows)), bad)
         start, size = start + len(rows), next_size(rows)
-    return Table(name, _chosen(name, tuple(seen), columns), iter(chunks), is_held=True, bad=bad)
+    # Made dicts again one chunk at a time, so that a list of other mappings is not held twice.
+    dicts = chain.from_iterable(isolate_bad_records(partial(_with_dicts, name), chunk, bad) for chunk in chunks)
+    return Table(name, _chosen(name, tuple(seen), columns), dicts, is_held=True, bad=bad)
 
 
 def table_of_stream(
@@ -89,6 +92,8 @@ def table_of_stream(
     records = 0
 
     def collected(chunk: _StreamChunk) -> tuple[_StreamChunk, int]:
+        if isinstance(chunk, RowChunk):
+            chunk = _with_dicts(name, chunk)
         # Text that may pass has exactly the columns seen so far.
         passed = _passed(chunk, seen) if passes and seen else None
         if passed is None:
@@ -187,6 +192,7 @@ def _checked(table: str, unread: _StreamChunk) -> _ParsedChunk:
     """Parse a chunk, and check that each record is a mapping whose keys can be names of columns."""
     chunk = _read(unread)
     if isinstance(chunk, RowChunk):
+        chunk = _with_dicts(table, chunk)
         if chunk.shape is not None:
             _check_names(table, chunk.shape, chunk.origins, 0)
             return chunk
@@ -212,6 +218,8 @@ def _without_late_columns(
         if passes and (passed := _passed(unread, columns)):
             return passed
         chunk = _read(unread)
+        if isinstance(chunk, RowChunk):
+            chunk = _with_dicts(table, chunk)
         if late := _late_column(table, chunk, columns.keys()):
             position, name = late
             raise RecordError(
@@ -244,6 +252,25 @@ def _late_column(table: str, chunk: _ParsedChunk, known: Set[str]) -> tuple[int,
     return None
 
 
+def _with_dicts(table: str, chunk: RowChunk) -> RowChunk:
+    """Make dicts of all records that are none, by one look at each: their own methods may raise anything."""
+    if chunk.shape is not None or set(map(type, chunk.rows)) <= {dict}:
+        return chunk
+    rows = []
+    for position, row in enumerate(chunk.rows):
+        keys = _keys(table, row, chunk.origins, position)
+        try:
+            rows.append(row if type(row) is dict else {key: row.get(key) for key in keys})
+        except Exception as error:  # the record's own methods may raise anything
+            raise _unreadable("values", row, error, table, chunk.origins[position]) from error
+    return RowChunk.of(rows, chunk.origins)
+
+
+def _unreadable(what: str, row: Any, error: Exception, table: str, place: Place) -> RecordError:
+    problem = f"the {what} of the {type(row).__name__} can't be read: {type(error).__name__}: {error}."
+    return RecordError(problem, "Make a dict of it upstream.", table=table, place=place)
+
+
 def _keys(table: str, row: Any, origins: Origins, position: int) -> Any:
     if isinstance(row, dict):
         return dict.keys(row)  # a subclass may return something else
@@ -252,12 +279,16 @@ def _keys(table: str, row: Any, origins: Origins, position: int) -> Any:
             # Sets of keys of other classes can't be trusted to be comparable: SQLAlchemy's fail beside None.
             return dict.fromkeys(row).keys()
         except Exception as error:  # the record's own methods may raise anything
-            raise RecordError(
-                f"the keys of the {type(row).__name__} can't be read: {type(error).__name__}: {error}.",
-                "Make a dict of it upstream.",
-                table=table,
-                place=origins[position],
-            ) from error
+            raise _unreadable("keys", row, error, table, origins[position]) from error
+    if holds_many(row):
+        # Not separable: what holds many records is never one bad record.
+        raise RecordError(
+            f"a record must be a mapping of column to value, not {type(row).__name__}, which holds many records.",
+            "Flatten a list of lists of records, `yield from page`; hand over frames only, or single records only.",
+            table=table,
+            place=origins[position],
+            separable=False,
+        )
     raise RecordError(
         f"a record must be a mapping of column to value, not {type(row).__name__}: {short(row)}.",
         "Yield or return dicts, such as dict(zip(names, row)) of a row; flatten a list of lists of records.",

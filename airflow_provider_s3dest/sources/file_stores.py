@@ -7,7 +7,7 @@ import stat
 from collections.abc import Iterator
 from typing import IO, Protocol
 
-from airflow_provider_s3dest.errors import StagingError
+from airflow_provider_s3dest.errors import ReplacedFileError, StagingError
 
 
 class FileStore(Protocol):
@@ -30,7 +30,10 @@ class FileStore(Protocol):
         ...
 
     def version(self, path: str) -> str:
-        """Return a text that changes when the file is replaced; ask for it before the file is read."""
+        """Return a text that changes when the file is changed or replaced; ask for it before the file is read.
+
+        A store that refuses to read another version than the one that it found may return always that one.
+        """
         ...
 
     def remove(self, path: str, version: str) -> bool:
@@ -97,6 +100,47 @@ class LocalFiles:
             raise StagingError(
                 f"{path} can't be opened: {error.strerror}. Check that the worker may read it."
             ) from error
+
+
+class ReadVersions:
+    """The versions of the staged files of one load, each from before the file was first read.
+
+    All that is read of a file must be of one version: a file that changes meanwhile is an error, never a mixture.
+    """
+
+    def __init__(self) -> None:
+        self._noted: dict[str, tuple[FileStore, str]] = {}
+
+    def note(self, store: FileStore, path: str) -> None:
+        """Note the version of a file, unless it is noted already."""
+        if path in self._noted:
+            return
+        try:
+            version = store.version(path)
+        except (FileNotFoundError, StagingError):
+            version = ""  # to open the file raises the error that tells more
+        self._noted[path] = store, version
+
+    def check(self, path: str) -> None:
+        """Check that a file still has the version that was noted.
+
+        :raises ReplacedFileError: if it has another one, or is gone.
+        """
+        store, version = self._noted[path]
+        try:
+            is_same = store.version(path) == version
+        except (FileNotFoundError, StagingError):
+            is_same = False
+        if not is_same:
+            raise replaced(path)
+
+
+def replaced(path: str) -> ReplacedFileError:
+    """Return the error for a file that changed while it was read."""
+    return ReplacedFileError(
+        f"{path} was changed or replaced while it was read; another attempt reads it anew. "
+        "Stage each file under another name, and rename it once it is whole."
+    )
 
 
 def _status(path: str) -> os.stat_result:

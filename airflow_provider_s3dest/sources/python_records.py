@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from functools import partial
+from itertools import chain
 from typing import Any
 
 from airflow_provider_s3dest.errors import Fault, S3DestinationError, SpecError, short
 from airflow_provider_s3dest.records.bad_records import BadRecords
 from airflow_provider_s3dest.records.table import STREAM_WINDOW, Table
-from airflow_provider_s3dest.sources.arrow_stream import open_stream
 from airflow_provider_s3dest.sources.chunking import CHUNK_RECORDS, chunks_of
 from airflow_provider_s3dest.sources.columns import table_of_known, table_of_list, table_of_stream
-from airflow_provider_s3dest.sources.input_kinds import is_arrow, is_pandas, is_records
-from airflow_provider_s3dest.sources.pandas_frame import open_pandas
+from airflow_provider_s3dest.sources.frame_stream import open_frame, open_frames
+from airflow_provider_s3dest.sources.input_kinds import is_arrow, is_frame, is_pandas, is_records
+from airflow_provider_s3dest.sources.xcom_values import explained
 
 _LAZY = ("LazyXComSequence", "LazySelectSequence")
 """Airflow's sequences of a mapped task's results, in Airflow 3 and 2.11: the only lazy ones that can be sliced."""
@@ -48,24 +49,26 @@ def open_records(
     columns: tuple[str, ...] | None,
     counted: Callable[[Iterable[Any]], Iterator[Any]] = iter,
     bad: BadRecords | None = None,
+    *,
+    typed: Collection[str] = (),
 ) -> Table:
     """Open the records of one table.
 
     :param records: a list, tuple, iterator or generator of mappings; a lazy sequence of mappings or of lists of
-        them; or anything with ``__arrow_c_stream__``.
+        them; anything with ``__arrow_c_stream__``; or a list or stream of such frames.
     :param columns: the columns to write, in order; None: those of the records.
     :param counted: yields the records of an iterable one by one, and counts them.
     :param bad: quarantines the records that can't be delivered; None: the first of them ends the load.
+    :param typed: the columns whose types a schema gives.
     :raises NoRecordsError: for anything else.
     """
     if records is None:
         raise NoRecordsError(f"The records of table {name!r} are None. Return a list, an empty one for no records.")
     if is_arrow(records):
-        # pandas exports a stream as well, but would convert the Python objects in it on the way.
+        types, chunks = open_frame(records, name)
         is_held = is_pandas(records)
-        types, chunks = open_pandas(records, name) if is_held else open_stream(records, name)
         return table_of_known(name, types, chunks, columns, is_held=is_held, types=partial(_known, types), bad=bad)
-    if isinstance(records, (list, tuple)):
+    if isinstance(records, (list, tuple)) and not (records and is_frame(records[0])):
         return table_of_list(name, records, columns, bad)
     if not is_records(records):
         raise NoRecordsError(
@@ -73,9 +76,14 @@ def open_records(
             f"{short(records)}. Hand over the output of a task (task.output) or a list. "
             "A Jinja string gives a list only with render_template_as_native_obj=True."
         )
-    if isinstance(records, Sequence):
-        return table_of_stream(name, chunks_of(counted(flattened(_items(records)))), columns, bad=bad)
-    return table_of_stream(name, chunks_of(counted(records)), columns, bad=bad)
+    stream = flattened(_items(records)) if isinstance(records, Sequence) else iter(records)
+    for first in stream:
+        if is_frame(first):
+            types, chunks = open_frames(first, stream, name, columns, typed)
+            return table_of_known(name, types, chunks, columns, types=partial(_known, types), bad=bad)
+        stream = chain([first], stream)
+        break
+    return table_of_stream(name, chunks_of(counted(stream)), columns, bad=bad)
 
 
 def _known(types: Mapping[str, Any], columns: Iterable[str]) -> dict[str, Any]:
@@ -94,6 +102,10 @@ def flattened(items: Iterable[Any]) -> Iterator[Any]:
 
 
 def _items(sequence: Sequence[Any]) -> Iterable[Any]:
+    return explained(_read(sequence))
+
+
+def _read(sequence: Sequence[Any]) -> Iterable[Any]:
     if any(base.__name__ in _LAZY and base.__module__.startswith("airflow.") for base in type(sequence).__mro__):
         return _by_slices(sequence)
     if type(sequence).__iter__ is Sequence.__iter__:
@@ -110,5 +122,11 @@ def _by_slices(sequence: Sequence[Any]) -> Iterator[Any]:
         yield from items
         start += len(items)
         # As many results as hold a window of records, if they all were as long as the longest of these.
-        longest = max(len(item) if isinstance(item, (list, tuple)) else 1 for item in items)
+        longest = max(map(_length, items))
         size = max(1, min(CHUNK_RECORDS, STREAM_WINDOW // max(1, longest)))
+
+
+def _length(result: Any) -> int:
+    """Return the number of records of a result, as far as it tells."""
+    holds_records = isinstance(result, (list, tuple)) or (is_frame(result) and hasattr(result, "__len__"))
+    return len(result) if holds_records else 1

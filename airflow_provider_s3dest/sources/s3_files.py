@@ -8,9 +8,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import IO, TYPE_CHECKING, Any, NamedTuple
 
-from airflow_provider_s3dest.errors import StagingError, StoreError
+from airflow_provider_s3dest.errors import ReplacedFileError, StagingError, StoreError
 from airflow_provider_s3dest.s3.errors import explained, raise_alone, store_error
 from airflow_provider_s3dest.s3.uri import split_uri
+from airflow_provider_s3dest.sources.file_stores import replaced
 
 if TYPE_CHECKING:
     from botocore.client import BaseClient
@@ -151,7 +152,8 @@ class S3Reader(io.RawIOBase):
                 return len(data)
             except (ClientError, FlexibleChecksumError) as error:
                 # S3's answer, or a wrong checksum, known only after the wrong bytes were returned: no retry can help.
-                raise_alone(store_error(error, "GetObject", self._bucket, self._key))
+                failure = store_error(error, "GetObject", self._bucket, self._key)
+                raise_alone(ReplacedFileError(str(failure)) if failure.code == "PreconditionFailed" else failure)
             except (HTTPClientError, BotoCoreError, OSError) as error:
                 self._drop()
                 if attempt == self.ATTEMPTS:
@@ -166,8 +168,10 @@ class S3Reader(io.RawIOBase):
         if self._size is None:
             with explained("HeadObject", self._bucket, self._key):
                 answer = self._client.head_object(Bucket=self._bucket, Key=self._key)
+            if self._etag and self._etag.strip('"') != answer["ETag"].strip('"'):
+                raise replaced(f"s3://{self._bucket}/{self._key}")
             self._size = int(answer["ContentLength"])
-            self._etag = self._etag or answer["ETag"]
+            self._etag = answer["ETag"]
         return self._size
 
     def _start(self) -> None:

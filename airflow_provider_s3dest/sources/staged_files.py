@@ -17,6 +17,7 @@ from airflow_provider_s3dest.sources.columns import table_of_known, table_of_str
 from airflow_provider_s3dest.sources.csv_file import CsvFile
 from airflow_provider_s3dest.sources.decompression import decompressed, decompression_error
 from airflow_provider_s3dest.sources.encodings import in_utf8
+from airflow_provider_s3dest.sources.file_stores import ReadVersions
 from airflow_provider_s3dest.sources.json_documents import read_documents, spans_lines
 from airflow_provider_s3dest.sources.source_file import SourceFile
 from airflow_provider_s3dest.sources.staging import StagedFile
@@ -32,6 +33,8 @@ def open_staged(
     columns: tuple[str, ...] | None,
     target: TextDialect | None = None,
     bad: BadRecords | None = None,
+    *,
+    versions: ReadVersions | None = None,
 ) -> Table:
     """Open the files of one table, one after the other.
 
@@ -41,24 +44,28 @@ def open_staged(
     :param target: the form of the text that is to be written; staged text in this form is passed through. None: no text
         is.
     :param bad: quarantines the records that can't be delivered; None: the first of them ends the load.
+    :param versions: takes the versions of the files that are read.
+    :raises ReplacedFileError: here or from the chunks, if a file changes while it is read.
     """
     files = [file.with_names(columns) for file in files]
-    known = _types_by_column(name, files, columns)
+    versions = versions or ReadVersions()
+    known = _types_by_column(name, files, versions, columns)
     if known is None:
         passes = target is not None and target.format == "json"
-        return table_of_stream(name, _all_chunks(name, files, bad, columns=columns), columns, passes=passes, bad=bad)
-    chunks = _all_chunks(name, files, bad, target, columns or tuple(known))
+        chunks = _all_chunks(name, files, versions, bad, columns=columns)
+        return table_of_stream(name, chunks, columns, passes=passes, bad=bad)
+    chunks = _all_chunks(name, files, versions, bad, target, columns or tuple(known))
     return table_of_known(name, known, chunks, columns, types=partial(_common_types, name, known), bad=bad)
 
 
 def known_columns(name: str, files: Sequence[StagedFile]) -> tuple[str, ...] | None:
     """Return the columns of the files of one table; None if one is JSON, whose records would have to be read."""
-    known = _types_by_column(name, [file.with_names(None) for file in files])
+    known = _types_by_column(name, [file.with_names(None) for file in files], ReadVersions())
     return None if known is None else tuple(known)
 
 
 def _types_by_column(
-    name: str, files: Sequence[StagedFile], columns: tuple[str, ...] | None = None
+    name: str, files: Sequence[StagedFile], versions: ReadVersions, columns: tuple[str, ...] | None = None
 ) -> dict[str, dict[Any, str]] | None:
     """Return each column of the files with its types, and for each type a file that has it; None for JSON files.
 
@@ -71,7 +78,7 @@ def _types_by_column(
     known: dict[str, dict[Any, str]] = {}
     for file in files:
         # Bad records before the header are discarded here: they are quarantined when the file is read.
-        with _OpenFile(file, SourceFile(name, file.path, discarding()), columns) as reader:
+        with _OpenFile(file, SourceFile(name, file.path, discarding()), versions, columns) as reader:
             types = reader.types() if isinstance(reader, ArrowFile) else dict.fromkeys(reader.header())
         for column, arrow_type in types.items():
             known.setdefault(column, {}).setdefault(arrow_type, file.path)
@@ -104,12 +111,13 @@ def _common_types(table: str, known: Mapping[str, Mapping[Any, str]], columns: S
 def _all_chunks(
     name: str,
     files: Sequence[StagedFile],
+    versions: ReadVersions,
     bad: BadRecords | None,
     target: TextDialect | None = None,
     columns: tuple[str, ...] | None = None,
 ) -> Iterator[Any]:
     for file in files:
-        with _OpenFile(file, SourceFile(name, file.path, bad), columns) as reader:
+        with _OpenFile(file, SourceFile(name, file.path, bad), versions, columns) as reader:
             if isinstance(reader, ArrowFile) or (
                 isinstance(reader, CsvFile) and target == TextDialect("csv", reader.delimiter)
             ):
@@ -135,13 +143,17 @@ class _JsonFile:
 class _OpenFile:
     """An open staged file, as a context manager; each error inside of it names the file.
 
+    :param versions: takes the version of the file.
     :param columns: the columns that the caller names, if it does.
     """
 
-    def __init__(self, staged: StagedFile, file: SourceFile, columns: tuple[str, ...] | None) -> None:
-        self._staged, self._file, self._columns = staged, file, columns
+    def __init__(
+        self, staged: StagedFile, file: SourceFile, versions: ReadVersions, columns: tuple[str, ...] | None
+    ) -> None:
+        self._staged, self._file, self._versions, self._columns = staged, file, versions, columns
 
     def __enter__(self) -> _Reader:
+        self._versions.note(self._staged.store, self._staged.path)
         self._stored = self._staged.store.open(self._staged.path)
         try:
             return self._reader()
@@ -174,6 +186,11 @@ class _OpenFile:
     def __exit__(self, kind: Any, error: BaseException | None, trace: Any) -> None:
         self._stored.close()
         path = self._staged.path
+        if error is None or isinstance(error, Exception):
+            try:
+                self._versions.check(path)  # a file that has changed also explains an error of its reader
+            except OSError as unanswered:
+                error = error or unanswered
         if isinstance(error, Exception) and (named := decompression_error(error, path)):
             raise named from error
         if isinstance(error, OSError):

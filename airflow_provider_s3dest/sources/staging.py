@@ -88,6 +88,30 @@ def staged_tables(
     return tables
 
 
+def may_be_staged(file: str, staging_path: str | os.PathLike[str] | Sequence[str | os.PathLike[str]]) -> bool:
+    """Return whether a staging path may match a file, which need not exist.
+
+    :param file: path of the file, as :class:`StagedFile` has it.
+    """
+    paths = [staging_path] if isinstance(staging_path, (str, os.PathLike)) else staging_path
+    return any(_may_match(str(path).removeprefix("file://"), file) for path in paths)
+
+
+def _may_match(path: str, file: str) -> bool:
+    path = _with_plain_scheme(path)
+    if file == path:
+        return True
+    try:
+        return StagingPattern.of(path).match(file) is not None
+    except StagingError:  # it matches in more than one way
+        return True
+
+
+def _with_plain_scheme(path: str) -> str:
+    scheme = SCHEME.match(path)
+    return scheme[1].lower() + path[scheme.end(1) :] if scheme else path
+
+
 def versions_of(files: Iterable[StagedFile]) -> list[tuple[str, str]]:
     """Return path and version of staged files; ask for them before the files are read."""
     return [(file.path, file.store.version(file.path)) for file in files]
@@ -106,8 +130,7 @@ def remove_staged(files: Iterable[tuple[str, str]], store_of: Callable[[str], Fi
 
 def _matches(path: str, table: str | None, store_of: Callable[[str], FileStore]) -> Iterator[tuple[str, StagedFile]]:
     scheme = SCHEME.match(path)
-    if scheme:
-        path = scheme[1].lower() + path[scheme.end(1) :]
+    path = _with_plain_scheme(path)
     store = store_of(scheme[1].lower() if scheme else "")
     # On the disk a name may hold what looks like a wildcard. Elsewhere the question would cost a request.
     may_be_file = not (captures_table(path) or path.endswith("/") or (scheme and has_wildcard(path)))

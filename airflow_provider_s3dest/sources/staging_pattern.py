@@ -7,12 +7,27 @@ from dataclasses import dataclass
 from itertools import cycle
 
 from airflow_provider_s3dest.errors import StagingError
+from airflow_provider_s3dest.sources.glob_tokens import (
+    Token,
+    below,
+    below_or_itself,
+    ends,
+    folders,
+    literal,
+    name,
+    one_of,
+    star,
+    visible,
+)
 
 _TABLE = re.compile(r"\{\{\s*TABLE\s*\}\}")
 _WILD = re.compile(r"[*?\[]")
 _MARKS = re.compile(rf"{_WILD.pattern}|\{{(?=\{{\s*TABLE\s*\}}\}})")
-_NOT_HIDDEN = r"(?![._])"
-"""Wildcards skip names that begin with these, as Spark and Hive do: markers and files that are not complete yet."""
+
+_UNAMBIGUOUS = "Write the path so that only one is possible, with {{TABLE}} as a folder for instance."
+
+_CANDIDATES = 1_000
+"""Tables that are tried for one file, at most, where the path holds ``{{TABLE}}`` twice."""
 
 
 def captures_table(path: str) -> bool:
@@ -41,8 +56,8 @@ class StagingPattern:
 
     path: str
     folder: str
-    _shortest: re.Pattern[str]
-    _longest: re.Pattern[str]
+    _pieces: list[list[Token]]
+    """The tokens before the first ``{{TABLE}}``, between each two, and behind the last."""
 
     @classmethod
     def of(cls, path: str) -> StagingPattern:
@@ -50,82 +65,91 @@ class StagingPattern:
 
         :raises StagingError: if a wildcard makes no sense.
         """
-        folder, expression = _translate(path)
         try:
-            shortest = re.compile(expression.format(table="(?P<table>[^/]+?)"), re.DOTALL)
-            longest = re.compile(expression.format(table="(?P<table>[^/]+)"), re.DOTALL)
+            return cls(path, *_translate(path))
         except re.error as error:
             raise StagingError(
                 f"The staging path {path} has a wildcard that can't be read: {error}. Correct it."
             ) from error
-        return cls(path, folder, shortest, longest)
 
     def match(self, file: str) -> str | None:
         """Return the table that the path captures from a file, empty if it captures none; None if it doesn't match.
 
         :raises StagingError: if the table could end at more than one place, as in ``{{TABLE}}-*`` and ``a-b-1.csv``.
         """
-        # If the shortest and the longest table are the same, so is every other.
-        shortest, longest = self._shortest.fullmatch(file), self._longest.fullmatch(file)
-        if shortest is None or longest is None:
-            return None
-        tables = {(match.groupdict().get("table") or "") for match in (shortest, longest)}
-        if len(tables) > 1:
-            raise StagingError(
-                f"{file} matches {self.path} as the table {' or '.join(map(repr, sorted(tables)))}. "
-                "Write the path so that only one is possible, with {{TABLE}} as a folder for instance."
-            )
-        return tables.pop()
+        begins = ends(self._pieces[0], file, {0})
+        if len(self._pieces) == 1:
+            return "" if len(file) in begins else None
+        is_captured_once = len(self._pieces) == 2
+        tried: dict[tuple[int, str], bool] = {}
+        # A wildcard in front of the table takes as much as it can.
+        for begin in sorted(begins, reverse=True):
+            tables = []
+            for end in sorted(name(file, {begin})):
+                table = file[begin:end]
+                way = (end, "" if is_captured_once else table)
+                if way not in tried:
+                    if not is_captured_once and len(tried) == _CANDIDATES:
+                        raise StagingError(f"{file} could match {self.path} in very many ways. {_UNAMBIGUOUS}")
+                    tried[way] = self._matches_rest(file, end, table)
+                if tried[way]:
+                    tables.append(table)
+            if len(tables) > 1:
+                raise StagingError(
+                    f"{file} matches {self.path} as the table {tables[0]!r} or {tables[-1]!r}. {_UNAMBIGUOUS}"
+                )
+            if tables:
+                return tables[0]
+        return None
+
+    def _matches_rest(self, file: str, end: int, table: str) -> bool:
+        reached = {end}
+        for piece in self._pieces[1:-1]:
+            reached = literal(table)(file, ends(piece, file, reached))
+        return len(file) in ends(self._pieces[-1], file, reached)
 
 
-def _translate(path: str) -> tuple[str, str]:
-    """Return the folder to list, and a regular expression in which ``{table}`` stands for the capture."""
+def _translate(path: str) -> tuple[str, list[list[Token]]]:
+    """Return the folder to list, and the pieces of the pattern around each ``{{TABLE}}``."""
     is_folder = path.endswith("/")
     parts = _TABLE.sub("{{TABLE}}", path.rstrip("/")).split("/")
     wild = [bool(_WILD.search(part)) or "{{TABLE}}" in part for part in parts]
     first = wild.index(True) if True in wild else len(parts)
     base = "/".join(parts[:first]) + "/" if first else ""
-    seen_table = False
-    translated = [_literal(base)]
+    pieces: list[list[Token]] = [[literal(base)]]
     rest = parts[first:]
     for position, part in enumerate(rest):
         is_last = position == len(rest) - 1
         if part == "**":
-            translated.append(rf"(?:{_NOT_HIDDEN}[^/]+/)*" + (rf"{_NOT_HIDDEN}[^/]+" if is_last else ""))
+            pieces[-1].append(below if is_last else folders)
             continue
-        text, seen_table = _component(part, seen_table)
-        translated.append(text + ("" if is_last else "/"))
-    below = rf"{_NOT_HIDDEN}[^/]+(?:/{_NOT_HIDDEN}[^/]+)*"
+        _add_component(pieces, part)
+        if not is_last:
+            pieces[-1].append(literal("/"))
     if not rest:
-        translated.append(below)
+        pieces[-1].append(below)
     elif is_folder or rest[-1] == "{{TABLE}}":
-        translated.append(f"/{below}")
+        pieces[-1] += (literal("/"), below)
     elif not _WILD.search(rest[-1]) and "{{TABLE}}" not in rest[-1]:
-        translated.append(f"(?:/{below})?")
-    return base, "".join(translated)
+        pieces[-1].append(below_or_itself)
+    return base, pieces
 
 
-def _component(part: str, seen_table: bool) -> tuple[str, bool]:
-    """Translate one folder or file name; wildcards don't match a leading ``_`` or ``.``."""
-    text = _NOT_HIDDEN if part[:1] in "*?[{" else ""
-    pieces = re.split(r"(\{\{TABLE\}\}|\*|\?|\[[!^]?(?:\][^\]]*|[^\]]+)\])", part)
-    for is_wild, piece in zip(cycle((False, True)), pieces, strict=False):
+def _add_component(pieces: list[list[Token]], part: str) -> None:
+    """Add one folder or file name to the pieces; wildcards don't match a leading ``_`` or ``.``."""
+    if part[:1] in ("*", "?", "[", "{"):
+        pieces[-1].append(visible)
+    texts = re.split(r"(\{\{TABLE\}\}|\*|\?|\[[!^]?(?:\][^\]]*|[^\]]+)\])", part)
+    for is_wild, text in zip(cycle((False, True)), texts, strict=False):
         if not is_wild:
-            text += _literal(piece)
-        elif piece == "{{TABLE}}":
-            text += "(?P=table)" if seen_table else "{table}"
-            seen_table = True
-        elif piece == "*":
-            text += "[^/]*"
-        elif piece == "?":
-            text += "[^/]"
+            pieces[-1].append(literal(text))
+        elif text == "{{TABLE}}":
+            pieces.append([])
+        elif text == "*":
+            pieces[-1].append(star)
+        elif text == "?":
+            pieces[-1].append(one_of())
         else:
-            negated = piece[1] in "!^"
-            members = _literal(piece[2:-1] if negated else piece[1:-1]).replace(r"\-", "-")
-            text += f"(?!/)[{'^' * negated}{members}]"
-    return text, seen_table
-
-
-def _literal(text: str) -> str:
-    """Escape a text for a regular expression, and its braces for ``str.format``, which puts the capture in."""
-    return re.escape(text).replace("{", "{{").replace("}", "}}")
+            negated = text[1] in "!^"
+            members = re.escape(text[2:-1] if negated else text[1:-1]).replace(r"\-", "-")
+            pieces[-1].append(one_of(f"{'^' * negated}{members}"))

@@ -200,6 +200,10 @@ class SpecFields(_GivenFields):
         Literal["keep", "drop"],
         Field(description="Whether the columns of {{FIELD.name}} in the path stay in the objects: keep or drop."),
     ] = "keep"
+    uuid_namespace: Annotated[
+        str,
+        Field(description="Text that enters every UUID: another one where another Airflow has the same DAG ids."),
+    ] = ""
     manifest_path: Annotated[
         str,
         Field(

@@ -37,7 +37,8 @@ def variable_faults(value: Any, key: str = "") -> Iterator[Fault]:
     :param key: the place of the value itself; empty for a mapping of fields.
     """
     for place, text in nested_texts(value, key):
-        if variable := _VARIABLE.search(text):
+        # Up to the last brace alone: without one, each of many beginnings would be followed to the end of the text.
+        if variable := _VARIABLE.search(text, 0, text.rfind("}") + 1):
             name = variable[0][2:-1]
             jinja = f": {{{{ var.value.{name} }}}}" if name.isidentifier() else ""
             remedy = "Use Jinja in the operator's argument{}, or a connection for secrets."

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import difflib
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from airflow_provider_s3dest.errors import Fault, SpecError, short
+from airflow_provider_s3dest.spec.braces import BRACES, COMMENT, STATEMENT, Piece, pieces, replace_pieces
 from airflow_provider_s3dest.spec.jinja import evaluated_names, has_opener
 from airflow_provider_s3dest.spec.limits import MAX_KEY_BYTES
 
@@ -18,73 +20,22 @@ if TYPE_CHECKING:
 DATE_FORMATS: Mapping[str, str] = {"YEAR": "%Y", "MONTH": "%m", "DAY": "%d", "HOUR": "%H", "MINUTE": "%M"}
 PLACEHOLDERS = ("TABLE", "TABLE_HYPHEN", "UUID", "FORMAT", *DATE_FORMATS, "SYNC_ID", "BATCH", "FIELD")
 
-_BRACES = ("{{", "}}")
-_STATEMENT = ("{%", "%}")
-_COMMENT = ("{#", "#}")
-_OPENER = re.compile(r"\{[{%#]")
 _LIKE_A_PLACEHOLDER = re.compile(r"[A-Z][A-Z0-9_]*")
 _FIELD = re.compile(r"""FIELD(?:\.(?P<name>\w+)|\[\s*(?P<quote>["'])(?P<odd>.+?)(?P=quote)\s*\])""")
 _MISUSED = re.compile(rf"({'|'.join(PLACEHOLDERS)})\b")
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 _SURROGATE = re.compile(r"[\ud800-\udfff]")
+_NO_XML = re.compile(r"[\ud800-\udfff\ufffe\uffff]")
+"""What XML 1.0 can't carry, beside control characters (section 2.2). DeleteObjects refuses keys that hold it."""
+
 _ESCAPED = re.compile(r"[%/\x00-\x1f\x7f]")
 
 _SHORTEST: Mapping[str, int] = {"UUID": 36, "SYNC_ID": 36, "BATCH": 6, "FORMAT": 3, **dict.fromkeys(DATE_FORMATS, 2)}
 """Fewest characters of the value of a placeholder; one for those that are not named."""
 
 
-@dataclass(frozen=True, slots=True)
-class _Piece:
-    """A part of a text between braces or Jinja's other marks.
-
-    :param text: the piece, with its marks.
-    :param expression: what stands between two pairs of braces; empty for other marks.
-    """
-
-    start: int
-    end: int
-    text: str
-    expression: str
-
-
-def _pieces(text: str, *marks: tuple[str, str]) -> Iterator[_Piece]:
-    """Yield the pieces of a text, each from its opening mark to the next closing mark.
-
-    Table names go through this too, so it runs in linear time. A regular expression would look for the closing mark
-    again from each opening mark.
-
-    :param marks: pairs of an opening and a closing mark.
-    """
-    closing, position = dict(marks), 0
-    while opener := _OPENER.search(text, position):
-        position = opener.start() + 1
-        if opener[0] not in closing:
-            continue
-        end = text.find(closing[opener[0]], opener.end())
-        if end < 0:
-            del closing[opener[0]]  # no later opening mark finds one either
-            continue
-        expression = _stripped(text[opener.end() : end]) if opener[0] == _BRACES[0] else ""
-        position = end + 2
-        yield _Piece(opener.start(), position, text[opener.start() : position], expression)
-
-
-def _stripped(inner: str) -> str:
-    """Return an expression without blanks, and without the dash by which Jinja strips blanks outside."""
-    return inner.removeprefix("-").lstrip().removesuffix("-").rstrip()
-
-
-def _replace(text: str, replacement: Callable[[_Piece], str], *marks: tuple[str, str]) -> str:
-    """Return a text in which each piece is replaced."""
-    parts, position = [], 0
-    for piece in _pieces(text, *marks):
-        parts += [text[position : piece.start], replacement(piece)]
-        position = piece.end
-    return "".join([*parts, text[position:]])
-
-
 def _expressions(text: str) -> list[str]:
-    return [piece.expression for piece in _pieces(text, _BRACES)]
+    return [piece.expression for piece in pieces(text, BRACES)]
 
 
 def is_placeholder(expression: str) -> bool:
@@ -95,18 +46,18 @@ def is_placeholder(expression: str) -> bool:
 def has_jinja(text: str) -> bool:
     """Return whether a text holds Jinja beside our placeholders, so that only a run knows its value."""
     return "{" in text and has_opener(
-        _replace(text, lambda piece: "" if is_placeholder(piece.expression) else piece.text, _BRACES)
+        replace_pieces(text, lambda piece: "" if is_placeholder(piece.expression) else piece.text, BRACES)
     )
 
 
 def has_foreign_jinja(text: str) -> bool:
     """Return whether a text holds Jinja beside our placeholders and beside names that may be misspelt placeholders."""
 
-    def without(piece: _Piece) -> str:
+    def without(piece: Piece) -> str:
         ours = is_placeholder(piece.expression) or looks_like_a_placeholder(piece.expression)
         return "" if ours else piece.text
 
-    return "{" in text and has_opener(_replace(text, without, _BRACES))
+    return "{" in text and has_opener(replace_pieces(text, without, BRACES))
 
 
 def looks_like_a_placeholder(name: str) -> bool:
@@ -169,7 +120,7 @@ def folder_of(text: str, values: Mapping[str, str]) -> str:
         >>> folder_of("raw/{{TABLE}}/{{ ds }}/{{UUID}}.csv", {"TABLE": "planes"})
         'raw/planes/'
     """
-    for piece in _pieces(text, _BRACES, _STATEMENT, _COMMENT):
+    for piece in pieces(text, BRACES, STATEMENT, COMMENT):
         if piece.expression not in values:
             text = text[: piece.start]
             break
@@ -200,12 +151,12 @@ def _misused(text: str, environment: jinja2.Environment | None = None) -> Iterat
         names = evaluated_names(text, PLACEHOLDERS[:-1], PLACEHOLDERS[-1:], environment)
     except TemplateSyntaxError:
         names = [match[1] for e in _expressions(text) if (match := _MISUSED.match(e)) and not is_placeholder(e)]
-    pieces = [piece.text for piece in _pieces(text, _BRACES, _STATEMENT) if not is_placeholder(piece.expression)]
-    for piece in pieces:
+    texts = [piece.text for piece in pieces(text, BRACES, STATEMENT) if not is_placeholder(piece.expression)]
+    for piece in texts:
         if misused := [name for name in names if re.search(rf"\b{name}\b", piece)]:
             yield misused[0], piece
     for name in names:
-        if not any(re.search(rf"\b{name}\b", piece) for piece in pieces):  # it stands alone, in a block that changes it
+        if not any(re.search(rf"\b{name}\b", piece) for piece in texts):  # it stands alone, in a block that changes it
             yield name, text
 
 
@@ -238,6 +189,11 @@ def is_unicode(text: str) -> bool:
     return not _SURROGATE.search(text)
 
 
+def can_be_in_key(text: str) -> bool:
+    """Return whether every request of S3 takes keys with a text, once its control characters are escaped."""
+    return not _NO_XML.search(text)
+
+
 def faults(text: str, *, jinja: bool = False) -> Iterator[Fault]:
     """Find what is wrong with a path template.
 
@@ -246,13 +202,13 @@ def faults(text: str, *, jinja: bool = False) -> Iterator[Fault]:
     """
     yield from misuses(text)
     misused = {piece for _, piece in _misused(text)}
-    for piece in _pieces(text, _BRACES):
+    for piece in pieces(text, BRACES):
         if not is_placeholder(piece.expression) and piece.text not in misused and not jinja:
             yield unknown_name(piece.expression)
-    if not jinja and any(_pieces(text, _STATEMENT, _COMMENT)):
+    if not jinja and any(pieces(text, STATEMENT, COMMENT)):
         yield Fault("path", "Jinja is not rendered here.", "Pass `path` to the operator, which renders it.")
     # The template with an X for each value: what is wrong with this text is wrong with every key.
-    shape = _replace(_replace(text, lambda _: "X", _BRACES), lambda _: "", _STATEMENT, _COMMENT)
+    shape = replace_pieces(replace_pieces(text, lambda _: "X", BRACES), lambda _: "", STATEMENT, COMMENT)
     if not jinja and re.search(r"\{\{|\}\}|\{%|%\}|\{#|#\}", shape):
         yield Fault("path", f"has braces without their other half: {text!r}.", "Write placeholders as {{TABLE}}.")
     if not text:
@@ -269,17 +225,19 @@ def faults(text: str, *, jinja: bool = False) -> Iterator[Fault]:
         )
     if _CONTROL.search(shape):
         yield Fault("path", f"contains a line end or another control character: {text!r}.", "Take it out.")
-    shortest_key = _replace(text, lambda piece: "x" * _SHORTEST.get(piece.expression, 1), _BRACES)
+    shortest_key = replace_pieces(text, lambda piece: "x" * _SHORTEST.get(piece.expression, 1), BRACES)
     shortest = len(shortest_key.encode(errors="replace"))
     if not jinja and shortest > MAX_KEY_BYTES:
         problem = f"gives keys of {shortest:,} bytes and more, S3 takes {MAX_KEY_BYTES:,}: {text[:80]}…"
         yield Fault("path", problem, "Shorten it.")
     if not is_unicode(text):
         yield Fault("path", f"is no valid Unicode: {text!r}.", "Take the lone surrogates out.")
+    elif not can_be_in_key(text):
+        yield Fault("path", f"contains U+FFFE or U+FFFF: {text!r}.", "S3 could not delete such a key: take it out.")
 
 
 def _filled(text: str, values: Mapping[str, str]) -> str:
-    return _replace(text, lambda piece: values[piece.expression], _BRACES)
+    return replace_pieces(text, lambda piece: values[piece.expression], BRACES)
 
 
 def escape(text: str) -> str:
@@ -312,6 +270,7 @@ class PathTemplate:
         return fields_in(self.text)
 
     @classmethod
+    @lru_cache(maxsize=256)  # the state and the keys ask for the same few templates again and again
     def parse(cls, text: str) -> PathTemplate:
         """Check a template and find its placeholders.
 

@@ -163,6 +163,8 @@ def _single_rules(fields: Mapping[str, Any]) -> Iterator[Fault]:
                 yield Fault(key, f"has {{{{BATCH}}}} or {{{{FIELD}}}}, but {what} has neither.", "Take it out.")
     if len({*fields.get("ddl", ())}) < len(fields.get("ddl", ())):
         yield Fault("ddl", "names one twice.", "Take it out.")
+    if not is_unicode(namespace := fields.get("uuid_namespace", "")):
+        yield _quoting("uuid_namespace", "{} is no valid Unicode.", "Take the lone surrogates out.", namespace)
     yield from _tag_rules(fields.get("tags", {}))
     yield from _metadata_rules(fields.get("metadata", {}))
 

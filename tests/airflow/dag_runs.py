@@ -29,12 +29,16 @@ def dag_of(name: str) -> DAG:
 
 @dataclass(frozen=True)
 class FinishedRun:
-    """A DAG run that has come to its end; `log` is what all its tasks logged."""
+    """A DAG run that has come to its end.
+
+    `attempts` is the most attempts that a task instance took; `log` is what all tasks logged.
+    """
 
     dag_id: str
     run_id: str
     state: str
     task_states: dict[tuple[str, int], str]
+    attempts: int
     log: str
 
     def xcom(self, task_id: str, map_index: int = NOT_MAPPED, key: str = "return_value") -> Any:
@@ -98,6 +102,7 @@ def run_dag(
         run_id=run.run_id,
         state=str(run.state),
         task_states={(ti.task_id, ti.map_index): str(ti.state) for ti in run.get_task_instances()},
+        attempts=max(ti.try_number for ti in run.get_task_instances()),
         log="\n".join(lines),
     )
 

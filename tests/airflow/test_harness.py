@@ -85,6 +85,7 @@ def test_rendered_fields_log_and_retry_are_those_of_the_run(run_dag: RunDag) -> 
     assert run.state == "success"
     assert run.xcom("echo") == "2026-02-03 me"
     assert run.rendered("echo") == {"text": "2026-02-03 me"}
+    assert run.attempts == 2
     assert "ConnectionError: No luck with 2026-02-03 me" in run.log
     assert "INFO Echo of 2026-02-03 me" in run.log
 

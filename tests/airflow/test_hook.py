@@ -8,17 +8,20 @@ import re
 import socket
 import sys
 import threading
+import time
 from collections.abc import Callable, Iterator
 from datetime import datetime, timezone
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import pandas as pd
 import pytest
 from airflow.providers.common.compat.sdk import DAG, ObjectStoragePath, task
 from fsspec.implementations.memory import MemoryFileSystem  # type: ignore[import-untyped]
 
-from airflow_provider_s3dest.errors import SpecError, StagingError, StoreError
+from airflow_provider_s3dest.errors import ReplacedFileError, SpecError, StagingError, StateError, StoreError
+from airflow_provider_s3dest.hooks.object_storage import AirflowFiles
 from airflow_provider_s3dest.hooks.s3_destination import S3DestinationHook
 from airflow_provider_s3dest.load import progress
 from airflow_provider_s3dest.report import LoadReport
@@ -434,6 +437,32 @@ class TestALoad:
         assert named.uris == again.uris
         assert len(moto_bucket.keys()) == 3
 
+    def test_of_an_id_takes_no_state_of_other_tables_or_of_another_path(self, moto_bucket: Bucket) -> None:
+        hook, how = S3DestinationHook(), {"load_id": "2026-02-03", "state_path": "_state"}
+        load(hook, moto_bucket, table="orders", **how)
+        before = moto_bucket.objects()
+
+        with pytest.raises(
+            StateError, match=r"s3://.*/_state/.* is the state of a load of 'orders', .* of 'customers'"
+        ):
+            load(hook, moto_bucket, table="customers", **how)
+        with pytest.raises(StateError, match=r"is the state of a load to the path .* Give another `state_path` or"):
+            load(hook, moto_bucket, table="orders", path="other/{{UUID}}.json", **how)
+
+        assert moto_bucket.objects() == before
+
+    def test_has_other_names_in_another_namespace(
+        self, moto_bucket: Bucket, connect_destination: ConnectDestination
+    ) -> None:
+        connect_destination(uuid_namespace="production")
+        how: dict[str, Any] = {"load_id": "nightly", "state_path": "_state"}
+        plain = load(S3DestinationHook(), moto_bucket, **how)
+        by_argument = load(S3DestinationHook(), moto_bucket, **how, uuid_namespace="production")
+        by_connection = load(S3DestinationHook("lake"), moto_bucket, **how)
+
+        assert plain.uris != by_argument.uris == by_connection.uris
+        assert len(moto_bucket.keys()) == 2
+
     def test_that_is_dry_reports_the_same_and_writes_nothing(self, moto_bucket: Bucket) -> None:
         hook = S3DestinationHook()
 
@@ -578,6 +607,28 @@ class TestOtherStores:
         sys.modules[ObjectStoragePath.__module__].attach("memory", fs=files)
         yield files
         files.store.clear()
+
+    def test_that_change_while_they_are_read_fail_the_load_and_to_read_them_is_no_change(
+        self, moto_bucket: Bucket, memory: MemoryFileSystem, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        content = b'{"n":1}\n'
+        memory.pipe("/bucket/in/a.ndjson", content)
+        info, opened = memory.info, AirflowFiles.open
+        # SFTP and SMB tell when a file was last read.
+        monkeypatch.setattr(memory, "info", lambda path, **how: {**info(path, **how), "time": time.time_ns()})
+        load = partial(
+            S3DestinationHook().load, staging_path="memory://bucket/in/a.ndjson", table="t", bucket=moto_bucket.name
+        )
+        assert load(path=PATH, format="json").records == 1
+
+        def change(self: AirflowFiles, path: str) -> IO[bytes]:
+            stream = opened(self, path)
+            memory.pipe("/bucket/in/a.ndjson", content * 2)
+            return stream
+
+        monkeypatch.setattr(AirflowFiles, "open", change)
+        with pytest.raises(ReplacedFileError, match=r"memory://bucket/in/a\.ndjson was changed or replaced"):
+            load(path=PATH, format="json")
 
     @pytest.mark.parametrize(
         ("path", "table", "found"),

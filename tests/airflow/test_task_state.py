@@ -10,9 +10,12 @@ from typing import Any
 
 import pytest
 
-from airflow_provider_s3dest.errors import StoreError
+from airflow_provider_s3dest.errors import StateError, StoreError
 from airflow_provider_s3dest.operators.task_state_store import CHUNK, KEY, TaskStateStore
 from tests.airflow import versions
+from tests.servers import Bucket
+from tests.upgrade.attempt import TaskStateStore as InMemory
+from tests.upgrade.attempt import run_task
 
 pytestmark = pytest.mark.skipif(not versions.KEEPS_STATE, reason="this Airflow has no task state store")
 
@@ -38,6 +41,37 @@ def test_a_text_of_any_length_is_read_back_and_nothing_of_an_earlier_one_stays(t
     assert TaskStateStore(store).peek() == state.peek() == text
     named = store["s3dest"].get("chunks", [])
     assert store.keys() == {"s3dest", *named}
+
+
+@pytest.mark.parametrize(
+    "root",
+    [
+        *(5, "x", [], {}, {"owner": 1, "text": "x"}, {"owner": "a", "text": 5}, {"owner": "a", "chunks": "x"}),
+        *({"owner": "a", "chunks": ["missing"]}, {"owner": "a", "chunks": ["s3dest"]}, {"owner": "a", "chunks": [1]}),
+    ],
+)
+def test_what_is_no_state_is_an_error_that_names_the_key(root: Any) -> None:
+    store = Store(s3dest=root)
+    with pytest.raises(StateError, match=r"The key 's3dest' in Airflow's .* does not hold the state .* Delete it by"):
+        TaskStateStore(store).update(lambda _: "never")
+    assert store == {"s3dest": root}
+
+
+@pytest.mark.parametrize("atomic", [False, True], ids=["plain", "atomic"])
+def test_the_first_attempt_with_state_path_takes_over(
+    lake: Bucket, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, atomic: bool
+) -> None:
+    monkeypatch.setattr("time.sleep", lambda _seconds: None)
+    how: dict[str, Any] = {"bucket": lake.name, "table": "t", "path": "raw/{{UUID}}.json", "format": "json"}
+    how |= {"batch_size": 1, "atomic": atomic}
+    store = InMemory()
+    run_task("load", {**how, "records": [{"n": n} for n in range(5)]}, store=store)
+
+    run_task("load", {**how, "records": [{"n": 0}], "state_path": "_state"}, number=2, store=store)
+    run_task("load", {**how, "records": [{"n": 1}, {"n": 2}], "state_path": "_state"}, number=3)
+
+    assert sorted(lake.objects("raw/").values()) == [b'{"n":1}\n', b'{"n":2}\n']
+    assert "this is a retry" not in caplog.text.lower()
 
 
 class LateStore(Store):

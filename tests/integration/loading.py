@@ -101,7 +101,7 @@ def delivery_of(
 ) -> Delivery:
     """Make the delivery of one attempt."""
     sweeper = Sweeper(client, stop or StopFlag(), plan.spec.put_arguments, deletes_shared=deletes_shared)
-    return Delivery(plan.settings, plan.identity, state or NoState(), sweeper, **how)
+    return Delivery(plan.settings, plan.identity, state or NoState(), sweeper, rules=plan.state_rules, **how)
 
 
 def s3_state(bucket: Bucket, client: Any = None, *, attempt: Attempt = UNCOUNTED) -> S3StateStore:
@@ -133,13 +133,12 @@ def run(
         objects = ObjectWriter(plan.keys, delivery, DryRun(plan.spec))
         return run_load(plan, inputs, sidecars, objects, Progress())
     with delivery:
-        tables = [] if plan.keys.fields else openers
-        delivery.claim(tables, [key for sidecar in sidecars for key in sidecar.keys])
+        delivery.claim(openers, [key for sidecar in sidecars for key in sidecar.keys])
         with Uploader(client, plan.spec, delivery, stop) as uploader:
             return run_load(plan, inputs, sidecars, ObjectWriter(plan.keys, delivery, uploader), Progress())
 
 
-_ARGUMENTS = ("manifest", "schema", "on_bad_record", "quarantine_path", "max_bad_records")
+_ARGUMENTS = ("manifest", "schema", "on_bad_record", "quarantine_path", "max_bad_records", "written_path")
 
 
 @contextmanager

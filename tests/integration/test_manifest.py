@@ -150,7 +150,7 @@ class TestAnotherAttempt:
     def test_removes_nothing_under_a_key_that_it_uses_for_something_else(
         self, moto_bucket: Bucket, first: tuple[str, str], then: tuple[str, str], atomic: bool
     ) -> None:
-        how: dict[str, Any] = {"no_rotate": True, "manifest": "s3dest", "atomic": atomic}
+        how: dict[str, Any] = {"no_rotate": True, "manifest": "s3dest", "atomic": atomic, "written_path": "out/{{ x }}"}
         for path, manifest_path in (first, then):
             load(moto_bucket, RECORDS, path=path, manifest_path=manifest_path, state=s3_state(moto_bucket), **how)
         assert moto_bucket.keys("out/") == sorted(then)

@@ -113,6 +113,60 @@ def test_another_refusal_is_not_blamed_on_checksum_headers(operation: str, code:
     assert "when_required" not in str(store_error(ClientError(answer, operation), operation, "lake", "a"))
 
 
+@pytest.mark.parametrize(
+    ("header", "field"),
+    [("x-amz-tagging", "`tags`"), ("X-Amz-Acl", "`acl`"), ("x-amz-storage-class", "`storage_class`")],
+)
+def test_a_store_that_refuses_another_header_is_told_of_with_the_field(header: str, field: str) -> None:
+    answer: Any = {
+        "Error": {"Code": "NotImplemented", "Message": f"Header '{header}' with value 'x' not implemented"},
+        "ResponseMetadata": {"HTTPStatusCode": 501},
+    }
+    error = store_error(ClientError(answer, "PutObject"), "PutObject", "lake", "a")
+
+    assert f"leave {field} out" in str(error)
+    assert "when_required" not in str(error)
+    assert error.final
+
+
+@pytest.mark.parametrize(
+    ("status", "code"),
+    [
+        (501, "NotImplemented"),
+        (501, ""),
+        (400, "MissingContentMD5"),
+        (400, "InvalidRequest"),
+        (405, "MethodNotAllowed"),
+    ],
+)
+def test_a_store_without_delete_objects_gets_its_surplus_removed(
+    moto_bucket: Bucket, moto_proxy: FaultProxy, caplog: pytest.LogCaptureFixture, status: int, code: str
+) -> None:
+    def refuse(request: Any, send: Any) -> Answer:
+        if request.operation == "DeleteObjects":
+            return refused(status, code)(request, send)
+        answer: Answer = send(request)
+        return answer
+
+    moto_proxy.on_each(refuse)
+    client = moto_proxy.client()
+    caplog.set_level("INFO", "airflow_provider_s3dest")
+    for records in (3, 1):
+        path = "out/{{UUID}}/{{BATCH}}.json"
+        load(
+            moto_bucket,
+            [{"n": 1}] * records,
+            client=client,
+            state=s3_state(moto_bucket, client),
+            path=path,
+            batch_size=1,
+        )
+
+    assert len(moto_bucket.objects("out/")) == 1
+    assert sum(request.operation == "DeleteObjects" for request in moto_proxy.requests) == 1
+    assert caplog.text.count("deleted one by one") == 1
+
+
 def test_the_setting_that_the_error_names_sends_no_checksum(moto_bucket: Bucket, moto_proxy: FaultProxy) -> None:
     def refuse(request: Any, send: Any) -> Answer:
         headers = {name.lower() for name in request.headers}

@@ -17,7 +17,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from airflow_provider_s3dest.errors import SpecError, StagingError, StoreError
+from airflow_provider_s3dest.errors import ReplacedFileError, SpecError, StagingError, StoreError
 from airflow_provider_s3dest.sources.s3_files import S3Files
 from airflow_provider_s3dest.sources.staging import staged_tables
 from tests.integration.loading import MIB, load_staged, records_in
@@ -181,7 +181,7 @@ class TestReads:
         proxy.on("GetObject", replace_and_cut)
 
         with pytest.raises(
-            StoreError, match=r"GetObject s3://.*/in/a\.ndjson: .*replaced while it was read"
+            ReplacedFileError, match=r"GetObject s3://.*/in/a\.ndjson: .*replaced while it was read"
         ) as failure:
             load_staged(bucket, f"s3://{bucket.name}/in/a.ndjson", client=proxy.client(), batch_size=50_000)
 
@@ -201,7 +201,7 @@ class TestReads:
 
         client.meta.events.register("provide-client-params.s3.GetObject", replace)
 
-        with pytest.raises(StoreError, match="replaced while it was read"):
+        with pytest.raises(ReplacedFileError, match="replaced while it was read"):
             load_staged(seaweedfs_bucket, f"s3://{seaweedfs_bucket.name}/{path}", client=client)
 
         assert opened

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from hashlib import md5
 from io import BytesIO
 from typing import Any
@@ -43,7 +42,14 @@ class MemoryS3:
         self.uploads: dict[str, Open] = {}
         self._completed: dict[str, str] = {}
         self._forgets_completed = forgets_completed
-        self._ids = itertools.count(1)
+        self._begun: list[str] = []
+
+    def fork(self) -> MemoryS3:
+        """Return a bucket that holds the same, and changes by itself from now on."""
+        other = MemoryS3(forgets_completed=self._forgets_completed)
+        other.objects, other._completed, other._begun = dict(self.objects), dict(self._completed), [*self._begun]
+        other.uploads = {key: replace(upload, parts=dict(upload.parts)) for key, upload in self.uploads.items()}
+        return other
 
     def put_object(
         self,
@@ -83,7 +89,8 @@ class MemoryS3:
     def create_multipart_upload(
         self, *, Bucket: str, Key: str, ContentType: str = "", Metadata: Mapping[str, str] | None = None
     ) -> dict[str, Any]:
-        upload_id = f"upload-{next(self._ids)}"
+        upload_id = f"upload-{len(self._begun) + 1}"
+        self._begun.append(upload_id)
         self.uploads[upload_id] = Open((Bucket, Key), dict(Metadata or {}))
         return {"UploadId": upload_id}
 

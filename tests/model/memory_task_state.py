@@ -15,6 +15,12 @@ class MemoryTaskState:
         self.values: dict[str, Any] = {}
         self.current = 0
 
+    def fork(self) -> MemoryTaskState:
+        """Return a store that holds the same, and changes by itself from now on."""
+        other = MemoryTaskState()
+        other.values, other.current = dict(self.values), self.current
+        return other
+
     def begin(self, number: int) -> None:
         """Let an attempt be the current one, as Airflow does before it runs it."""
         self.current = number

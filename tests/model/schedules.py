@@ -18,6 +18,7 @@ from airflow_provider_s3dest.delivery.load_state import LoadState
 from airflow_provider_s3dest.operators import task_state_store
 from airflow_provider_s3dest.s3.checksum import crc32_text
 from tests.model.memory_s3 import MemoryS3
+from tests.model.one_thread import one_thread
 from tests.model.world import BUCKET, FOREIGN, IDENTITY, MANIFESTS, Actor, Befalls, Plan, World
 
 DATA = ("put_object", "complete_multipart_upload")
@@ -59,7 +60,7 @@ class Settings:
 def small_steps(random: Random, *, fence: bool) -> Iterator[None]:
     """Let the state be written often, in chunks or at once, and the owner be looked for always or never."""
     with (
-        patch.object(sweeper, "WORKERS", 1),
+        one_thread(),
         patch.object(sweeper, "KEYS_PER_REQUEST", random.choice([1, 1000])),
         patch.object(steps, "FIRST_RESERVED", random.choice([1, 2, 8])),
         patch.object(steps, "RESERVED", random.choice([1, 2, 100])),
@@ -226,7 +227,7 @@ def describe(objects: Mapping[tuple[str, str], bytes]) -> str:
 def one_step_at_a_time() -> Iterator[None]:
     """Let one request be out at a time, and the owner be looked for at claim and when the state is written only."""
     with (
-        patch.object(sweeper, "WORKERS", 1),
+        one_thread(),
         patch.object(steps, "RESERVED_SECONDS", inf),
         patch.object(open_uploads, "LOGGED_SECONDS", inf),
         patch.object(fencing, "FENCE_SECONDS", inf),

@@ -6,7 +6,9 @@ from collections.abc import Iterator
 
 import pytest
 
+from airflow_provider_s3dest.errors import StoreError
 from tests.model.schedules import INPUTS, check_listed, one_step_at_a_time
+from tests.model.shared_keys import PROBE, SHARED, Lake
 from tests.model.world import MANIFESTS, Actor, Befalls, Plan, World
 
 PLAIN, ATOMIC = Plan(INPUTS["same"]), Plan(INPUTS["same"], atomic=True)
@@ -117,3 +119,46 @@ def test_a_last_note_that_airflow_takes_late_names_objects_that_are_there() -> N
     assert world.run(Plan(INPUTS["same"], atomic=True, consumes=True)).succeeded
     assert world.visible() == loading.expected
     assert world.staged == set()
+
+
+def of_tables(tables: str) -> Plan:
+    return Plan({table: [table.encode()] for table in tables}, atomic=True, path=SHARED)
+
+
+def test_an_object_that_another_load_wrote_with_the_same_bytes_is_no_completed_upload() -> None:
+    lake = Lake("two runs", keeps_task_state=False, same_bytes=True)
+    one, two = lake.worlds
+    loading = until(one.begin(of_tables("a")), "complete_multipart_upload")
+    loading.meet(Befalls.RESENT)
+    two.run(of_tables("a"))
+
+    one.finish(loading)
+
+    assert not loading.succeeded
+    lake.check(two)
+
+
+def test_a_test_of_the_store_that_fails_in_passing_does_not_end_the_load_for_good() -> None:
+    lake = Lake("two runs", keeps_task_state=False, same_bytes=True)
+    world = lake.worlds[0]
+    world.run(of_tables("ab"))
+    loading = world.begin(of_tables("a"))
+
+    meet(loading, "delete_object", Befalls.FAIL_BEFORE, PROBE)
+
+    assert isinstance(loading.error, StoreError)
+    assert not loading.error.final
+    lake.succeed(0, of_tables("a"))
+
+
+def test_a_test_of_the_store_is_repeated_where_another_attempt_removed_its_object() -> None:
+    lake = Lake("two runs", keeps_task_state=False, same_bytes=True)
+    world = lake.worlds[0]
+    world.run(of_tables("ab"))
+    loading = until(world.begin(of_tables("a")), "delete_object", PROBE)
+    assert loading.parked is not None
+    del lake.s3.objects["lake", loading.parked.about]
+
+    world.finish(loading)
+
+    lake.check(world)

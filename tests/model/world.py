@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
-import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from copy import copy
 from dataclasses import dataclass, field
 from datetime import datetime, timezone
 from enum import Enum
 from functools import partial
+from itertools import count
 from types import SimpleNamespace
 from typing import Any
 from zlib import crc32
@@ -19,19 +20,21 @@ from airflow_provider_s3dest.delivery.attempt import Attempt
 from airflow_provider_s3dest.delivery.delivery import Delivery
 from airflow_provider_s3dest.delivery.keys import KeyBuilder, LoadIdentity
 from airflow_provider_s3dest.delivery.load_state import KeySettings, LoadState, StagedToDelete
+from airflow_provider_s3dest.delivery.object_requests import ObjectRequests
 from airflow_provider_s3dest.delivery.objects import BatchId, StoredObject
 from airflow_provider_s3dest.delivery.s3_state_store import S3StateStore
 from airflow_provider_s3dest.delivery.state_store import StateStore
 from airflow_provider_s3dest.delivery.sweeper import Sweeper
-from airflow_provider_s3dest.errors import LoadStoppedError, StoreError
+from airflow_provider_s3dest.errors import LoadStoppedError
 from airflow_provider_s3dest.load.sidecars.manifest import Manifest
 from airflow_provider_s3dest.operators.task_state_store import TaskStateStore
-from airflow_provider_s3dest.s3.checksum import crc32_text, multipart_etag
-from airflow_provider_s3dest.s3.errors import explained
+from airflow_provider_s3dest.s3.checksum import crc32_text
 from airflow_provider_s3dest.s3.stop import StopFlag
 from airflow_provider_s3dest.spec import DestinationSpec
+from airflow_provider_s3dest.spec.limits import CHECKSUM
 from tests.model.memory_s3 import MemoryS3, refusal
 from tests.model.memory_task_state import MemoryTaskState, out_of_order
+from tests.model.one_thread import GREENLET
 
 BUCKET = "lake"
 STATE = (BUCKET, "state/load-1.json")
@@ -41,9 +44,6 @@ PATH = "out/{{TABLE}}/{{UUID}}.{{FORMAT}}"
 SPEC = DestinationSpec(bucket=BUCKET, path=PATH, format="json")
 MANIFESTS = [(BUCKET, "manifest/1.json"), (BUCKET, "manifest/2.json")]
 """Where an attempt may be asked to write its manifest."""
-
-MARK = "body"
-"""Name of the metadata that tells a later attempt what is stored, as the uploader's does."""
 
 Objects = Mapping[tuple[str, str], bytes]
 Effect = Callable[[], Any]
@@ -102,16 +102,25 @@ class Client:
 
     def __init__(self, s3: MemoryS3, actor: Actor) -> None:
         self._s3, self._actor = s3, actor
+        self._handlers: list[Callable[[], object]] = []
         # botocore's own retries are no matter of the model: each request is sent once.
-        events = SimpleNamespace(register=lambda *_, **__: None)
-        self.meta = SimpleNamespace(config=SimpleNamespace(retries={"total_max_attempts": 1}), events=events)
+        config = SimpleNamespace(retries={"total_max_attempts": 1}, request_checksum_calculation="when_required")
+        self.meta = SimpleNamespace(
+            config=config, events=SimpleNamespace(register=self._register, unregister=lambda *_, **__: None)
+        )
 
     def __getattr__(self, method: str) -> Callable[..., Any]:
         def call(**arguments: Any) -> Any:
+            for handler in self._handlers:
+                handler()
             about = arguments.get("Key") or ",".join(item["Key"] for item in arguments["Delete"]["Objects"])
             return self._actor.request(method, about, lambda: getattr(self._s3, method)(**arguments))
 
         return call
+
+    def _register(self, event: str, handler: Callable[[], object], **_: Any) -> None:
+        if event.startswith("before-send"):
+            self._handlers.append(handler)
 
 
 class TaskStateOfAttempt:
@@ -132,7 +141,7 @@ class TaskStateOfAttempt:
 
 
 class Actor:
-    """One attempt, in a thread of its own, which stands still at each request until it is told to go on."""
+    """One attempt, in a greenlet of its own, which stands still at each request until it is told to go on."""
 
     def __init__(self, world: World, number: int, plan: Plan) -> None:
         self.world, self.number, self.plan = world, number, plan
@@ -145,8 +154,7 @@ class Actor:
         self.committed = False
         self._dead = False
         self._stop = StopFlag()
-        self._turn = threading.Lock()
-        self._turn.acquire()
+        self._scheduler, self._greenlet = GREENLET.getcurrent(), GREENLET.greenlet(self._run)
         self._outcome: Effect | None = None
 
     @property
@@ -155,8 +163,7 @@ class Actor:
 
     def begin(self) -> None:
         self.world.task_state.begin(self.number)
-        threading.Thread(target=self._run, name=f"attempt-{self.number}", daemon=True).start()
-        self.world.wait()
+        self._greenlet.switch()
 
     def go_on(self) -> None:
         """Send the request, and let the attempt run to its next."""
@@ -189,8 +196,10 @@ class Actor:
         if self._dead:
             raise CrashedError
         self.parked = Request(operation, about, effect)
-        self.world.give_back()
-        self._turn.acquire()
+        try:
+            self._scheduler.switch()
+        except GREENLET.GreenletExit:  # a failed test drops the attempt
+            self._dead = True
         self.parked = None
         if self._dead:
             raise CrashedError
@@ -199,8 +208,7 @@ class Actor:
 
     def _resume(self, outcome: Effect) -> None:
         self._outcome = outcome
-        self._turn.release()
-        self.world.wait()
+        self._greenlet.switch()
 
     def _run(self) -> None:
         try:
@@ -208,20 +216,20 @@ class Actor:
         except BaseException as error:
             self.error = error
         self.ended, self.filling = True, False
-        self.world.give_back()
 
     def _load(self) -> None:
         """Do what the hook, the load and the uploader do, with one request at a time."""
-        plan, client = self.plan, Client(self.world.s3, self)
+        plan, world = self.plan, self.world
+        client: Any = Client(world.s3_of(self), self)
         state: StateStore
-        if self.world.keeps_task_state:
-            state = TaskStateStore(TaskStateOfAttempt(self.world.task_state, self))
+        if world.keeps_task_state:
+            state = TaskStateStore(TaskStateOfAttempt(world.task_state, self))
         else:
-            state = S3StateStore(client, *STATE, Attempt("", self.number))
-        sweeper = Sweeper(client, self._stop)
+            state = S3StateStore(client, *world.state, Attempt("", self.number))
+        sweeper = Sweeper(client, self._stop, deletes_shared=world.deletes_shared)
         settings = KeySettings(BUCKET, plan.path, "json", RUN_DATE.isoformat())
-        delivery = Delivery(settings, IDENTITY, state, sweeper, atomic=plan.atomic, staged=plan.consumes)
-        keys = settings.builder(IDENTITY)
+        delivery = Delivery(settings, world.identity, state, sweeper, atomic=plan.atomic, staged=plan.consumes)
+        keys = settings.builder(world.identity)
         if plan.consumes and delivery.has_loaded_staged():
             with delivery:
                 delivery.claim()
@@ -231,7 +239,8 @@ class Actor:
         with delivery:
             delivery.claim(list(plan.tables), [plan.manifest] if plan.manifest else [])
             self.filling, self.generation = plan.atomic, delivery.generation
-            load = _Load(self, delivery, keys, client)
+            requests = ObjectRequests(client, BUCKET, delivery, self._stop, self._stop.check).__enter__()
+            load = _Load(self, delivery, keys, requests)
             objects = load.fill()
             self.expected = load.contents
             sidecars = [(plan.manifest, load.prepare_manifest(plan.manifest, objects))] if plan.manifest else []
@@ -239,7 +248,7 @@ class Actor:
             staged = StagedToDelete([("staged", "1")], {}) if plan.consumes else None
             delivery.commit(objects, staged, sidecars)
             self.committed = True
-            self.world.succeeded(self)
+            world.succeeded(self)
             if plan.consumes:
                 delivery.delete_staged(self._remove)
 
@@ -247,16 +256,13 @@ class Actor:
         for path, _ in files:
             self.request("delete_staged", path, partial(self.world.staged.discard, path))
 
-    def checked(self) -> None:
-        """Stop where the uploader would."""
-        self._stop.check()
-
 
 class _Load:
     """The objects of one attempt, sent one after the other."""
 
-    def __init__(self, actor: Actor, delivery: Delivery, keys: KeyBuilder, client: Client) -> None:
-        self._actor, self._plan, self._delivery, self._keys, self._client = actor, actor.plan, delivery, keys, client
+    def __init__(self, actor: Actor, delivery: Delivery, keys: KeyBuilder, requests: ObjectRequests) -> None:
+        self._actor, self._plan, self._delivery = actor, actor.plan, delivery
+        self._keys, self._requests = keys, requests
         self._held: list[Effect] = []
         self.contents: dict[tuple[str, str], bytes] = {}
 
@@ -282,11 +288,8 @@ class _Load:
         ((_, content, _),) = Manifest("s3dest", key, SPEC).contents(columns, objects)
         owner = self._delivery.owner_of_sidecar(key)
         if not self._plan.atomic:
-            return partial(self._request, "put_object", key, Body=content, Metadata=owner)
-        upload_id = self._request("create_multipart_upload", key, Metadata=owner)["UploadId"]
-        self._delivery.opened(key, upload_id)
-        answer = self._request("upload_part", key, UploadId=upload_id, PartNumber=1, Body=content)
-        return partial(self._complete, key, upload_id, [{"PartNumber": 1, "ETag": answer["ETag"]}])
+            return partial(self._requests.put, key, content, crc32(content), {"Metadata": owner})
+        return self._send_part(key, content, owner)
 
     def complete(self) -> None:
         self._actor.filling = False
@@ -295,59 +298,38 @@ class _Load:
             job()
 
     def _send(self, batch: BatchId, key: str, content: bytes) -> None:
-        if self._plan.atomic or self._plan.large:
-            upload_id = self._request("create_multipart_upload", key, Metadata=self._delivery.owner_of(batch))[
-                "UploadId"
-            ]
-            self._delivery.opened(key, upload_id)
-            answer = self._request("upload_part", key, UploadId=upload_id, PartNumber=1, Body=content)
-            job = partial(self._complete, key, upload_id, [{"PartNumber": 1, "ETag": answer["ETag"]}])
-            if self._plan.atomic:
-                self._held.append(job)
-            else:
-                job()
-            return
-        mark = {MARK: content.decode(), **self._delivery.owner_of(batch)}
-        if self._delivery.may_be_stored(batch):
-            try:
-                if self._request("head_object", key)["Metadata"] == mark:
-                    return
-            except StoreError as error:
-                if error.code != "404":
-                    raise
-        self._request("put_object", key, Body=content, Metadata=mark)
+        owner = self._delivery.owner_of(batch)
+        if self._plan.atomic:
+            self._held.append(self._send_part(key, content, owner))
+        elif self._plan.large:
+            self._send_part(key, content, owner)()
+        else:
+            own = {CHECKSUM: content.decode(), **owner}
+            if not self._requests.holds_already(key, batch, len(content), own):
+                self._requests.put(key, content, crc32(content), {"Metadata": own})
 
-    def _complete(self, key: str, upload_id: str, parts: Sequence[Mapping[str, Any]]) -> None:
-        try:
-            self._request("complete_multipart_upload", key, UploadId=upload_id, MultipartUpload={"Parts": parts})
-        except StoreError as error:
-            if error.code != "NoSuchUpload":
-                raise
-            self._delivery.fence(at_once=True)
-            try:
-                whole = self._request("head_object", key)["ETag"] == multipart_etag(parts)
-            except StoreError:
-                whole = False
-            if not whole:
-                raise
-        self._delivery.completed(upload_id)
-
-    def _request(self, method: str, key: str, **arguments: Any) -> Any:
-        self._actor.checked()
-        self._delivery.fence()
-        with explained(_OPERATIONS[method], BUCKET, key):
-            return getattr(self._client, method)(Bucket=BUCKET, Key=key, **arguments)
+    def _send_part(self, key: str, content: bytes, owner: Mapping[str, str]) -> Effect:
+        """Send an object in one part; return the function that completes it."""
+        upload_id = self._requests.begin_multipart(key, {"Metadata": owner})
+        part = self._requests.upload_part(key, upload_id, 1, content, crc32(content))
+        return partial(self._requests.complete_multipart, key, upload_id, [part], owner)
 
 
-@dataclass
+@dataclass(eq=False)
 class World:
     """All that outlives an attempt, and the attempts.
 
     :param keeps_task_state: whether the state is in Airflow's task state store, instead of an object.
+    :param identity: names the load of the attempts.
+    :param state: bucket and key of the object that keeps the state.
+    :param deletes_shared: whether the load may delete objects whose keys another load can have too.
     """
 
     keeps_task_state: bool
     s3: MemoryS3 = field(default_factory=MemoryS3)
+    identity: LoadIdentity = IDENTITY
+    state: tuple[str, str] = STATE
+    deletes_shared: bool = True
     task_state: MemoryTaskState = field(default_factory=MemoryTaskState)
     flying: list[Request] = field(default_factory=list)
     published: dict[tuple[str, str], bytes] = field(default_factory=dict)
@@ -355,12 +337,45 @@ class World:
     history: list[str] = field(default_factory=list)
     actors: list[Actor] = field(default_factory=list)
     newest: Actor | None = None
+    name: str = ""
+    quiet: int = 0
+    """Number of the last attempt that waited until no older one can hold a proof that it owns the load."""
 
     def __post_init__(self) -> None:
-        self._baton = threading.Lock()
-        self._baton.acquire()
         for place in FOREIGN:
             self.s3.put_object(Bucket=place[0], Key=place[1], Body=b"foreign")
+
+    def s3_of(self, actor: Actor) -> MemoryS3:
+        """Return the bucket as an attempt reaches it."""
+        return self.s3
+
+    def fork(self) -> World:
+        """Return a world in which all attempts of this one are dead, and that goes on by itself."""
+        other = copy(self)
+        other.s3, other.task_state = self.s3.fork(), self.task_state.fork()
+        other.published, other.staged = dict(self.published), {*self.staged}
+        other.history, other.actors, other.flying = [*self.history], [*self.actors], []
+        return other
+
+    def points(self, plan: Plan, stride: int = 1, start: int = 0) -> Iterator[int]:
+        """Run an attempt, and stop at each point at which it may die, and at its end.
+
+        An attempt that dies once a request took effect leaves what one leaves that dies before its next request.
+
+        :param stride: how many points lie between two stops, with one of the two.
+        :param start: the first point at which to stop.
+        """
+        actor = self.begin(plan)
+        for point in count():
+            if actor.ended or point in range(start, point + 1, stride):
+                yield point
+            if actor.ended:
+                return
+            actor.go_on()
+
+    def forks(self, plan: Plan, stride: int = 1, start: int = 0) -> Iterator[World]:
+        """Yield a world for each of the :meth:`points`, in which the attempt is dead or has ended."""
+        return (self.fork() for _ in self.points(plan, stride, start))
 
     def begin(self, plan: Plan) -> Actor:
         """Begin an attempt, newer than all before."""
@@ -388,20 +403,12 @@ class World:
     def tell(self, actor: Actor, event: str) -> None:
         request = actor.parked
         assert request is not None
-        self.history.append(
-            f"attempt {actor.number}: {request.operation} {request.about}" + (f": {event}" if event else "")
-        )
+        met = f": {event}" if event else ""
+        self.history.append(f"{self.name}attempt {actor.number}: {request.operation} {request.about}{met}")
 
     def succeeded(self, actor: Actor) -> None:
         if self.newest is None or actor.number > self.newest.number:
             self.newest = actor
-
-    def wait(self) -> None:
-        """Let the others run until they give back."""
-        assert self._baton.acquire(timeout=60), "\n".join(["An attempt neither ends nor asks:", *self.history])
-
-    def give_back(self) -> None:
-        self._baton.release()
 
     def visible(self) -> Objects:
         """Return the objects that a reader of the data sees."""
@@ -422,10 +429,14 @@ class World:
             for manifest in manifests
         ]
 
+    def live(self) -> set[tuple[str, str]]:
+        """Return the keys of the last success by the state as it is kept now."""
+        return {place for ranges in self.load_state().live for place in ranges.keys(self.identity)}
+
     def load_state(self) -> LoadState:
         """Return the state as it is kept now."""
         if not self.keeps_task_state:
-            kept = self.s3.objects.get(STATE)
+            kept = self.s3.objects.get(self.state)
             return LoadState.from_text(json.loads(kept.body)["record"] if kept else None)
         root = self.task_state.values.get("s3dest")
         if root is None:
@@ -444,14 +455,6 @@ FOREIGN = [
     ("other", "out/a/of-another-bucket.json"),
 ]
 """Objects that no attempt of the load may touch."""
-
-_OPERATIONS = {
-    "put_object": "PutObject",
-    "head_object": "HeadObject",
-    "create_multipart_upload": "CreateMultipartUpload",
-    "upload_part": "UploadPart",
-    "complete_multipart_upload": "CompleteMultipartUpload",
-}
 
 
 def happen(effect: Effect) -> None:

@@ -22,6 +22,9 @@ CHECKSUM = "s3dest-checksum"
 OWNER = "s3dest-load"
 """Name of the metadata that tells whose an object is, where its key does not."""
 
+CHUNK = 30_000
+"""The most characters of a value of Airflow's task state store."""
+
 READABLE_BYTES = 2_000
 """Size up to which the text of an object is part of its description."""
 
@@ -45,12 +48,14 @@ def describe_objects(bucket: Bucket, prefix: str = "") -> dict[str, Any]:
 
 def describe_task_state(values: Mapping[str, Any]) -> dict[str, Any]:
     """Describe what lies in Airflow's task state store, without what is random; long values by their sums."""
-    return {
-        key: shortened(
-            {name: part for name, part in value.items() if name != "owner"} if type(value) is dict else value
-        )
-        for key, value in values.items()
-    }
+    root = values["s3dest"]
+    text = without_notes(root.get("text") or "".join(values[name] for name in root["chunks"]))
+    if len(text) <= CHUNK:
+        return {"s3dest": {"text": text}}
+    chunks = [text[begin : begin + CHUNK] for begin in range(0, len(text), CHUNK)]
+    names = [f"s3dest-{sha256(chunk.encode()).hexdigest()[:32]}" for chunk in chunks]
+    assert len(root["chunks"]) == len(names) == len(values) - 1
+    return {"s3dest": {"chunks": names}, **{name: shortened(chunk) for name, chunk in zip(names, chunks, strict=True)}}
 
 
 def shortened(value: Any) -> Any:
@@ -67,13 +72,13 @@ def describe_states(bucket: Bucket, *, by_clock: bool = False) -> dict[str, Any]
     states = {}
     for key in bucket.keys("state/"):
         body = json.loads(bucket.read(key))
-        head = bucket.head(key)
+        head, record = bucket.head(key), without_notes(body["record"])
         states[key] = {
             "content_type": head["ContentType"],
             "metadata": head["Metadata"],
             "names": list(body),
             "attempt": body["attempt"],
-            "record": _CLOCK.sub("(clock)", body["record"]) if by_clock else body["record"],
+            "record": _CLOCK.sub("(clock)", record) if by_clock else record,
         }
         assert all(body[name] for name in _RANDOM)
     return states
@@ -98,11 +103,19 @@ def without_marks(described: Mapping[str, Any]) -> dict[str, Any]:
 
 def state_without_marks(text: str) -> str:
     """Leave out of a state what says that objects of shared keys carry the identity of their load."""
-    state = json.loads(text)
+    state = json.loads(without_notes(text))
     state.pop("owned_sidecars", None)
     for several in (state["live"], state["pending"], state["doomed"]):
         for ranges in several:
             ranges.pop("owned", None)
+    return json.dumps(state, separators=(",", ":"))
+
+
+def without_notes(text: str) -> str:
+    """Leave out of a state what version 0.1.0 did not note: the path as it was written, and what keys are made of."""
+    state = json.loads(text)
+    for name in ("written_path", "used"):
+        state.pop(name, None)
     return json.dumps(state, separators=(",", ":"))
 
 

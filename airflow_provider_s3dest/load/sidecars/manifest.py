@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_s3dest.delivery.keys import KeyBuilder
-from airflow_provider_s3dest.delivery.objects import BatchId, StoredObject
+from airflow_provider_s3dest.delivery.objects import ANY_TABLE, MANIFEST, BatchId, StoredObject
 from airflow_provider_s3dest.errors import Fault, SpecError
 from airflow_provider_s3dest.spec import DestinationSpec
 from airflow_provider_s3dest.spec.path_template import placeholders, prefix_of_text
@@ -20,9 +20,6 @@ KINDS = ("redshift", "s3dest")
 
 VERSION = 1
 """Version of the layout of the kind ``s3dest``."""
-
-_ANY_TABLE = "tables"
-"""Stands for the table in the UUID of a manifest whose path names no table."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,12 +43,12 @@ class Manifest:
         :param tables: names of its tables.
         :raises SpecError: if one manifest can't list so many tables, or its key can't be made.
         """
-        template = spec.manifest_path or f"{prefix_of_text(spec.path)}_manifest/{{{{UUID}}}}.json"
+        template = template_of(spec)
         faults = list(table_faults(kind, template, tables))
         if faults:
             raise SpecError(faults)
         is_named = {"TABLE", "TABLE_HYPHEN"} & placeholders(template) and tables
-        batch = BatchId(next(iter(tables)) if is_named else _ANY_TABLE, "manifest", 0)
+        batch = BatchId(next(iter(tables)) if is_named else ANY_TABLE, MANIFEST, 0)
         return cls(kind, keys.beside(template, spec.file_format, argument="manifest_path").key(batch), spec)
 
     @property
@@ -73,6 +70,11 @@ class Manifest:
 
     def log_written(self) -> None:
         """Log nothing: the report names the manifest."""
+
+
+def template_of(spec: DestinationSpec) -> str:
+    """Return the template of the manifest's key."""
+    return spec.manifest_path or f"{prefix_of_text(spec.path)}_manifest/{{{{UUID}}}}.json"
 
 
 def faults(kind: Any) -> Iterator[Fault]:

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
 from decimal import Decimal
+from enum import Enum
 from functools import partial
 from itertools import chain
 from typing import Any
@@ -26,7 +27,14 @@ from airflow_provider_s3dest.records.arrow.types import (
 from airflow_provider_s3dest.records.bad_records import isolate_bad_records
 from airflow_provider_s3dest.records.chunks import Chunk
 from airflow_provider_s3dest.records.table import STREAM_WINDOW, Table
-from airflow_provider_s3dest.records.values import csv_texts
+from airflow_provider_s3dest.records.values import (
+    NoRuleError,
+    UnknownTypeError,
+    csv_text,
+    csv_texts,
+    json_bytes,
+    plain,
+)
 
 
 def with_types(
@@ -145,7 +153,7 @@ def _array_from(values: Sequence[Any], target: Any) -> Any:
     pyarrow, python_types = import_pyarrow(), set(map(type, values))
     types = pyarrow.types
     if (types.is_string(target) or types.is_large_string(target)) and python_types - {str, type(None)}:
-        return pyarrow.array(csv_texts(values, python_types), target)
+        return pyarrow.array(_texts(values, python_types), target)
     # array_of infers neither type, and the types that it infers instead hold less.
     if types.is_decimal256(target) and python_types <= {int, Decimal, type(None)}:
         return exact_cast(pyarrow.array(csv_texts(values, python_types), pyarrow.string()), target)
@@ -156,6 +164,43 @@ def _array_from(values: Sequence[Any], target: Any) -> Any:
     except MixedTypesError:
         # Values of different types may each fit the target, such as 7 and "7".
         return pyarrow.concat_arrays([exact_cast(array_of([value], target), target) for value in values])
+
+
+def _texts(values: Sequence[Any], python_types: set[type]) -> list[str | None]:
+    """Return the texts of values of any type: those in CSV, and what ``str`` returns for types without a rule."""
+    try:
+        return csv_texts(values, python_types)
+    except UnknownTypeError:
+        return [_text(value) for value in values]
+
+
+def _text(value: Any) -> str | None:
+    try:
+        return csv_text(value)
+    except UnknownTypeError:
+        return csv_text(_with_texts(value))
+
+
+def _with_texts(value: Any) -> Any:
+    """Replace each value whose type has no rule by its text, also inside lists and mappings."""
+    try:
+        return plain(value)
+    except UnknownTypeError as error:
+        if isinstance(value, Enum):
+            return _with_texts(value.value)
+        if isinstance(value, Mapping):
+            return {key: _with_texts(member) for key, member in value.items()}
+        if isinstance(value, (list, tuple)):
+            return [_with_texts(item) for item in value]
+        if isinstance(value, (set, frozenset)):
+            return sorted((_with_texts(item) for item in value), key=json_bytes)
+        try:
+            text = str(value)
+        except Exception as failure:  # the value's own method may raise anything
+            raise NoRuleError(f"{error}, and its text can't be had: {type(failure).__name__}: {failure}") from failure
+        if f"0x{id(value):x}" in text.lower():
+            raise NoRuleError(f"{error}, and its text is only an address in memory") from error
+        return text
 
 
 def _misfit(chunk: Chunk, column: str, target: Any) -> tuple[int, str] | None:

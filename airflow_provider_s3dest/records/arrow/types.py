@@ -15,6 +15,7 @@ import msgspec
 
 from airflow_provider_s3dest.records.arrow.pyarrow_import import import_pyarrow
 from airflow_provider_s3dest.records.arrow.values import has_no_rule
+from airflow_provider_s3dest.records.nesting import nesting_problem
 from airflow_provider_s3dest.records.values import NoRuleError, json_bytes, plain, too_deep
 
 DECIMAL_DIGITS = 38
@@ -87,6 +88,8 @@ def _array_of(values: Sequence[Any], target: Any) -> Any:
                 raise
     if msgspec.Raw in python_types:
         values = _parsed(values, "decimal" in str(target))
+    if problem := nesting_problem(values):
+        raise NoRuleError(problem)
     values = [_simple(value) for value in values]
     # Shapes before types: a column has few shapes, and a type costs more to make.
     shapes = dict.fromkeys(map(_shape, values))

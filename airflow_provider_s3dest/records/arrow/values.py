@@ -13,7 +13,8 @@ import orjson
 from airflow_provider_s3dest.errors import RecordError
 from airflow_provider_s3dest.records.arrow.pyarrow_import import import_pyarrow
 from airflow_provider_s3dest.records.chunks import Origins
-from airflow_provider_s3dest.records.values import NoRuleError, iso_duration, too_deep
+from airflow_provider_s3dest.records.durations import iso_duration
+from airflow_provider_s3dest.records.values import NoRuleError, too_deep
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
 

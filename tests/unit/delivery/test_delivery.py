@@ -41,7 +41,9 @@ class Clock:
 class State:
     """Keeps the state in memory, with all earlier ones."""
 
-    durable = in_order = True
+    durable = in_order = follows = True
+    is_open = False
+    where = remedy = ""
 
     def __init__(self) -> None:
         self.written: list[str] = []
@@ -202,12 +204,34 @@ class TestIsQuietAtFirst:
         assert clock.slept == [fence.QUIET_SECONDS]
 
     def test_but_not_after_a_success_nor_where_uploads_can_be_aborted(self, clock: Clock) -> None:
-        state = State()
-        claimed(state).commit(stored(1))
-        claimed(state).fence()
+        for atomic in (False, True):
+            state = State()
+            claimed(state).commit(stored(1))
+            claimed(state, atomic=atomic).fence()
         claimed(state, atomic=True).fence()
 
         assert clock.slept == []
+
+    def test_atomic_too_while_an_earlier_attempt_may_put_an_object(self, clock: Clock) -> None:
+        state = State()
+        claimed(state).reserve(batch(0))
+
+        claimed(state, atomic=True).fence()
+
+        assert clock.slept == [fence.QUIET_SECONDS]
+
+    @pytest.mark.parametrize("atomic", [False, True])
+    @pytest.mark.parametrize(("path", "waits"), [("out/{{TABLE}}.json", 1), (NAMING.path, 0)])
+    def test_while_an_earlier_attempt_may_delete_under_keys_that_are_used_again(
+        self, clock: Clock, path: str, waits: int, atomic: bool
+    ) -> None:
+        state = State()
+        doomed = BatchRanges.of(replace(NAMING, path=path), [batch(0)], committed=True)
+        state.write(LoadState(doomed=[doomed]).to_text())
+
+        claimed(state, atomic=atomic).fence()
+
+        assert clock.slept == [fence.QUIET_SECONDS] * waits
 
     def test_and_a_claim_whose_answer_comes_late_is_no_fresh_sign(self, clock: Clock) -> None:
         class Slow(State):

@@ -167,7 +167,7 @@ class TestKeys:
     def test_a_hostile_table_name_stays_one_part_of_the_key(self, table: str, key: str) -> None:
         assert _names("raw/{{TABLE}}.csv").key(BatchId(table, "", 0)) == key
 
-    @pytest.mark.parametrize("table", ["", ".", "..", "\ud800", None, 5, b"a"])
+    @pytest.mark.parametrize("table", ["", ".", "..", "\ud800", "a\ufffe", "\uffff", None, 5, b"a"])
     def test_a_table_name_that_no_key_can_hold_is_refused(self, table: str) -> None:
         for path in ("raw/{{TABLE}}/{{UUID}}", "raw/{{UUID}}"):
             with pytest.raises(SpecError, match="can't be part of a key"):

@@ -73,7 +73,13 @@ class TestInput:
     def test_a_state_path_is_a_folder_of_s3(self, path: str) -> None:
         assert _keys(records=RECORDS, table="orders", state_path=path) == []
 
-    @pytest.mark.parametrize("path", ["", "s3://state", "s3://state/", "s3:///x", "gs://a/b", "/tmp/state", "a//b", 5])
+    @pytest.mark.parametrize(
+        "path",
+        [
+            *("", "s3://state", "s3://state/", "s3:///x", "gs://a/b", "/tmp/state", "a//b", 5),
+            *("a\x01", "\ufffe", "\ud800"),
+        ],
+    )
     def test_no_other_state_path_is_taken(self, path: Any) -> None:
         assert _keys(records=RECORDS, table="orders", state_path=path) == ["state_path"]
 
@@ -135,7 +141,7 @@ class TestInput:
         ("content_type", [5, "{{FORMAT}}"]),
     ]
 
-    @pytest.mark.parametrize(("name", "value"), [(name, value) for name, values in WRONG for value in values], ids=str)
+    @pytest.mark.parametrize(("name", "value"), [(name, value) for name, values in WRONG for value in values])
     def test_each_argument_of_a_wrong_type_or_form_is_named(self, name: str, value: Any) -> None:
         arguments: dict[str, Any] = {"records": RECORDS, "table": "orders", "staging_path": "in/"}
         del arguments["records" if name in ("staging_path", "delete_staging") else "staging_path"]

@@ -219,6 +219,11 @@ class TestRefuses:
         with pytest.raises(RecordError, match=r"record 1: the partition .* is not valid Unicode"):
             Objects(Limits(None, None)).add([("a", 1), ("\ud83d", 1)])
 
+    @pytest.mark.parametrize("value", ["\ufffe", "a\uffff"])
+    def test_what_no_deletion_can_name(self, value: str) -> None:
+        with pytest.raises(RecordError, match=r"record 1: the partition .* holds U\+FFFE or U\+FFFF"):
+            Objects(Limits(None, None)).add([("a", 1), (value, 1)])
+
     @pytest.mark.parametrize("value", ["", "__HIVE_DEFAULT_PARTITION__"])
     def test_what_passes_for_null_where_the_column_is_left_out(self, value: str) -> None:
         objects = Objects(Limits(None, None), drops=True)

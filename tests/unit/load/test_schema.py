@@ -154,6 +154,58 @@ def test_a_column_of_several_kinds_may_become_text() -> None:
     assert [row["x"] for row in rows_of(table)] == ["1", "a", None, "[1]"]
 
 
+class ObjectId:
+    """A type without a rule, as the one of MongoDB."""
+
+    def __init__(self, text: str) -> None:
+        self._text = text
+
+    def __str__(self) -> str:
+        if not self._text:
+            raise RuntimeError("no text")
+        return self._text
+
+    __hash__ = object.__hash__
+
+
+@pytest.mark.parametrize("format_", ["csv", "json", "parquet"])
+def test_a_value_without_a_rule_may_become_text(format_: str) -> None:
+    spec = DestinationSpec(bucket="b", path="{{UUID}}", format=format_)
+    one = ObjectId("65f0")
+    values = [one, 1, None, {"id": one, "at": date(2024, 1, 31)}, [(one, 1.5)], 1 + 2j, {one}, Decimal("NaN"), b"x"]
+
+    table = with_types_for(spec, open_records("t", [{"x": value} for value in values], ("x",)), {"x": "string"})
+
+    texts = [
+        "65f0",
+        "1",
+        None,
+        '{"id":"65f0","at":"2024-01-31"}',
+        '[["65f0",1.5]]',
+        "(1+2j)",
+        '["65f0"]',
+        "NaN",
+        "eA==",
+    ]
+    assert [row["x"] for row in rows_of(table)] == texts
+
+
+@pytest.mark.parametrize(
+    ("value", "told"),
+    [
+        (object(), "only an address in memory"),
+        (cast, "only an address in memory"),
+        (ObjectId(""), "RuntimeError: no text"),
+    ],
+    ids=["object", "function", "fails"],
+)
+def test_an_address_is_no_text(value: Any, told: str) -> None:
+    for records in ([{"x": 1}, {"x": value}], [{"x": 1}, {"x": [value]}]):
+        table = with_types_for(CSV, open_records("t", records, ("x",)), {"x": "string"})
+        with pytest.raises(RecordError, match=f"record 1, column 'x': .* there is no rule for .*{told}"):
+            rows_of(table)
+
+
 def test_numbers_and_texts_may_become_one_number() -> None:
     table = with_types_for(CSV, open_records("t", [{"x": 1}, {"x": "2"}], ("x",)), {"x": "int64"})
     assert [row["x"] for row in rows_of(table)] == [1, 2]

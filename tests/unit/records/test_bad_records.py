@@ -82,7 +82,6 @@ class TestOfPython:
             ({1: 2}, "the key 1 is no string but int"),
             ({"\ud83d": 2}, "is no Unicode"),
         ],
-        ids=repr,
     )
     def test_is_set_aside_wherever_it_stands(self, as_input: Any, format_: str, bad: Any, reason: str) -> None:
         good = [{"n": str(number)} for number in range(50)]

@@ -12,18 +12,26 @@ from enum import Enum, IntEnum, IntFlag
 from fractions import Fraction
 from pathlib import Path, PurePosixPath, PureWindowsPath
 from types import MappingProxyType
-from typing import Any
+from typing import Any, NamedTuple
+from unittest.mock import Mock
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
 import numpy
 import pandas
 import pendulum
+import pyarrow
 import pytest
 
+from airflow_provider_s3dest.delivery.partitions import partition_text
 from airflow_provider_s3dest.errors import RecordError
+from airflow_provider_s3dest.formats.json import JsonEncoder
+from airflow_provider_s3dest.records.arrow.typed_table import with_types
+from airflow_provider_s3dest.records.bad_records import BadRecords, isolate_bad_records
 from airflow_provider_s3dest.records.nesting import MAX_LEVELS
-from tests.unit.tables import csv_of, fields_with_nulls, json_of
+from airflow_provider_s3dest.records.safe_names import with_safe_keys
+from airflow_provider_s3dest.sources.python_records import open_records
+from tests.unit.tables import csv_of, fields_with_nulls, json_of, read_chunks
 
 
 class Colour(Enum):
@@ -402,6 +410,60 @@ def test_the_longest_number_of_a_database_is_written() -> None:
     number = Decimal("1E+131071") + 1
     for value in (number, Decimal("1E+131071"), Decimal("1E-16383")):
         assert csv_of([{"a": value}]) == f"a\n{value:f}\n"
+
+
+def _typed_as_text(records: Any) -> None:
+    list(with_types(open_records("t", records, None), {"a": pyarrow.string()}).chunks)
+
+
+class Pair(NamedTuple):
+    left: Any
+    right: Any
+
+
+@pytest.mark.parametrize(
+    "wrap",
+    [
+        lambda value: [value, value],
+        lambda value: (value, value),
+        lambda value: {"a": value, "b": value},
+        lambda value: OrderedDict(a=value, b=value),
+        lambda value: [UserDict(a=(value, value))],
+        lambda value: Pair(value, value),
+    ],
+    ids=["list", "tuple", "dict", "OrderedDict", "UserDict", "namedtuple"],
+)
+def test_value_that_would_be_written_without_end_is_refused_with_its_place(wrap: Callable[[Any], Any]) -> None:
+    """It is refused before it is written: a failing test takes all memory, or does not end."""
+    ends_in_itself: list[Any] = []
+    ends_in_itself += [ends_in_itself, ends_in_itself]
+    for value, said in ((1, "at several places"), (ends_in_itself, "or holds itself")):
+        for _ in range(60):
+            value = wrap(value)
+        records = [{"a": "x"}, {"a": value}]
+        refused = rf"record 1, column 'a': .*{said}"
+
+        for write in (csv_of, json_of, _typed_as_text):
+            with pytest.raises(RecordError, match=refused):
+                write(records)
+        with pytest.raises(RecordError, match=f"record 0, column 'a': .*{said}"):
+            list(with_types(open_records("t", records[1:], None), {}, for_parquet=True).chunks)
+        with pytest.raises(ValueError, match=said):
+            partition_text(value)
+        put = Mock()
+        bad = BadRecords(put)
+        table = with_safe_keys(open_records("t", records, None, bad=bad))
+        encode = JsonEncoder("t", ("a",)).encode
+        assert [len(part.data) for chunk in read_chunks(table) for part in isolate_bad_records(encode, chunk, bad)]
+        assert bad.counts == {"t": 1}
+        assert len(put.call_args.args[1]) < 100_000
+
+
+def test_value_that_repeats_a_part_is_written_as_long_as_that_is_not_too_much() -> None:
+    row = [0] * 1000
+    assert len(json_of([{"a": [row] * 2000}])) == len('{"a":[]}\n') + 2000 * 2002 - 1
+    with pytest.raises(RecordError, match="at several places"):
+        json_of([{"a": [row] * 40_000}])
 
 
 def test_value_that_holds_itself_is_refused_with_its_place() -> None:

@@ -69,6 +69,34 @@ def test_texts_of_every_encoding_are_read_though_they_repeat(encoding: str, tmp_
     assert rows == table.to_pylist()
 
 
+_READ_DAMAGED = """
+import io, sys
+from airflow_provider_s3dest.errors import S3DestinationError
+from airflow_provider_s3dest.sources.arrow_file import ArrowFile
+from airflow_provider_s3dest.sources.source_file import SourceFile
+
+data = sys.stdin.buffer.read()
+refused = 0
+for place in range(len(data) - 8 - int.from_bytes(data[-8:-4], "little"), len(data) - 8):
+    damaged = data[:place] + bytes([data[place] ^ 16]) + data[place + 1:]
+    try:
+        for chunk in ArrowFile(io.BytesIO(damaged), SourceFile("t", "x.parquet"), is_parquet=True).chunks():
+            pass
+    except (S3DestinationError, MemoryError):
+        refused += 1
+print(refused)
+"""
+
+
+def test_no_damage_of_a_footer_ends_the_process() -> None:
+    """Size statistics are among what is damaged: parquet-cpp checks them where pyarrow does not catch its error."""
+    table = pa.table({"id": [1, 2], "text": ["a", "b"], "list": [[1], [2, 3]]})
+
+    done = subprocess.run([sys.executable, "-c", _READ_DAMAGED], input=parquet(table), capture_output=True, check=True)
+
+    assert int(done.stdout) > 100
+
+
 class _Keys(pyarrow.parquet.encryption.KmsClient):  # type: ignore[misc]
     def wrap_key(self, key: bytes, _: str) -> bytes:
         return b64encode(key)

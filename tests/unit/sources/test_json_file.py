@@ -369,7 +369,7 @@ def test_a_compressed_line_without_end_takes_little_memory() -> None:
         (b'{"a":1}\n{\n"a": 2\n}\n', 2, "the object does not end on its line: '{'. Stage each object on one line, or"),
         (b'{"a":1}\n{"a":', 2, "the object does not end on its line"),
         (b'{"a":1}\n{"a":"\\ud83d"}\n', 2, "a text holds half of a surrogate pair: .* Decode it properly upstream"),
-        (gzip.compress(b'{"a":1}\n'), 1, "the file is no text but compressed with gzip, and does not end with .gz"),
+        (gzip.compress(b"{}\n", mtime=0), 1, "the file is no text but compressed with gzip, and does not end with .gz"),
         (b"\x28\xb5\x2f\xfd\x04\x00\x29", 1, "the file is no text but compressed with zstd"),
         ('{"a":1}\n'.encode("utf-16"), 1, "the file is no text but in UTF-16"),
     ],

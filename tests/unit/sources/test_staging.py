@@ -16,6 +16,7 @@ from airflow_provider_s3dest.sources.file_stores import LocalFiles
 from airflow_provider_s3dest.sources.staged_files import open_staged
 from airflow_provider_s3dest.sources.staging import staged_tables
 from airflow_provider_s3dest.sources.staging_path import check_staging_path
+from airflow_provider_s3dest.sources.staging_pattern import StagingPattern
 from tests.unit.tables import put, rows_of, staged, staged_rows, staged_table, written
 
 
@@ -120,6 +121,20 @@ class TestMatching:
                 read(f"{tmp_path}/{pattern}")
         else:
             assert read(f"{tmp_path}/{pattern}") == expected
+
+    @pytest.mark.parametrize(
+        ("path", "file"),
+        [
+            ("a*" * 30 + "b", "a" * 250),
+            ("**/a/" * 30 + "b", "a/" * 500 + "c"),
+            ("*{{TABLE}}*" + "a*" * 10 + "b", "a" * 100),
+            ("{{TABLE}}*/" + "{{TABLE}}*" * 20 + "b", "a" * 100 + "/" + "a" * 250),
+        ],
+        ids=["stars", "folders", "table", "table twice"],
+    )
+    def test_many_wildcards_and_a_long_name_take_no_time(self, path: str, file: str) -> None:
+        """A failing test does not end: a regular expression would try all ways to share out the characters."""
+        assert StagingPattern.of(path).match(file) is None
 
     def test_names_that_look_like_wildcards_are_files_of_that_name_first(self, tmp_path: Path) -> None:
         lay(tmp_path, "a[1].csv", "a1.csv", "what?.csv", "star*.csv", "starry.csv")

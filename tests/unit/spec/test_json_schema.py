@@ -101,6 +101,7 @@ VALUES: dict[str, list[Any]] = {
     "batch_size_bytes": [2, "5 MiB"],
     "no_rotate": [],
     "manifest_path": ["a", "a/{{UUID}}.json", "/a", "a//b", "a/", "./a", "a/..", "a\n"],
+    "uuid_namespace": ["production", "", 5],
     "ddl": [["athena"], ["redshift", "athena"], [], ["athena", "athena"], ["hive"], "athena"],
     "ddl_path": ["a", "a/{{UUID}}.{{FORMAT}}", "/a", "a//b", "a/", "./a", "a/..", "a\n"],
     "partition_columns": ["keep", "drop", "Keep"],

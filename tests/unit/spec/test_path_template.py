@@ -118,6 +118,10 @@ class TestFaults:
     def test_an_empty_path_is_refused(self) -> None:
         assert _problems("") == ["is empty."]
 
+    @pytest.mark.parametrize("character", ["\ufffe", "\uffff"])
+    def test_what_no_deletion_can_name_is_refused(self, character: str) -> None:
+        assert _problems(f"a{character}") == [f"contains U+FFFE or U+FFFF: 'a\\u{ord(character):04x}'."]
+
     def test_half_a_surrogate_pair_is_refused(self) -> None:
         assert _problems("a/\ud800") == ["is no valid Unicode: 'a/\\ud800'."]
 

@@ -6,7 +6,7 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_s3dest.delivery.keys import KeyBuilder
-from airflow_provider_s3dest.delivery.objects import BatchId, StoredObject
+from airflow_provider_s3dest.delivery.objects import DDL, BatchId, StoredObject
 from airflow_provider_s3dest.errors import Fault, MissingExtraError, SpecError
 from airflow_provider_s3dest.load.sidecars.ddl import athena, redshift
 from airflow_provider_s3dest.load.sidecars.ddl.sql_types import columns_of
@@ -43,11 +43,11 @@ class TableDefinitions:
         self._copied = manifest.key if manifest and manifest.kind == "redshift" else None
         self._texts: dict[str, str] = {}
         self._keys: dict[tuple[str, str], str] = {}
-        template = spec.ddl_path or f"{prefix_of_text(spec.path)}_ddl/{{{{TABLE}}}}-{{{{UUID}}}}.{{{{FORMAT}}}}"
+        template = template_of(spec)
         for dialect in spec.ddl:
             builder = keys.beside(template, f"{dialect}.sql", argument="ddl_path")
             for table in tables:
-                key = self._keys[table, dialect] = builder.key(BatchId(table, "ddl", 0))
+                key = self._keys[table, dialect] = builder.key(BatchId(table, DDL, 0))
                 keys.keep_free(key, "ddl_path")
         sidecars = [*self.keys, *(manifest.keys if manifest else ())]
         _check_keys(sidecars)
@@ -108,6 +108,11 @@ class TableDefinitions:
             named = [athena.table_name(table) for table in tables]
             if twice := sorted({name for name in named if named.count(name) > 1}):
                 raise _fault("ddl", f"gives two tables the name {twice[0]!r} in Athena.")
+
+
+def template_of(spec: DestinationSpec) -> str:
+    """Return the template of the definitions' keys."""
+    return spec.ddl_path or f"{prefix_of_text(spec.path)}_ddl/{{{{TABLE}}}}-{{{{UUID}}}}.{{{{FORMAT}}}}"
 
 
 def _types_of(table: Table) -> Sequence[Any]:
