@@ -33,8 +33,8 @@ class CsvFile:
 
     :param stream: the content of the file, in UTF-8.
     :param delimiter: one character, which the form may override.
-    :param form: the form of the file; its ``header`` is True, or the names of the columns.
     :param columns: the columns that the caller names; a header of one column that is among them is not doubted.
+    :param form: the form of the file; its ``header`` is True, or the names of the columns.
     """
 
     def __init__(
@@ -42,9 +42,9 @@ class CsvFile:
         stream: IO[bytes],
         delimiter: str,
         file: SourceFile,
+        columns: Collection[str] | None = None,
         *,
         form: StagingFormat = DEFAULT,
-        columns: Collection[str] | None = None,
     ) -> None:
         self.delimiter, self._file, self._form = form.delimiter or delimiter, file, form
         self._expected = columns or ()
@@ -59,8 +59,8 @@ class CsvFile:
     def header(self) -> tuple[str, ...]:
         """Read the names of the columns; none if the file holds nothing.
 
-        :raises RecordError: if a name is empty or occurs twice, and the form does not say what becomes of it; and if
-            the file seems to have another delimiter.
+        :raises RecordError: if a name is empty or occurs twice, and the form does not say what becomes of it, or if the
+            file seems to have another delimiter.
         """
         return self._known_columns().names
 
@@ -140,7 +140,7 @@ class CsvFile:
                     rest = parsed.at(range(first + 1, len(parsed.rows)))
                     self._behind_header = chain([rest], parts)
                     names = parsed.names(parsed.rows[first])
-                    if not (self._form.quote and line.lstrip().startswith(self._form.quote)):
+                    if not (self._dialect.quote and line.lstrip().startswith(self._dialect.quote)):
                         self._check_delimiter(names, parsed.lines[first])
                     return self._names(names, parsed.lines[first])
         return CsvColumns.named(())
@@ -148,15 +148,15 @@ class CsvFile:
     def _check_delimiter(self, names: list[str], line: int) -> None:
         """Refuse an unquoted header of one column that holds another delimiter: the file would load as one column."""
         other = next((character for character in _DELIMITERS if character in names[0]), None)
-        if self._form.delimiter or len(names) > 1 or other is None or names[0] in self._expected:
+        if len(names) > 1 or other is None or names[0] in self._expected or self._form.delimiter:
             return
         name = names[0].encode(errors="replace").decode()
         raise self._file.error(
             line,
             f"the header is one column, {short(name)}, and holds {other!r}: the file seems to be delimited by "
             f"{other!r}, and is read as delimited by {self.delimiter!r}.",
-            f"Give its delimiter: {option('delimiter', other)}. If it has one column, name it: "
-            f"columns=[{short(name)}], or put quotes around the name in the file.",
+            f"Name its delimiter: {option('delimiter', other)}. If it has one column, name it: columns=[{short(name)}],"
+            " or stage it with quotes around the name.",
         )
 
     def _names(self, names: list[str], line: int) -> CsvColumns:

@@ -244,7 +244,8 @@ def stray_return(file: SourceFile, line: int, content: str) -> RecordError:
 
 def _behind_quote(file: SourceFile, line: int, rest: str) -> RecordError:
     problem = f"text stands after the closing quote of a field: {short(rest)}."
-    remedy = f"Double the quotes inside fields, or name what stands before them: {option('escape', chr(92))}."
+    remedy = "Double quotes inside fields, and put the delimiter between fields, or name what the file has: "
+    remedy += f"{option('escape', chr(92))}, {option('delimiter', ';')}."
     return file.error(line, problem, remedy)
 
 

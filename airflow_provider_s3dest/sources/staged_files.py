@@ -171,7 +171,7 @@ class _OpenFile:
         limit = form.max_line_bytes if "max_line_bytes" in form.model_fields_set else None
         file = replace(self._file, encoding=form.codec, max_record_bytes=limit)
         if format_ in ("csv", "tsv"):
-            return CsvFile(stream, "\t" if format_ == "tsv" else ",", file, form=form, columns=self._columns)
+            return CsvFile(stream, "\t" if format_ == "tsv" else ",", file, self._columns, form=form)
         if form.records_at:
             return _JsonFile(partial(read_documents, stream, file, form.records_at))
         # A file that ends with .json may hold an array, objects one a line, or objects over several lines.

@@ -311,8 +311,10 @@ def test_records_read_at_once_are_those_read_one_by_one(
 def test_file_of_one_column_may_hold_other_delimiters_where_it_is_told_to() -> None:
     for content in ("a\n1;2\n", '"a;b"\n1;2\n', "a,b;c\n1,2\n"):
         assert CsvFile(io.BytesIO(content.encode()), ",", FILE).header()
-    with pytest.raises(RecordError, match=r"staging_format={'delimiter': ';'}.*columns=\['a;b'\]") as refused:
-        CsvFile(io.BytesIO(b"a;b\n1;2\n"), ",", FILE, columns=("a", "b")).header()
+    with pytest.raises(
+        RecordError, match=r"Name its delimiter: `staging_format={\"delimiter\": \";\"}`.*columns=\['a;b'\]"
+    ) as refused:
+        CsvFile(io.BytesIO(b"a;b\n1;2\n"), ",", FILE, ("a", "b")).header()
     assert "delimited by ';', and is read as delimited by ','" in str(refused.value)
     assert CsvFile(io.BytesIO(b"a;b\n1;2\n"), ",", FILE, columns=("a;b", "c")).header() == ("a;b",)
     with pytest.raises(RecordError, match="'a,b', and holds ','"):
