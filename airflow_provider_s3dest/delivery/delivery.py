@@ -306,11 +306,7 @@ class Delivery:
         self._settings = replace(self._settings, generation=state.generation)
         self._earlier = state.live + state.pending
         state.old_sidecars, state.sidecars = [*earlier.old_sidecars, *earlier.sidecars], []
-        # What an attempt that is still alive may send before it asks again, and what no abort calls back.
-        puts = not earlier.atomic and bool(earlier.pending)
-        puts_sidecars = not (self.atomic and earlier.atomic) and bool(state.old_sidecars)
-        deletes = bool(earlier.old_sidecars) or any(ranges.settings.is_shared for ranges in earlier.doomed)
-        self._may_be_late = puts or puts_sidecars or deletes
+        self._may_be_late = earlier.leaves_late_requests(before_atomic=self.atomic)
         if reserved:
             state.pending = with_batches(state.pending, self._settings, reserved)
         return state

@@ -268,6 +268,16 @@ class LoadState:
         ]
         return reduce(UsedNames.joined, of_ranges, self.used)
 
+    def leaves_late_requests(self, *, before_atomic: bool) -> bool:
+        """Return whether an attempt of this state that is still alive may send a request that no abort calls back.
+
+        :param before_atomic: whether the attempt that takes over is atomic.
+        """
+        puts = not self.atomic and bool(self.pending)
+        puts_sidecars = not (before_atomic and self.atomic) and bool(self.sidecars)
+        deletes = bool(self.old_sidecars) or any(ranges.settings.is_shared for ranges in self.doomed)
+        return puts or puts_sidecars or deletes
+
     def to_text(self) -> str:
         """Return the state as JSON text.
 

@@ -19,7 +19,7 @@ from airflow_provider_s3dest.operators.s3_destination import S3DestinationOperat
 from airflow_provider_s3dest.spec.fields import SpecFields
 from airflow_provider_s3dest.spec.sentinels import NOT_GIVEN
 
-OF_THE_LOAD_ALONE = {"fields", "keeps_state", "written_path", "sources", "found"}
+OF_THE_LOAD_ALONE = {"fields", "keeps_state", "written_path", "sources", "found", "by_xcom"}
 """Fields of LoadArguments that are no arguments: operator and hook derive them."""
 
 OF_THE_HOOK_S_INIT = {"s3_destination_conn_id", "aws_conn_id"}

@@ -11,7 +11,7 @@ from airflow_provider_s3dest.records.table import STREAM_WINDOW
 
 ROOT = Path(__file__).parents[2]
 PAGE = (ROOT / "docs" / "troubleshooting.md").read_text(encoding="utf-8")
-QUOTED = re.findall(r"^`(.+)`\n: ", PAGE, re.MULTILINE)
+QUOTED = [one for line in re.findall(r"^`(.+)`\n: ", PAGE, re.MULTILINE) for one in line.split("`, `")]
 
 
 @pytest.fixture(scope="module")
