@@ -16,8 +16,13 @@ def is_pandas(value: Any) -> bool:
     return type(value).__module__.partition(".")[0] == "pandas" and hasattr(value, "columns")
 
 
+def is_cursor(value: Any) -> bool:
+    """Return whether a value is a cursor of DB-API (PEP 249)."""
+    return hasattr(value, "fetchmany") and hasattr(value, "description")
+
+
 def is_records(value: Any) -> bool:
     """Return whether a value can be the records of one table."""
-    if is_arrow(value):
+    if is_arrow(value) or is_cursor(value):
         return True
     return isinstance(value, Iterable) and not isinstance(value, (str, bytes, bytearray, Mapping))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import partial
+from itertools import chain
 from typing import Any
 
 from airflow_provider_s3dest.errors import Fault, S3DestinationError, SpecError, short
@@ -12,14 +13,18 @@ from airflow_provider_s3dest.records.table import STREAM_WINDOW, Table
 from airflow_provider_s3dest.sources.arrow_stream import open_stream
 from airflow_provider_s3dest.sources.chunking import CHUNK_RECORDS, chunks_of
 from airflow_provider_s3dest.sources.columns import table_of_known, table_of_list, table_of_stream
-from airflow_provider_s3dest.sources.input_kinds import is_arrow, is_pandas, is_records
+from airflow_provider_s3dest.sources.input_kinds import is_arrow, is_cursor, is_pandas, is_records
 from airflow_provider_s3dest.sources.pandas_frame import open_pandas
+from airflow_provider_s3dest.sources.sql.cursor_table import open_cursor
 
 _LAZY = ("LazyXComSequence", "LazySelectSequence")
 """Airflow's sequences of a mapped task's results, in Airflow 3 and 2.11: the only lazy ones that can be sliced."""
 
 _SKIPPED = "ArgNotSet"
 """The type of what Airflow 3.1 passes for an instance of a mapped task group that was skipped or failed."""
+
+
+_END = object()
 
 
 class NoRecordsError(S3DestinationError):
@@ -52,7 +57,7 @@ def open_records(
     """Open the records of one table.
 
     :param records: a list, tuple, iterator or generator of mappings; a lazy sequence of mappings or of lists of
-        them; or anything with ``__arrow_c_stream__``.
+        them; anything with ``__arrow_c_stream__``; a cursor, or a stream of cursors.
     :param columns: the columns to write, in order; None: those of the records.
     :param counted: yields the records of an iterable one by one, and counts them.
     :param bad: quarantines the records that can't be delivered; None: the first of them ends the load.
@@ -65,6 +70,8 @@ def open_records(
         is_held = is_pandas(records)
         types, chunks = open_pandas(records, name) if is_held else open_stream(records, name)
         return table_of_known(name, types, chunks, columns, is_held=is_held, types=partial(_known, types), bad=bad)
+    if is_cursor(records):
+        return open_cursor(name, records, columns, bad)
     if isinstance(records, (list, tuple)):
         return table_of_list(name, records, columns, bad)
     if not is_records(records):
@@ -75,7 +82,12 @@ def open_records(
         )
     if isinstance(records, Sequence):
         return table_of_stream(name, chunks_of(counted(flattened(_items(records)))), columns, bad=bad)
-    return table_of_stream(name, chunks_of(counted(records)), columns, bad=bad)
+    stream = iter(records)
+    first = next(stream, _END)
+    if is_cursor(first):
+        return open_cursor(name, first, columns, bad, stream)
+    stream = stream if first is _END else chain([first], stream)
+    return table_of_stream(name, chunks_of(counted(stream)), columns, bad=bad)
 
 
 def _known(types: Mapping[str, Any], columns: Iterable[str]) -> dict[str, Any]:

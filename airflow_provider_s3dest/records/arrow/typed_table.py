@@ -35,13 +35,15 @@ def with_types(
     :param for_parquet: whether to use only types that Parquet can store.
     :param nanoseconds: whether these may be in nanoseconds.
     :raises RecordError: at a value that its column's type does not hold exactly.
-    :raises SpecError: if Parquet has no type for a column.
+    :raises SpecError: if a column has no type, or Parquet has none for it.
     """
     chunks: Iterator[Any] = table.chunks
     types = {column: arrow_types[column] for column in table.columns if column in arrow_types}
     if table.types and len(types) < len(table.columns):
         types |= table.types([column for column in table.columns if column not in types])
     missing = [column for column in table.columns if column not in types]
+    if untyped := [column for column in missing if column in table.without_type]:
+        raise SpecError([_untyped(table, column) for column in untyped])
     if missing:
         inferred = _InferredTypes(table.name, missing)
         head, seen = [], 0
@@ -184,6 +186,11 @@ def _storable(table: str, column: str, arrow_type: Any, nanoseconds: bool) -> An
         raise SpecError(
             [Fault("schema", problem, f"Give it another, such as schema={{{column!r}: 'string'}}.")]
         ) from error
+
+
+def _untyped(table: Table, column: str) -> Fault:
+    problem = f"has no type for the column {column!r} of table {table.name!r}, which is {table.without_type[column]}."
+    return Fault("schema", problem, f"Give all columns types, such as {column!r}: 'decimal(18,2)' or 'string'.")
 
 
 def _for_display(value: Any) -> Any:
