@@ -67,6 +67,7 @@ def airflow(lake: Bucket, home: Path, metrics: StatsD, database: PostgreSQL) -> 
     with AirflowServer.running(home, EXAMPLES, settings) as server:
         server.create_connection("aws_default", json.loads(lake.server.connection()))
         server.create_connection("s3_destination_default", _destination())
+        server.create_connection("shop", {"conn_type": "sqlite", "host": str(home.parent / "shop.db")})
         yield server
 
 
@@ -93,6 +94,7 @@ def runs(airflow: AirflowServer, home: Path) -> Mapping[str, Run]:
         "_assets": {},
         "_shards": {"staging": str(home.parent / "sharded"), "records": 100},
         "_copy": {"warehouse": str(home.parent / "warehouse.duckdb")},
+        "_sql": {},
         "_nycflights": {"bucket": "my-bucket", "staging": str(home.parent / "flights")},
     }
     date = f"{DATE}T00:00:00Z"

@@ -11,6 +11,7 @@ from itertools import chain
 from typing import Any
 
 import msgspec
+import orjson
 
 from airflow_provider_s3dest.errors import Fault, RecordError, SpecError, short
 from airflow_provider_s3dest.records.arrow.cast import exact_cast
@@ -20,7 +21,7 @@ from airflow_provider_s3dest.records.arrow.types import MixedTypesError, array_o
 from airflow_provider_s3dest.records.bad_records import isolate_bad_records
 from airflow_provider_s3dest.records.chunks import Chunk
 from airflow_provider_s3dest.records.table import STREAM_WINDOW, Table
-from airflow_provider_s3dest.records.values import csv_texts
+from airflow_provider_s3dest.records.values import csv_texts, json_bytes
 
 
 def with_types(
@@ -194,6 +195,8 @@ def _untyped(table: Table, column: str) -> Fault:
 
 
 def _for_display(value: Any) -> Any:
+    if isinstance(value, orjson.Fragment):
+        return json_bytes(value).decode()
     return bytes(value).decode() if isinstance(value, msgspec.Raw) else value
 
 

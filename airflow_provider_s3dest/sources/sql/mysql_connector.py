@@ -25,7 +25,10 @@ class MysqlConnector(Driver):
         return True
 
     def cursor(self) -> Any:
-        self._connection.set_converter_class(_converter())
+        if isinstance(getattr(type(self._connection), "converter_class", None), property):
+            self._connection.converter_class = _converter()
+        else:  # before 8.0.28
+            self._connection.set_converter_class(_converter())
         return self._connection.cursor(buffered=False, raw=False, dictionary=False)
 
     def columns(self, cursor: Any) -> list[Column]:

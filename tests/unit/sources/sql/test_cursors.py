@@ -13,9 +13,12 @@ from typing import Any
 import pyarrow as pa
 import pytest
 
-from airflow_provider_s3dest.errors import LoadStoppedError, QueryError, SpecError
+from airflow_provider_s3dest.errors import LoadStoppedError, Place, QueryError, RecordError, SpecError
 from airflow_provider_s3dest.records.arrow.typed_table import with_types
+from airflow_provider_s3dest.records.arrow.types import array_of
+from airflow_provider_s3dest.records.bad_records import BadRecords
 from airflow_provider_s3dest.records.table import Table
+from airflow_provider_s3dest.records.values import csv_text, json_bytes
 from airflow_provider_s3dest.s3.stop import StopFlag
 from airflow_provider_s3dest.sources.python_records import open_records
 from airflow_provider_s3dest.sources.sql import mysql_values, postgresql_types
@@ -211,9 +214,12 @@ def test_dates_of_mysql_that_python_has_not_stay_texts() -> None:
 
 
 def test_json_keeps_its_digits_and_takes_one_line() -> None:
-    from airflow_provider_s3dest.records.values import csv_text, json_bytes
-
     value = json_value('{"a": 1.10,\n "b": [12345678901234567890.5, "x"]}')
     assert json_bytes(value) == b'{"a":1.10,"b":[12345678901234567890.5,"x"]}'
     assert csv_text(json_value('"a"')) == '"a"'
     assert csv_text(Decimal("1.10")) == "1.10"
+    assert array_of([[value], None]).to_pylist() == [['{"a":1.10,"b":[12345678901234567890.5,"x"]}'], None]
+    quarantined: list[bytes] = []
+    error = RecordError("bad.", "Mend it.", table="t", place=Place(index=0))
+    BadRecords(lambda table, line: quarantined.append(line)).add(error, {"js": json_value("1.10")})
+    assert b'"record": {"js": "1.10"}' in quarantined[0]
