@@ -202,6 +202,20 @@ def test_a_retry_says_what_may_be_in_s3_meanwhile(run_dag: RunDag, lake: Bucket,
     assert "This is attempt 2. Until it succeeds, rows may be in S3 twice or not at all" in run.log
 
 
+def test_after_a_success_each_row_is_there_once_whatever_the_order(run_dag: RunDag, lake: Bucket) -> None:
+    sql = """
+        SELECT id, json(CASE WHEN id = 20000 AND {{ ti.try_number }} = 1 THEN 'no json' ELSE id END) AS doc
+        FROM orders ORDER BY id {{ 'ASC' if ti.try_number == 1 else 'DESC' }}
+    """
+    with dag_of("order") as dag:
+        sql_task(lake, sql=sql, table="t", batch_size=3000)
+    run = run_dag(dag)
+
+    assert run.state == "success", run.log
+    assert "failed: OperationalError: malformed JSON" in run.log
+    assert sorted(record["id"] for record in records_in(lake, "raw/t/")) == list(range(25_000))
+
+
 def test_the_arguments_of_a_load_are_those_of_the_operator_for_records() -> None:
     inherited = set(S3DestinationOperator.template_fields)
     assert inherited < set(SqlToS3DestinationOperator.template_fields)
