@@ -19,6 +19,11 @@ from tests.servers.postgresql import PostgreSQL
 ROWS, ROWS_SHORT = 2_000_000, 100_000
 _ROUNDS = 3
 _FORMATS = ("csv", "json", "parquet")
+_FRAME_OPTIONS: dict[str, dict[str, Any]] = {
+    "csv": {"index": False},
+    "json": {"orient": "records", "lines": True},
+    "parquet": {},
+}
 _OURS, _THEIRS = "this provider", "SqlToS3Operator"
 
 _TABLE = """
@@ -77,7 +82,7 @@ def _prepare(name: str, format_: str, target: Target) -> Callable[[], object]:
             file_format=format_,  # type: ignore[arg-type]
             max_rows_per_file=100_000,
             replace=True,
-            df_kwargs={"csv": {"index": False}, "json": {"orient": "records", "lines": True}}.get(format_, {}),
+            df_kwargs=_FRAME_OPTIONS[format_],
         )
         return lambda: theirs.execute({})
     return lambda: _ours(format_, target)

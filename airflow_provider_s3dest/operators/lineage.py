@@ -51,10 +51,11 @@ def lineage_of_failure(arguments: LoadArguments) -> OperatorLineage[Any, Any] | 
     return _lineage([_output(bucket, prefix) for prefix in dict.fromkeys(prefixes)], arguments.staging_path)
 
 
-def inputs_of_queries(queries: Sequence[str], hook_of: Callable[[], Any]) -> list[Any]:
-    """Return the tables that queries read, as far as the hook of the database can tell.
+def inputs_of_queries(queries: Sequence[str], hook_of: Callable[[], Any], *, asks_database: bool) -> list[Any]:
+    """Return the tables that queries read, as far as the hook of the database and Airflow's parser of SQL can tell.
 
     :param hook_of: returns the ``DbApiHook``.
+    :param asks_database: whether to ask the database for the columns of the tables.
     """
     from airflow.providers.openlineage.sqlparser import SQLParser
     from airflow.providers.openlineage.utils.utils import should_use_external_connection
@@ -73,9 +74,8 @@ def inputs_of_queries(queries: Sequence[str], hook_of: Callable[[], Any]) -> lis
             sql=list(queries),
             hook=hook,
             database_info=info,
-            database=connection.schema,
             sqlalchemy_engine=hook.get_sqlalchemy_engine(),
-            use_connection=should_use_external_connection(hook),
+            use_connection=asks_database and should_use_external_connection(hook),
         )
     except Exception as error:  # lineage is no reason to fail, and not every hook can tell
         log.info("OpenLineage is not told what the queries read: %s.", type(error).__name__)

@@ -165,18 +165,21 @@ class SqlToS3DestinationOperator(S3DestinationOperator):
 
     def get_openlineage_facets_on_complete(self, task_instance: Any) -> OperatorLineage[Any, Any] | None:
         """Return what the queries read and what the load wrote, for OpenLineage."""
-        return self._with_inputs(super().get_openlineage_facets_on_complete(task_instance))
+        return self._with_inputs(super().get_openlineage_facets_on_complete(task_instance), succeeded=True)
 
     def get_openlineage_facets_on_failure(self, task_instance: Any) -> OperatorLineage[Any, Any] | None:
         """Return what the queries of a failed load were to read, and where it was to write, for OpenLineage."""
-        return self._with_inputs(super().get_openlineage_facets_on_failure(task_instance))
+        return self._with_inputs(super().get_openlineage_facets_on_failure(task_instance), succeeded=False)
 
-    def _with_inputs(self, lineage: OperatorLineage[Any, Any] | None) -> OperatorLineage[Any, Any] | None:
+    def _with_inputs(
+        self, lineage: OperatorLineage[Any, Any] | None, *, succeeded: bool
+    ) -> OperatorLineage[Any, Any] | None:
         if lineage is not None:
             from airflow_provider_s3dest.operators.lineage import inputs_of_queries
 
             texts = list(self.sql.values()) if isinstance(self.sql, Mapping) else [self.sql]
-            lineage.inputs = inputs_of_queries(texts, partial(sql_hook, self.sql_conn_id, self.hook_params))
+            hook_of = partial(sql_hook, self.sql_conn_id, self.hook_params)
+            lineage.inputs = inputs_of_queries(texts, hook_of, asks_database=succeeded)
         return lineage
 
     def _check_literals(self, fields: Mapping[str, Any], faults: Sequence[Fault]) -> None:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import inspect
 import json
+import re
 import sqlite3
 from collections.abc import Callable, Iterator
 from contextlib import closing
@@ -14,6 +16,7 @@ from airflow.providers.common.compat.sdk import DAG, task
 
 from airflow_provider_s3dest.errors import SpecError
 from airflow_provider_s3dest.hooks.s3_destination import S3DestinationHook
+from airflow_provider_s3dest.operators.queries import statement_faults
 from airflow_provider_s3dest.operators.s3_destination import S3DestinationOperator
 from airflow_provider_s3dest.operators.sql_to_s3_destination import SqlToS3DestinationOperator
 from tests.airflow.dag_runs import dag_of
@@ -216,7 +219,21 @@ def test_after_a_success_each_row_is_there_once_whatever_the_order(run_dag: RunD
     assert sorted(record["id"] for record in records_in(lake, "raw/t/")) == list(range(25_000))
 
 
-def test_the_arguments_of_a_load_are_those_of_the_operator_for_records() -> None:
-    inherited = set(S3DestinationOperator.template_fields)
-    assert inherited < set(SqlToS3DestinationOperator.template_fields)
+@pytest.mark.parametrize(
+    ("query", "statements"),
+    [("SELECT 1; DELETE FROM orders;", 2), ("-- one; two\nSELECT ';' ; -- three", 1), ("SELECT 1;", 1)],
+)
+def test_a_query_is_one_statement_where_a_cursor_would_run_more(query: str, statements: int) -> None:
+    faults = [str(fault) for fault in statement_faults({"t": query}, "postgres")]
+    assert [fault.partition(" Give")[0] for fault in faults] == ["`sql`: holds 2 statements for table 't'."] * (
+        statements - 1
+    )
+
+
+def test_the_arguments_are_those_of_the_operator_for_records_and_are_documented() -> None:
+    own = inspect.signature(SqlToS3DestinationOperator.__init__.__wrapped__).parameters  # type: ignore[attr-defined]
+    assert re.findall(r":param (\w+):", SqlToS3DestinationOperator.__doc__ or "") == list(own)[1:]
+    assert set(SqlToS3DestinationOperator.template_fields) - set(S3DestinationOperator.template_fields) == {
+        *("sql_conn_id", "sql", "parameters", "hook_params")
+    }
     assert SqlToS3DestinationOperator.template_ext == ()

@@ -25,6 +25,7 @@ import pytest
 from airflow_provider_s3dest.errors import LoadStoppedError, RecordError, SpecError
 from airflow_provider_s3dest.hooks.s3_destination import S3DestinationHook
 from airflow_provider_s3dest.hooks.sql_connection import sql_hook
+from airflow_provider_s3dest.operators.lineage import inputs_of_queries
 from airflow_provider_s3dest.operators.sql_to_s3_destination import SqlToS3DestinationOperator
 from airflow_provider_s3dest.s3.stop import StopFlag
 from airflow_provider_s3dest.sources.python_records import open_records
@@ -356,6 +357,14 @@ def test_a_cursor_by_hand_is_read_exactly_or_says_what_it_may_have_lost(
             warned = "gave the values of 'js' as Python objects, which may have lost numbers in JSON" in caplog.text
             assert warned == (not (name and database.driver == "psycopg2"))
             caplog.clear()
+
+
+def test_lineage_names_the_tables_that_a_query_reads(database: Database, airflow_database: None) -> None:
+    database.rows_of("DROP TABLE IF EXISTS lineage")
+    database.rows_of("CREATE TABLE lineage (id INT, price DECIMAL(18, 2))")
+    (dataset,) = inputs_of_queries(["SELECT * FROM lineage WHERE id > 1"], database.hook, asks_database=True)
+    assert dataset.name == ("postgres.public.lineage" if database.is_postgresql else "shop.lineage")
+    assert [field.name for field in dataset.facets["schema"].fields] == ["id", "price"]
 
 
 def test_the_example(database: Database, airflow_database: None, lake: Bucket) -> None:
