@@ -17,6 +17,7 @@ from airflow_provider_s3dest.errors import LoadStoppedError, Place, QueryError, 
 from airflow_provider_s3dest.records.arrow.typed_table import with_types
 from airflow_provider_s3dest.records.arrow.types import array_of
 from airflow_provider_s3dest.records.bad_records import BadRecords
+from airflow_provider_s3dest.records.chunks import Origins, RowChunk
 from airflow_provider_s3dest.records.table import Table
 from airflow_provider_s3dest.records.values import csv_text, json_bytes
 from airflow_provider_s3dest.s3.stop import StopFlag
@@ -199,6 +200,19 @@ def test_a_number_without_a_type_needs_a_schema(precision: int | None) -> None:
     ):
         with_types(table, {})
     assert with_types(table, {"price": pa.decimal128(18, 2)}).schema.field("price").type == pa.decimal128(18, 2)
+
+
+@pytest.mark.parametrize("price", ["1.5", "1.50", "-0", "1E+3", "1.005", "12345678901234567", "NaN", "Infinity"])
+def test_a_decimal_has_its_exact_value_in_parquet_or_is_refused(price: str) -> None:
+    value, arrow_type = Decimal(price), pa.decimal128(18, 2)
+    chunk = RowChunk([{"price": None}, {"price": value}], Origins(), ("price",))
+    typed = with_types(Table("t", ("price",), iter([chunk])), {"price": arrow_type})
+    if value.is_finite() and value == round(value, 2) and abs(value) < 10**16:
+        (written,) = typed.chunks
+        assert written.column("price") == [None, value]
+    else:
+        with pytest.raises(RecordError, match=r"record 1, column 'price': Decimal\('.*'\) does not fit"):
+            list(typed.chunks)
 
 
 @pytest.mark.parametrize("text", ["infinity", "-infinity", "0044-03-15 BC", "10000-01-01"])
