@@ -286,6 +286,17 @@ def test_shards_that_make_one_report(runs: Mapping[str, Run], lake: Bucket) -> N
         assert sorted(int(json.loads(line)["id"]) for line in lines) == list(range(3200))
 
 
+def test_queries(runs: Mapping[str, Run], lake: Bucket) -> None:
+    run = runs["_sql"]
+
+    assert run.wait() == "success"
+    assert run.xcom("orders")["records"] == 2
+    records = {table: report["records"] for table, report in run.xcom("both")["tables"].items()}
+    assert records == {"example_orders": 3, "example_items": 3}
+    (content,) = lake.objects(f"sql/{DATE}/orders/").values()
+    assert content.splitlines()[0] == b"id,day,price"
+
+
 def test_a_copy_of_what_the_manifest_lists(runs: Mapping[str, Run], lake: Bucket) -> None:
     run = runs["_copy"]
 

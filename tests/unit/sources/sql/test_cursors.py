@@ -14,6 +14,7 @@ import pyarrow as pa
 import pytest
 
 from airflow_provider_s3dest.errors import LoadStoppedError, Place, QueryError, RecordError, SpecError
+from airflow_provider_s3dest.records.arrow.chunk import ArrowChunk
 from airflow_provider_s3dest.records.arrow.typed_table import with_types
 from airflow_provider_s3dest.records.arrow.types import array_of
 from airflow_provider_s3dest.records.bad_records import BadRecords
@@ -209,6 +210,7 @@ def test_a_decimal_has_its_exact_value_in_parquet_or_is_refused(price: str) -> N
     typed = with_types(Table("t", ("price",), iter([chunk])), {"price": arrow_type})
     if value.is_finite() and value == round(value, 2) and abs(value) < 10**16:
         (written,) = typed.chunks
+        assert isinstance(written, ArrowChunk)
         assert written.column("price") == [None, value]
     else:
         with pytest.raises(RecordError, match=r"record 1, column 'price': Decimal\('.*'\) does not fit"):
