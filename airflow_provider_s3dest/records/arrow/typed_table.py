@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import timedelta
 from decimal import Decimal
@@ -144,10 +143,6 @@ def _array_from(values: Sequence[Any], target: Any) -> Any:
     types = pyarrow.types
     if (types.is_string(target) or types.is_large_string(target)) and python_types - {str, type(None)}:
         return pyarrow.array(csv_texts(values, python_types), target)
-    if types.is_decimal(target) and python_types <= {Decimal, type(None)}:
-        # Ten times as fast as to infer a type first. pyarrow refuses a decimal that the type does not hold exactly.
-        with suppress(pyarrow.ArrowInvalid):
-            return pyarrow.array(values, target)
     # array_of infers neither type, and the types that it infers instead hold less.
     if types.is_decimal256(target) and python_types <= {int, Decimal, type(None)}:
         return exact_cast(pyarrow.array(csv_texts(values, python_types), pyarrow.string()), target)
