@@ -10,6 +10,7 @@ VENV_DOCS := .venv-docs
 VENV_BENCH := .venv-bench
 VENV_FIDELITY := .venv-fidelity
 VENV_RELEASE := .venv-release
+VENV_DATABASES := .venv-databases
 UV := $(VENV)/bin/uv
 # One process of tests a core, each with an Airflow home and S3 servers of its own.
 IN_PARALLEL := -n auto --dist worksteal
@@ -64,9 +65,11 @@ chaos: $(VENV)/.installed ## Load under every fault, kill and crash (CHAOS=tests
 	@echo "==> All cases of $(CHAOS), for docs/chaos.md"
 	@S3DEST_CHAOS=1 $(VENV)/bin/python -m pytest -p tests.chaos_report --chaos-report docs/chaos.md $(CHAOS)
 
-test-system: $(VENV)/.installed ## Run the tests under a real Airflow scheduler (S3DEST_CHAOS=1: more of them)
+test-system: $(VENV)/.installed $(VENV_DATABASES)/.installed ## Run the tests under a real Airflow scheduler, and with real databases (S3DEST_CHAOS=1: more of them)
 	@echo "==> System tests on Airflow 3.3"
-	@$(VENV)/bin/python -m pytest tests/system
+	@$(VENV)/bin/python -m pytest tests/system --ignore=tests/system/test_databases.py
+	@echo "==> Queries to PostgreSQL and MariaDB"
+	@$(VENV_DATABASES)/bin/python -m pytest tests/system/test_databases.py
 
 lint: $(VENV)/.installed ## Check style, format and types
 	@echo "==> ruff check, ruff format --check, mypy --strict"
@@ -106,7 +109,7 @@ schema: $(VENV)/.installed ## Write the JSON Schemas of the destination spec and
 	@echo "==> airflow_provider_s3dest/sources/staging_format.schema.json"
 
 pins: $(UV) ## Pin the requirements anew (UPGRADE=1: to the newest versions)
-	@for environment in airflow-3.3 airflow-3.1 airflow-2.11 bench fidelity; do \
+	@for environment in airflow-3.3 airflow-3.1 airflow-2.11 bench databases fidelity; do \
 		echo "==> requirements/$$environment.txt"; \
 		$(UV) pip compile --quiet --universal --python-version 3.10 --all-extras $(if $(UPGRADE),--upgrade) \
 			--no-emit-index-url --custom-compile-command "make pins" \
@@ -132,7 +135,7 @@ release: $(VENV_RELEASE)/.installed ## Build the package into dist and check it;
 	@AIRFLOW_HOME=$(CURDIR)/build/release/airflow build/release/bin/python -I -c "$$SMOKE_TEST"
 
 clean: ## Remove the environments, builds and caches
-	@rm -rf $(VENV) $(VENV_2_11) $(VENV_DOCS) $(VENV_BENCH) $(VENV_FIDELITY) $(VENV_RELEASE) .venv-matrix .demo .bench build dist .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	@rm -rf $(VENV) $(VENV_2_11) $(VENV_DOCS) $(VENV_BENCH) $(VENV_FIDELITY) $(VENV_RELEASE) $(VENV_DATABASES) .venv-matrix .demo .bench build dist .mypy_cache .pytest_cache .ruff_cache .hypothesis
 	@find $(CHECKED) -name __pycache__ -type d -prune -exec rm -rf {} + 2>/dev/null || true
 
 $(UV):
@@ -166,6 +169,13 @@ $(VENV_FIDELITY)/.installed: $(UV) requirements/fidelity.txt pyproject.toml
 	@test -x $(VENV_FIDELITY)/bin/python || $(PYTHON) -m venv $(VENV_FIDELITY)
 	@$(UV) pip sync --quiet --python $(VENV_FIDELITY)/bin/python requirements/fidelity.txt
 	@$(UV) pip install --quiet --python $(VENV_FIDELITY)/bin/python --no-deps --editable .
+	@touch $@
+
+$(VENV_DATABASES)/.installed: $(UV) requirements/databases.txt pyproject.toml
+	@echo "==> $(VENV_DATABASES): the development environment, and the drivers of databases; mysqlclient is compiled"
+	@test -x $(VENV_DATABASES)/bin/python || $(PYTHON) -m venv $(VENV_DATABASES)
+	@$(UV) pip sync --quiet --python $(VENV_DATABASES)/bin/python requirements/databases.txt
+	@$(UV) pip install --quiet --python $(VENV_DATABASES)/bin/python --no-deps --editable .
 	@touch $@
 
 $(VENV_DOCS)/.installed: $(UV) requirements/docs.txt

@@ -157,6 +157,17 @@ class StagingError(S3DestinationError):
         super().__init__(message)
 
 
+class QueryError(S3DestinationError):
+    """A database refused a query, or can't be reached.
+
+    :param final: whether no retry can help.
+    """
+
+    def __init__(self, message: str, *, final: bool = False) -> None:
+        self.final = final
+        super().__init__(message)
+
+
 class MissingExtraError(S3DestinationError):
     """An input needs a library that is not installed."""
 

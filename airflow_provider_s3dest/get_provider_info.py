@@ -21,7 +21,10 @@ def get_provider_info() -> dict[str, Any]:
         "operators": [
             {
                 "integration-name": "S3 Destination",
-                "python-modules": ["airflow_provider_s3dest.operators.s3_destination"],
+                "python-modules": [
+                    "airflow_provider_s3dest.operators.s3_destination",
+                    "airflow_provider_s3dest.operators.sql_to_s3_destination",
+                ],
             }
         ],
         "hooks": [

@@ -50,6 +50,13 @@ def memory(server: BulkS3, short: bool, say: Callable[[str], None]) -> dict[str,
     return {"Large things": large_section(server, say), "Memory": memory_section(server, short, say)}
 
 
+def queries(server: BulkS3, short: bool, say: Callable[[str], None]) -> dict[str, str]:
+    """Measure queries against SqlToS3Operator."""
+    from bench.queries import queries_section
+
+    return {"Queries": queries_section(server, short, say)}
+
+
 def scale_out(server: BulkS3, short: bool, say: Callable[[str], None]) -> dict[str, str]:
     """Measure shards under a real Airflow."""
     from bench.scale_out import scale_out_section
@@ -61,12 +68,13 @@ _PARTS: dict[str, Measuring] = {
     "speed": speed,
     "small": small,
     "growth": growth,
+    "queries": queries,
     "scale-out": scale_out,
     "memory": memory,
 }
 _PROFILES = "profiles"
 _KNOWN = (*_PARTS, _PROFILES)
-_DEFAULT = ("speed", "small", "growth", "scale-out")
+_DEFAULT = ("speed", "small", "growth", "queries", "scale-out")
 _DEFAULT_SHORT = ("speed", "small", "growth")
 
 

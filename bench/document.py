@@ -15,7 +15,7 @@ PATH = Path(__file__).parents[1] / "docs" / "performance.md"
 PROFILES = PATH.with_name("profiles.md")
 
 _TITLE = "# Performance"
-_ORDER = ("Targets", "Against others", "Small loads", "Memory", "Large things", "Growth", "Scaling out")
+_ORDER = ("Targets", "Against others", "Queries", "Small loads", "Memory", "Large things", "Growth", "Scaling out")
 """Sections, in their order."""
 
 _PACKAGES = ("boto3", "pyarrow", "polars", "pandas", "duckdb", "awswrangler", "orjson", "msgspec", "isal")

@@ -3,6 +3,7 @@
 - ``s3_destination`` is the operator; start here.
 - ``references`` finds the outputs of other tasks among its arguments, ``hidden_records`` keeps literal records out of
   Airflow's database, ``templates`` tells templates from data, ``rendering`` renders Jinja beside placeholders.
+- ``sql_to_s3_destination`` is the operator for queries; ``queries`` checks and renders them.
 - ``parse_time_checks`` checks arguments while the DAG is parsed, ``mapping`` checks mapped tasks in the run.
 - ``run_date`` finds the date that a run is about.
 - ``task_state_store`` keeps the state of a load in Airflow.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sized
 from typing import Any
 
 from airflow_provider_s3dest.operators.references import has_reference, is_reference
@@ -23,6 +23,35 @@ class HiddenRecords:
         if isinstance(self.value, (list, tuple)):
             return f"<{len(self.value):,} records>"
         return f"<records: {type(self.value).__name__}>"
+
+
+class HiddenParameters(HiddenRecords):
+    """Parameters of a query behind a short text."""
+
+    __slots__ = ()
+
+    def __repr__(self) -> str:
+        return f"<{len(self.value):,} parameters>" if isinstance(self.value, Sized) else "<parameters>"
+
+
+def hide_parameters(parameters: Any) -> Any:
+    """Hide the parameters of a query. References in them stay visible, since Airflow must resolve them."""
+    if parameters is None or isinstance(parameters, HiddenRecords) or is_reference(parameters):
+        return parameters
+    if not has_reference(parameters):
+        return HiddenParameters(parameters)
+    if isinstance(parameters, Mapping):
+        return {name: hide_parameters(value) for name, value in parameters.items()}
+    return [hide_parameters(value) for value in parameters]
+
+
+def reveal_parameters(parameters: Any) -> Any:
+    """Return the parameters that :func:`hide_parameters` hid."""
+    if isinstance(parameters, HiddenRecords):
+        return parameters.value
+    if isinstance(parameters, dict):
+        return {name: reveal_parameters(value) for name, value in parameters.items()}
+    return [reveal_parameters(value) for value in parameters] if isinstance(parameters, list) else parameters
 
 
 def hide(records: Any) -> Any:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from os import PathLike, fspath
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
@@ -13,13 +13,15 @@ from airflow_provider_s3dest.load.arguments import LoadArguments
 from airflow_provider_s3dest.operators.outcome import Outcome
 from airflow_provider_s3dest.report import TableReport
 from airflow_provider_s3dest.s3.uri import split_uri
-from airflow_provider_s3dest.safe_text import HIDDEN, without_credentials
+from airflow_provider_s3dest.safe_text import HIDDEN, safe_logger, without_credentials
 from airflow_provider_s3dest.sources.input_kinds import is_arrow
 from airflow_provider_s3dest.sources.staging_pattern import captures_table, has_wildcard
 from airflow_provider_s3dest.spec.path_template import folder_of
 
 if TYPE_CHECKING:
     from airflow.providers.openlineage.extractors import OperatorLineage
+
+log = safe_logger(__name__)
 
 
 def lineage_of_outcome(outcome: Outcome, arguments: LoadArguments) -> OperatorLineage[Any, Any]:
@@ -47,6 +49,38 @@ def lineage_of_failure(arguments: LoadArguments) -> OperatorLineage[Any, Any] | 
     tables = records if isinstance(records, Mapping) and not is_arrow(records) else [arguments.table]
     prefixes = [stable_prefix(path, table) for table in tables if isinstance(table, str)] or [folder_of(path, {})]
     return _lineage([_output(bucket, prefix) for prefix in dict.fromkeys(prefixes)], arguments.staging_path)
+
+
+def inputs_of_queries(queries: Sequence[str], hook_of: Callable[[], Any], *, asks_database: bool) -> list[Any]:
+    """Return the tables that queries read, as far as the hook of the database and Airflow's parser of SQL can tell.
+
+    :param hook_of: returns the ``DbApiHook``.
+    :param asks_database: whether to ask the database for the columns of the tables.
+    """
+    from airflow.providers.openlineage.sqlparser import SQLParser
+    from airflow.providers.openlineage.utils.utils import should_use_external_connection
+
+    try:
+        hook = hook_of()
+        connection = hook.get_connection(hook.get_conn_id())
+        info = hook.get_openlineage_database_info(connection)
+        if info is None:
+            return []
+        parser = SQLParser(
+            dialect=hook.get_openlineage_database_dialect(connection),
+            default_schema=hook.get_openlineage_default_schema(),
+        )
+        found = parser.generate_openlineage_metadata_from_sql(
+            sql=list(queries),
+            hook=hook,
+            database_info=info,
+            sqlalchemy_engine=hook.get_sqlalchemy_engine(),
+            use_connection=asks_database and should_use_external_connection(hook),
+        )
+    except Exception as error:  # lineage is no reason to fail, and not every hook can tell
+        log.info("OpenLineage is not told what the queries read: %s.", type(error).__name__)
+        return []
+    return list(found.inputs)
 
 
 def without_values(failure: Exception) -> None:

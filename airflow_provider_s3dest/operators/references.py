@@ -22,13 +22,22 @@ class FromFunction:
         return "<what the function gives>"
 
 
+class FromQuery(FromFunction):
+    """Stands for the records that a query will return."""
+
+    __slots__ = ()
+
+    def __repr__(self) -> str:
+        return "<what the query gives>"
+
+
 def is_reference(value: Any) -> bool:
     """Return whether Airflow replaces a value by another one when the task runs.
 
     An XComArg is a reference, and so is the parameter of a mapped task group, which is no XComArg.
     """
     cls = type(value)
-    return cls is FromFunction or (hasattr(cls, "iter_references") and hasattr(cls, "resolve"))
+    return issubclass(cls, FromFunction) or (hasattr(cls, "iter_references") and hasattr(cls, "resolve"))
 
 
 def has_reference(value: Any) -> bool:

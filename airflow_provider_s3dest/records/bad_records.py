@@ -9,6 +9,8 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, Protocol, TypeVar
 
+import orjson
+
 from airflow_provider_s3dest.errors import RecordError, short
 from airflow_provider_s3dest.records.nesting import repeats_too_often
 from airflow_provider_s3dest.records.values import json_bytes
@@ -143,6 +145,8 @@ def _json_value(value: Any, above: tuple[int, ...] = ()) -> Any:
         return _repr(value)
     above = (*above, id(value))
     try:
+        if isinstance(value, orjson.Fragment):  # a database's JSON: parsed, its numbers would lose digits
+            return json_bytes(value).decode()
         if isinstance(value, Mapping):
             members = {_json_key(key): _json_value(member, above) for key, member in value.items()}
             # Two keys may have one text, such as 1 and "1": the repr shows both.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from airflow_provider_s3dest.records.bad_records import BadRecords
@@ -19,6 +19,7 @@ class Table:
 
     :param is_held: whether all records are in memory, so that all of them can be read once before they are written.
     :param types: maps column names to ``pyarrow.DataType``; columns whose type the source does not know are left out.
+    :param without_type: why a column has no type although its values could not decide it, by the names of such columns.
     :param schema: the ``pyarrow.Schema`` of every chunk, each of which is then an ``ArrowChunk``; None: none yet.
     :param bad: quarantines the records that can't be delivered; None: the first of them ends the load.
     """
@@ -30,6 +31,7 @@ class Table:
     types: Callable[[Sequence[str]], Mapping[str, Any]] | None = None
     schema: Any = None
     bad: BadRecords | None = None
+    without_type: Mapping[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         # The names themselves: orjson takes no instance of a subclass, such as a StrEnum or SQLAlchemy's quoted_name.

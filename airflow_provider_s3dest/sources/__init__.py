@@ -1,7 +1,8 @@
 """Where records come from. Every source ends as a ``Table``: a stream of chunks with the same columns.
 
 Records of a task: ``input_kinds`` (what the argument is), ``python_records`` (opens it), ``chunking`` (cuts a stream
-into chunks), ``arrow_stream`` and ``pandas_frame`` (a data frame), ``frame_stream`` (several of them).
+into chunks), ``arrow_stream`` and ``pandas_frame`` (a data frame), ``frame_stream`` (several of them), and the folder
+``sql`` (queries and cursors).
 
 Staged files: ``staging_path``, ``staging_pattern`` and ``glob_tokens`` (what a path may be, and which files it
 matches), ``file_stores`` and ``s3_files`` (where files lie), ``staging`` (lists files by table), ``staged_files`` and

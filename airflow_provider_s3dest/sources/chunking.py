@@ -42,15 +42,22 @@ def _copied(row: Any) -> Any:
     return row
 
 
-def next_size(rows: Sequence[Any]) -> int:
+def next_size(rows: Sequence[Any], most: int = CHUNK_RECORDS, count: int = 0) -> int:
     """Return how many records the next chunk should have, given the rows of this one.
 
     The first chunk has one record, and each further one up to ten times as many, unless the records are large: the
     weight of the last record caps the next chunk. A cap by the bytes of a chunk itself would come too late, with all of
     its records in memory. The sizes depend on the records alone, so that every attempt cuts the same chunks.
+
+    :param most: the most records of a chunk.
+    :param count: how many rows this chunk has, if only the last of them are given.
     """
     try:
-        weight = 1 if record_problem(rows[-1:]) else len(orjson.dumps(rows[-1], str))
+        weight = 1 if record_problem(rows[-1:]) else len(orjson.dumps(rows[-1], _as_text))
     except Exception:  # the record's own methods may raise anything; whoever reads the record raises the error for it
         weight = 1
-    return max(1, min(10 * len(rows), CHUNK_RECORDS, CHUNK_BYTES // weight))
+    return max(1, min(10 * (count or len(rows)), most, CHUNK_BYTES // weight))
+
+
+def _as_text(value: Any) -> str:
+    return str(bytes(value)) if isinstance(value, memoryview) else str(value)

@@ -27,11 +27,16 @@ def holds_many(value: Any) -> bool:
         return False
     if isinstance(value, (Sequence, ValuesView)):
         return len(value) > 0 and all(isinstance(member, Mapping) for member in value)
-    return isinstance(value, Iterator) or is_frame(value) or hasattr(type(value), "__dataframe__")
+    return isinstance(value, Iterator) or is_frame(value) or is_cursor(value) or hasattr(type(value), "__dataframe__")
+
+
+def is_cursor(value: Any) -> bool:
+    """Return whether a value is a cursor of DB-API (PEP 249)."""
+    return hasattr(value, "fetchmany") and hasattr(value, "description")
 
 
 def is_records(value: Any) -> bool:
     """Return whether a value can be the records of one table."""
-    if is_arrow(value):
+    if is_arrow(value) or is_cursor(value):
         return True
     return isinstance(value, Iterable) and not isinstance(value, (str, bytes, bytearray, Mapping))

@@ -13,7 +13,8 @@ from airflow_provider_s3dest.records.table import STREAM_WINDOW, Table
 from airflow_provider_s3dest.sources.chunking import CHUNK_RECORDS, chunks_of
 from airflow_provider_s3dest.sources.columns import table_of_known, table_of_list, table_of_stream
 from airflow_provider_s3dest.sources.frame_stream import open_frame, open_frames
-from airflow_provider_s3dest.sources.input_kinds import is_arrow, is_frame, is_pandas, is_records
+from airflow_provider_s3dest.sources.input_kinds import is_arrow, is_cursor, is_frame, is_pandas, is_records
+from airflow_provider_s3dest.sources.sql.cursor_table import open_cursor
 from airflow_provider_s3dest.sources.xcom_values import explained
 
 _LAZY = ("LazyXComSequence", "LazySelectSequence")
@@ -55,7 +56,7 @@ def open_records(
     """Open the records of one table.
 
     :param records: a list, tuple, iterator or generator of mappings; a lazy sequence of mappings or of lists of
-        them; anything with ``__arrow_c_stream__``; or a list or stream of such frames.
+        them; anything with ``__arrow_c_stream__``; a list or stream of such frames; a cursor, or a stream of cursors.
     :param columns: the columns to write, in order; None: those of the records.
     :param counted: yields the records of an iterable one by one, and counts them.
     :param bad: quarantines the records that can't be delivered; None: the first of them ends the load.
@@ -68,6 +69,8 @@ def open_records(
         types, chunks = open_frame(records, name)
         is_held = is_pandas(records)
         return table_of_known(name, types, chunks, columns, is_held=is_held, types=partial(_known, types), bad=bad)
+    if is_cursor(records):
+        return open_cursor(name, records, columns, bad)
     if isinstance(records, (list, tuple)) and not (records and is_frame(records[0])):
         return table_of_list(name, records, columns, bad)
     if not is_records(records):
@@ -81,6 +84,8 @@ def open_records(
         if is_frame(first):
             types, chunks = open_frames(first, stream, name, columns, typed)
             return table_of_known(name, types, chunks, columns, types=partial(_known, types), bad=bad)
+        if is_cursor(first):
+            return open_cursor(name, first, columns, bad, stream)
         stream = chain([first], stream)
         break
     return table_of_stream(name, chunks_of(counted(stream)), columns, bad=bad)

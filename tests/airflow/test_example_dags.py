@@ -77,6 +77,20 @@ def test_a_connection_with_defaults(
     assert all(key.endswith(".json") for key in lake.objects())
 
 
+def test_queries(
+    dags: dict[str, DAG], run_dag: RunDag, lake: Bucket, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pytest.importorskip("airflow.providers.sqlite", reason="the provider of SQLite is not installed")
+    connection = {"conn_type": "sqlite", "host": str(tmp_path / "shop.db")}
+    monkeypatch.setenv("AIRFLOW_CONN_SHOP", json.dumps(connection))
+    run = run_dag(dags["example_s3_destination_sql"], conf={"bucket": lake.name})
+
+    assert run.state == "success", run.log
+    objects = {key.split("/")[2]: data for key, data in lake.objects("sql/2026-02-03/").items()}
+    assert objects["orders"].splitlines()[:2] == [b"id,day,price", b"1,2026-02-03,1.1"]
+    assert len(objects["example_items"].splitlines()) == 3
+
+
 def test_a_consumer_of_an_asset(dags: dict[str, DAG], run_dag: RunDag, lake: Bucket) -> None:
     of_example = Bucket("my-bucket", lake.server)
     of_example.server.client().create_bucket(Bucket=of_example.name)

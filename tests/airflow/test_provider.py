@@ -91,6 +91,7 @@ def test_the_example_dags_parse() -> None:
         "example_s3_destination_staging",
         "example_s3_destination_nycflights",
         "example_s3_destination_shards",
+        "example_s3_destination_sql",
         "example_s3_destination_copy",
         "example_s3_destination_decorator",
         "example_s3_destination_cloudquery",

@@ -28,6 +28,11 @@ class PostgreSQL:
         """User, host, port and database, as they stand in a URL behind the name of the driver."""
         return f"{_OWNER}@127.0.0.1:{self.port}/postgres"
 
+    @staticmethod
+    def is_installed() -> bool:
+        """Return whether this machine has the server's programs."""
+        return bool(_found("initdb")) or shutil.which("initdb") is not None
+
     @classmethod
     @contextmanager
     def running(cls) -> Iterator[PostgreSQL]:
@@ -49,8 +54,12 @@ class PostgreSQL:
 
 
 def _run(program: str, *arguments: str) -> None:
-    # Debian keeps the programs of each version in a folder of its own, which is not on the PATH.
-    found = sorted(Path("/usr/lib/postgresql").glob(f"*/bin/{program}"))
+    found = _found(program)
     command = [str(found[-1]) if found else program, *arguments]
     user = _OWNER if os.geteuid() == 0 else None
     subprocess.run(command, check=True, user=user, cwd="/", stdout=subprocess.DEVNULL)
+
+
+def _found(program: str) -> list[Path]:
+    # Debian keeps the programs of each version in a folder of its own, which is not on the PATH.
+    return sorted(Path("/usr/lib/postgresql").glob(f"*/bin/{program}"))

@@ -67,6 +67,7 @@ def airflow(lake: Bucket, home: Path, metrics: StatsD, database: PostgreSQL) -> 
     with AirflowServer.running(home, EXAMPLES, settings) as server:
         server.create_connection("aws_default", json.loads(lake.server.connection()))
         server.create_connection("s3_destination_default", _destination())
+        server.create_connection("shop", {"conn_type": "sqlite", "host": str(home.parent / "shop.db")})
         yield server
 
 
@@ -93,6 +94,7 @@ def runs(airflow: AirflowServer, home: Path) -> Mapping[str, Run]:
         "_assets": {},
         "_shards": {"staging": str(home.parent / "sharded"), "records": 100},
         "_copy": {"warehouse": str(home.parent / "warehouse.duckdb")},
+        "_sql": {},
         "_nycflights": {"bucket": "my-bucket", "staging": str(home.parent / "flights")},
     }
     date = f"{DATE}T00:00:00Z"
@@ -282,6 +284,17 @@ def test_shards_that_make_one_report(runs: Mapping[str, Run], lake: Bucket) -> N
     for table in ("clicks", "views"):
         lines = [line for content in lake.objects(f"raw/{table}/").values() for line in content.splitlines()]
         assert sorted(int(json.loads(line)["id"]) for line in lines) == list(range(3200))
+
+
+def test_queries(runs: Mapping[str, Run], lake: Bucket) -> None:
+    run = runs["_sql"]
+
+    assert run.wait() == "success"
+    assert run.xcom("orders")["records"] == 2
+    records = {table: report["records"] for table, report in run.xcom("both")["tables"].items()}
+    assert records == {"example_orders": 3, "example_items": 3}
+    (content,) = lake.objects(f"sql/{DATE}/orders/").values()
+    assert content.splitlines()[0] == b"id,day,price"
 
 
 def test_a_copy_of_what_the_manifest_lists(runs: Mapping[str, Run], lake: Bucket) -> None:

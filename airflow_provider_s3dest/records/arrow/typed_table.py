@@ -12,6 +12,7 @@ from itertools import chain
 from typing import Any
 
 import msgspec
+import orjson
 
 from airflow_provider_s3dest.errors import Fault, RecordError, SpecError, short
 from airflow_provider_s3dest.records.arrow.cast import exact_cast
@@ -49,13 +50,15 @@ def with_types(
     :param for_parquet: whether to use only types that Parquet can store.
     :param nanoseconds: whether these may be in nanoseconds.
     :raises RecordError: at a value that its column's type does not hold exactly.
-    :raises SpecError: if Parquet has no type for a column.
+    :raises SpecError: if a column has no type, or Parquet has none for it.
     """
     chunks: Iterator[Any] = table.chunks
     types = {column: arrow_types[column] for column in table.columns if column in arrow_types}
     if table.types and len(types) < len(table.columns):
         types |= table.types([column for column in table.columns if column not in types])
     missing = [column for column in table.columns if column not in types]
+    if untyped := [column for column in missing if column in table.without_type]:
+        raise SpecError([_untyped(table, column) for column in untyped])
     if missing:
         inferred = _InferredTypes(table.name, missing)
         head, seen = [], 0
@@ -238,7 +241,14 @@ def _storable(table: str, column: str, arrow_type: Any, nanoseconds: bool) -> An
         raise SpecError([Fault("schema", problem, remedy)]) from error
 
 
+def _untyped(table: Table, column: str) -> Fault:
+    problem = f"has no type for the column {column!r} of table {table.name!r}, which is {table.without_type[column]}."
+    return Fault("schema", problem, f"Give all columns types, such as {column!r}: 'decimal(18,2)' or 'string'.")
+
+
 def _for_display(value: Any) -> Any:
+    if isinstance(value, orjson.Fragment):
+        return json_bytes(value).decode()
     return bytes(value).decode() if isinstance(value, msgspec.Raw) else value
 
 

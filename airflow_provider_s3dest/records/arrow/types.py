@@ -12,6 +12,7 @@ from functools import lru_cache, reduce
 from typing import Any
 
 import msgspec
+import orjson
 
 from airflow_provider_s3dest.records.arrow.pyarrow_import import import_pyarrow
 from airflow_provider_s3dest.records.arrow.values import has_no_rule
@@ -277,6 +278,8 @@ def _simple(value: Any) -> Any:
         return value
     if isinstance(value, Enum):
         return _simple(value.value)
+    if isinstance(value, orjson.Fragment):  # the text of a database's JSON
+        return json_bytes(value).decode()
     if isinstance(value, Mapping):
         if wrong := [key for key in value if not isinstance(key, str)]:
             raise NoRuleError(f"the key {wrong[0]!r} of a nested mapping is no string but {type(wrong[0]).__name__}")
