@@ -124,10 +124,8 @@ class Delivery:
             if isinstance(error, SupersededError):
                 log.warning("Not all multipart uploads that this attempt had open could be aborted: %s", second)
             else:
-                log.warning(
-                    "Not everything could be cleaned up after the failure. The next attempt cleans up the rest: %s",
-                    second,
-                )
+                text = "Not everything could be cleaned up after the failure. The next attempt cleans up the rest: %s"
+                log.warning(text, second)
 
     def has_loaded_staged(self) -> bool:
         """Return whether an earlier attempt loaded the staged files and was to delete them."""
@@ -149,8 +147,8 @@ class Delivery:
             )
         self._sidecars = [(self._settings.bucket, key) for key in sidecars]
         rules, tables = self._rules, [*tables]
-        is_later = self.atomic or self._settings.is_partitioned
-        reserved = [BatchId(table, "", FIRST_RESERVED - 1) for table in ([] if is_later else tables)]
+        reserves = not (self.atomic or self._settings.is_partitioned)
+        reserved = [BatchId(table, "", FIRST_RESERVED - 1) for table in tables if reserves]
 
         def take_over(text: str | None) -> str:
             earlier = read_state(text, self._state_store)

@@ -9,6 +9,7 @@ from importlib import import_module
 from typing import Any
 from unittest.mock import patch
 
+from airflow_provider_s3dest.delivery import delivery as steps
 from airflow_provider_s3dest.delivery import sweeper
 from airflow_provider_s3dest.operators import task_state_store
 from airflow_provider_s3dest.s3 import retries, stop
@@ -22,7 +23,8 @@ def one_thread() -> Iterator[None]:
     """Let the product start no threads, and keep apart for each attempt what it keeps for each thread."""
     with ExitStack() as stack:
         for module in (sweeper, task_state_store):
-            stack.enter_context(patch.object(module, "ThreadPoolExecutor", InlineExecutor))
+            stack.enter_context(patch.object(module, "DaemonThreads", InlineExecutor))
+        stack.enter_context(patch.object(steps, "briefly", lambda call: call()))
         stack.enter_context(patch.object(retries, "_call", OfAttempt()))
         stack.enter_context(patch.object(stop, "_thread", OfAttempt()))
         yield
