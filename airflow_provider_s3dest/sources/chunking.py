@@ -17,6 +17,9 @@ CHUNK_RECORDS = 1000
 CHUNK_BYTES = 4 * 2**20
 """Bytes of a chunk of more than one record, as JSON, about: few enough to be held in memory several times over."""
 
+_OPTIONS = orjson.OPT_PASSTHROUGH_DATETIME
+"""orjson ends the process when a time zone raises an error."""
+
 
 def chunks_of(records: Iterable[Any]) -> Iterator[RowChunk]:
     """Cut a stream of mappings into chunks."""
@@ -53,7 +56,7 @@ def next_size(rows: Sequence[Any], most: int = CHUNK_RECORDS, count: int = 0) ->
     :param count: how many rows this chunk has, if only the last of them are given.
     """
     try:
-        weight = 1 if record_problem(rows[-1:]) else len(orjson.dumps(rows[-1], _as_text))
+        weight = 1 if record_problem(rows[-1:]) else len(orjson.dumps(rows[-1], _as_text, _OPTIONS))
     except Exception:  # the record's own methods may raise anything; whoever reads the record raises the error for it
         weight = 1
     return max(1, min(10 * (count or len(rows)), most, CHUNK_BYTES // weight))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
-from datetime import date
+from datetime import date, datetime, timedelta, tzinfo
 from decimal import Decimal
 from typing import Any
 
@@ -23,6 +23,18 @@ from airflow_provider_s3dest.spec import DestinationSpec
 
 PATH = "out/{{TABLE}}/{{UUID}}"
 NO_RULE = object()
+
+
+class UnknownZone(tzinfo):
+    """A time zone that raises an error when it is asked for its offset."""
+
+    def utcoffset(self, _: datetime | None) -> timedelta:
+        raise LookupError("no such zone")
+
+    dst = utcoffset
+
+    def tzname(self, _: datetime | None) -> None:
+        """Have no name."""
 
 
 class Aside(BadRecords):
@@ -75,6 +87,7 @@ class TestOfPython:
         ("bad", "reason"),
         [
             ({"n": NO_RULE}, "no rule for object"),
+            ({"n": datetime(2026, 1, 1, tzinfo=UnknownZone())}, "no such zone"),
             ({"n": "\ud83d"}, "surrogate"),
             ("a text", "a record must be a mapping"),
             (None, "a record must be a mapping"),
