@@ -74,6 +74,8 @@ def _public(scheme: str, address: str) -> str:
     """
     host = address.partition("/")[0]
     user, at, _ = host.rpartition("@")
+    if not at and "%40" in host and _names_password(host):
+        address = f"{HIDDEN}@{address[host.rindex('%40') + 3 :]}"
     if at and (scheme in _WEB or _names_password(user)):
         address = f"{HIDDEN}@{address[len(user) + 1 :]}"
     elif not at and "@" in address and _names_password(_PORT.sub("", host)):

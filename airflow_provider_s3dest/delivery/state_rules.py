@@ -13,6 +13,9 @@ from airflow_provider_s3dest.errors import StateError
 from airflow_provider_s3dest.spec.path_matching import may_give, may_render
 from airflow_provider_s3dest.spec.path_template import placeholders
 
+MOST_OBJECTS = 10_000_000
+"""Objects that a state may name which others can write: without a limit, a text of a few bytes could name all keys."""
+
 
 @dataclass(frozen=True, slots=True)
 class StateRules:
@@ -85,6 +88,9 @@ def _problems(
     state: LoadState, rules: StateRules, settings: KeySettings, identity: LoadIdentity, tables: Collection[str]
 ) -> Iterator[str]:
     """Yield why a state is not one of this load."""
+    objects = sum(end - first for ranges in state.ranges for first, end in ranges.ranges.values())
+    if objects > MOST_OBJECTS:
+        yield f"names {objects:,} objects, and a state under `state_path` may name {MOST_OBJECTS:,}."
     sidecars = [*state.sidecars, *state.old_sidecars, *state.owned_sidecars]
     buckets = [
         *(ranges.settings.bucket for ranges in state.ranges),

@@ -69,7 +69,7 @@ class Sweeper:
     ) -> None:
         self._client: Any = client
         self._arguments, self._deletes_shared = arguments or {}, deletes_shared
-        self._is_conditional: bool | None = None
+        self._obstacle: str | None = None  # to deletions on a condition; empty: none
         self._deletes_many = True
         self._probing = Lock()
         self._stop = stop
@@ -176,14 +176,20 @@ class Sweeper:
 
         A load that is killed here leaves the empty object, whose name begins with ``_``. It has one such name.
 
-        :raises StoreError: if the store ignores ``If-Match`` on DeleteObject.
+        :raises StoreError: if the store ignores ``If-Match`` on DeleteObject, or if the right to delete is missing.
         """
         with self._probing:
-            if self._is_conditional is None:
+            if self._obstacle is None:
                 probe = f"{key.rpartition('/')[0]}/_s3dest-probe-{owner}".lstrip("/")
-                self._is_conditional = self._probe(bucket, probe)
-        if not self._is_conditional:
-            raise _undeletable(f"s3://{bucket}/{key}", "the store does not delete on a condition (If-Match)")
+                try:
+                    is_conditional = self._probe(bucket, probe)
+                    self._obstacle = "" if is_conditional else "the store does not delete on a condition (If-Match)"
+                except StoreError as error:
+                    if not error.denied:
+                        raise
+                    self._obstacle = "the credentials need s3:PutObject and s3:DeleteObject in its folder"
+        if self._obstacle:
+            raise _undeletable(f"s3://{bucket}/{key}", self._obstacle)
 
     def _probe(self, bucket: str, probe: str) -> bool:
         """Return whether the store keeps an object whose deletion is asked for with the ETag of another."""

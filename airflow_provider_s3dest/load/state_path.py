@@ -9,6 +9,7 @@ from typing import Any
 from airflow_provider_s3dest.delivery.keys import LoadIdentity
 from airflow_provider_s3dest.errors import Fault, short
 from airflow_provider_s3dest.s3.uri import split_uri
+from airflow_provider_s3dest.safe_text import has_credentials
 from airflow_provider_s3dest.spec import path_template
 
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
@@ -26,6 +27,8 @@ def faults(state_path: Any) -> Iterator[Fault]:
     bucket, folder = _split(state_path, "bucket")
     if not bucket or "@" in bucket or not folder or "://" in folder or folder.startswith("/") or "//" in folder:
         yield Fault("state_path", f"is {short(state_path)}.", remedy)
+    elif has_credentials(state_path):
+        yield Fault("state_path", "holds credentials or a signature.", remedy)
     elif _CONTROL.search(state_path) or not path_template.can_be_in_key(state_path):
         yield Fault("state_path", f"holds a character that no key should have: {short(state_path)}.", "Take it out.")
     if path_template.placeholders(state_path):

@@ -139,8 +139,10 @@ def _single_rules(fields: Mapping[str, Any]) -> Iterator[Fault]:
     """Check the rules about one field that pydantic does not check."""
     if not _BUCKET_NAME.match(fields.get("bucket", "")):
         remedy = "Give the name alone, without s3:// and placeholders; folders go into `path`."
-        _, at, name = fields["bucket"].rpartition("@")
-        yield _quoting("bucket", "{} is no name of a bucket.", remedy, f"{HIDDEN}@{name}" if at else fields["bucket"])
+        before, at, name = fields["bucket"].partition("?")[0].rpartition("@")
+        hidden = len(before) + len(at) + len(name) < len(fields["bucket"])  # what follows may be a signature
+        shown = f"{HIDDEN}@{name}" if at else name
+        yield _quoting("bucket", "{} is no name of a bucket.", remedy, f"{shown}?{HIDDEN}" if hidden else shown)
     for key in ("content_type", "storage_class"):
         yield from _header_rules(key, fields.get(key, ""), "{}", fields.get(key))
     if fields.get("acl") and fields["acl"] not in CANNED_ACLS:

@@ -178,6 +178,22 @@ class TestCanNotBeProven:
         assert caught.value.final
         assert list(bodies(bucket)) == ["a.json", "b.json"]
 
+    def test_without_the_right_to_delete(self, bucket: Bucket, proxy: FaultProxy) -> None:
+        run(bucket, "run-1", {"a": [{"n": 1}], "b": [{"n": 1}], "c": [{"n": 1}]}, number=2)
+        probes: list[str] = []
+
+        def noted(request: Request, send: Send) -> Answer:
+            probes.extend([request.key] if "_s3dest-probe-" in request.key and request.operation == "PutObject" else [])
+            return refused(403, "AccessDenied")(request, send) if request.operation == "DeleteObject" else send(request)
+
+        proxy.on_each(noted)
+        with pytest.raises(StoreError, match=r"out/[bc]\.json .*the credentials need .*s3:DeleteObject") as caught:
+            run(bucket, "run-1", {"a": [{"n": 2}]}, number=3, client=proxy.client())
+
+        assert caught.value.final
+        assert {"a.json", "b.json", "c.json"} <= bodies(bucket).keys()
+        assert len(probes) == 1
+
     def test_on_a_store_that_ignores_the_condition(self, bucket: Bucket, proxy: FaultProxy) -> None:
         def without_condition(request: Request, send: Send) -> Answer:
             if request.operation != "DeleteObject":

@@ -274,6 +274,7 @@ class TestNamesOtherKeys:
             {"old_sidecars": [["other", "victim/x.json"]]},
             {"uploads": [["lake", "victim/x.json", "upload-1"]]},
             {"uploads": [["other", "victim/x.json", "upload-1"]]},
+            {"live": [{**_ranges(), "spans": [["t", "", 0, 10**12]]}]},
         ],
         ids=json.dumps,
     )

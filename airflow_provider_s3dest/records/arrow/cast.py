@@ -11,7 +11,7 @@ from functools import partial
 from typing import Any
 
 from airflow_provider_s3dest.records.arrow.pyarrow_import import import_pyarrow
-from airflow_provider_s3dest.records.arrow.types import array_of, holds_views, is_list, unique_keys
+from airflow_provider_s3dest.records.arrow.types import array_of, holds_views, is_list, unique_keys, whole_decimal
 from airflow_provider_s3dest.records.arrow.values import has_no_rule, values_of
 from airflow_provider_s3dest.records.values import csv_texts, too_deep
 
@@ -45,6 +45,8 @@ def exact_cast(array: Any, target: Any) -> Any:
     if types.is_string_view(source) or types.is_large_string(source):
         array, source = array.cast(pyarrow.string()), pyarrow.string()
     try:
+        if types.is_decimal(source) and source.scale < 0:  # Arrow can't compare these
+            return exact_cast(array.cast(whole_decimal(source)), target)
         if types.is_string(target) or types.is_large_string(target):
             return _to_text(array).cast(target)
         if isinstance(source, pyarrow.BaseExtensionType):
@@ -63,7 +65,7 @@ def exact_cast(array: Any, target: Any) -> Any:
         return _from_text(array, target) if types.is_string(source) else _between(array, target)
     except RecursionError as error:
         raise InexactError(str(too_deep())) from error
-    except (pyarrow.ArrowException, OverflowError, ValueError) as error:
+    except (pyarrow.ArrowException, OverflowError, TypeError, ValueError) as error:
         raise InexactError(str(error)) from error
 
 

@@ -19,6 +19,9 @@ from airflow_provider_s3dest.records.arrow.values import has_no_rule
 from airflow_provider_s3dest.records.nesting import nesting_problem
 from airflow_provider_s3dest.records.values import NoRuleError, json_bytes, plain, too_deep
 
+_WIDEST_DECIMAL = 76
+"""Digits of a decimal256 of Arrow."""
+
 DECIMAL_DIGITS = 38
 """Digits of a decimal, as many as data warehouses read."""
 
@@ -159,6 +162,8 @@ def _stored(arrow_type: Any, nanoseconds: bool) -> Any:
         return pyarrow.string()
     if types.is_binary_view(arrow_type):
         return pyarrow.binary()
+    if types.is_decimal(arrow_type) and arrow_type.scale < 0:
+        return whole_decimal(arrow_type)
     if types.is_timestamp(arrow_type) and arrow_type.unit == "ns" and not nanoseconds:
         return pyarrow.timestamp("us", arrow_type.tz)
     if types.is_struct(arrow_type):
@@ -175,9 +180,20 @@ def _stored(arrow_type: Any, nanoseconds: bool) -> Any:
     if types.is_map(arrow_type):
         # Also with nanoseconds, for the TypeErrors alone: Parquet's writer undoes encodings in a map itself.
         stored = [_stored(inside, nanoseconds) for inside in (arrow_type.key_type, arrow_type.item_type)]
-        as_it_is = nanoseconds and not holds_views(arrow_type)
+        as_it_is = nanoseconds and not holds_views(arrow_type) and not _has_negative_scale(arrow_type)
         return arrow_type if as_it_is else pyarrow.map_(*stored, keys_sorted=arrow_type.keys_sorted)
     return arrow_type
+
+
+def whole_decimal(arrow_type: Any) -> Any:
+    """Return the decimal without a fraction that holds all values of one whose scale is negative.
+
+    :raises TypeError: if Arrow has none that is so wide.
+    """
+    pyarrow, digits = import_pyarrow(), arrow_type.precision - arrow_type.scale
+    if digits > _WIDEST_DECIMAL:
+        raise TypeError(f"of the type {arrow_type}, whose values have up to {digits} digits")
+    return (pyarrow.decimal128 if digits <= DECIMAL_DIGITS else pyarrow.decimal256)(digits, 0)
 
 
 def holds_views(arrow_type: Any) -> bool:
@@ -186,6 +202,14 @@ def holds_views(arrow_type: Any) -> bool:
     if types.is_nested(arrow_type):
         return any(holds_views(arrow_type.field(number).type) for number in range(arrow_type.num_fields))
     return bool(types.is_null(arrow_type) or types.is_string_view(arrow_type) or types.is_binary_view(arrow_type))
+
+
+def _has_negative_scale(arrow_type: Any) -> bool:
+    """Return whether a type has at any level a decimal without its last digits, for which Parquet has no type."""
+    types = import_pyarrow().types
+    if types.is_nested(arrow_type):
+        return any(_has_negative_scale(arrow_type.field(number).type) for number in range(arrow_type.num_fields))
+    return bool(types.is_decimal(arrow_type)) and arrow_type.scale < 0
 
 
 def _levels(arrow_type: Any) -> int:

@@ -201,6 +201,18 @@ def test_what_is_missing_to_write_it_is_named(
         with_types_for(spec, open_records("t", [{"x": 1}], None), types)
 
 
+def test_decimals_with_a_negative_scale_are_stored_whole_at_any_level() -> None:
+    thousands = pa.array([Decimal(1000), None, Decimal(-500)], pa.decimal128(5, -2))
+    lists = pa.ListArray.from_arrays([0, 1, 1, 3], thousands)
+    pairs = pa.MapArray.from_arrays([0, 1, 1, 2], ["a", "b"], thousands.take(pa.array([0, 2])))
+    table = pa.table({"n": thousands, "list": lists, "pairs": pairs})
+
+    stored = parquet_of(table)
+
+    assert stored.to_pylist() == table.to_pylist()
+    assert stored.schema.field("n").type == pa.decimal128(7, 0)
+
+
 def test_an_object_without_fields_has_no_type() -> None:
     with pytest.raises(SpecError, match="an object without fields"):
         parquet_of([{"x": {}}])
