@@ -41,6 +41,9 @@ class Memory(LocalFiles):
     def open(self, path: str) -> Any:
         return io.BytesIO(self.content)
 
+    def version(self, path: str) -> str:
+        return "1"
+
 
 def table_of(
     content: bytes | str, ending: str = "csv", columns: tuple[str, ...] | None = None, bad: Any = None, **options: Any
