@@ -135,7 +135,7 @@ EXPLANATIONS: Sequence[Explanation] = [
     ),
     Explanation(
         ["ClickHouse"],
-        ["list", "tuple", "set", "mapping"],
+        ["list", "list that begins with null", "tuple", "set", "mapping"],
         ["parquet"],
         "differs",
         "Its arrays and tuples are never null: they are empty, or their fields are null.",
@@ -148,6 +148,17 @@ EXPLANATIONS: Sequence[Explanation] = [
         "refused",
         "COPY reads no Parquet. Redshift's does.",
         "write CSV",
+    ),
+    Explanation(
+        ["PyArrow"],
+        ["list that begins with null", "JSON of Parquet"],
+        ["json"],
+        "refused",
+        "Where no type is declared, its JSON reader drops the nulls that a list begins with, and still counts them "
+        "([arrow#51305](https://github.com/apache/arrow/issues/51305)): the items behind are wrong, or the process "
+        "ends with a segmentation fault.",
+        "name the type of the list in `explicit_schema`, and call `validate(full=True)` before you use such a table",
+        ("R", "J", "Jp", "A"),
     ),
     Explanation(
         ["DataFusion"],

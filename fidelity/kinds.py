@@ -121,6 +121,11 @@ def _utc(*parts: int, hours: float = 0) -> datetime:
     return datetime(*parts, tzinfo=timezone(timedelta(hours=hours)))  # type: ignore[arg-type,misc]
 
 
+def _write_json(ids: Sequence[str], values: Sequence[Any], path: Path) -> None:
+    texts = [None if value is None else json.dumps(value) for value in values]
+    pq.write_table(pa.table({"id": ids, "value": pa.array(texts, pa.json_())}), path)
+
+
 def _write_enum(ids: Sequence[str], values: Sequence[Any], path: Path) -> None:
     # pyarrow writes no ENUM. In its footer, the texts' annotation (UTF8, STRING) has as many bytes as ENUM's.
     out = io.BytesIO()
@@ -224,6 +229,7 @@ KINDS: Sequence[Kind] = [
     Kind("empty bytes", "bytes", [b""], pa.binary()),
     Kind("UUID", "uuid", [UUID(int=0), UUID("6f1c1f4e-5f0e-4d36-9f8e-0242ac120002")], pa.string()),
     Kind("list", "json", [[1, None, 2**53 + 1], [], [3]], pa.list_(pa.int64())),
+    Kind("list that begins with null", "json", [[None, 1], []], pa.list_(pa.int64())),
     Kind("tuple", "json", [[1, 2], []], None, [(1, 2), ()]),
     Kind("set", "json", [[1, 2, 3], [1, 2], []], None, _SETS),
     Kind(
@@ -234,6 +240,7 @@ KINDS: Sequence[Kind] = [
     ),
     Kind("mapping of other keys", "json", [{"a": 1}, {"b": {"c": None}}, {}], None),
     Kind(DEEP, "json", [_deep(100)], None),
+    Kind("JSON of Parquet", "json", [{"a": 0.1, "b": [None, "x"]}, {"a": 7.5, "b": []}], None, write=_write_json),
     Kind("ENUM of Parquet", "text", ["red", "b,\u00e9"], None, write=_write_enum),
     Kind("TIME of Parquet in UTC", "text", ["00:00:00+00:00", "23:59:59.999999+00:00"], None, write=_write_utc_times),
     Kind(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from itertools import cycle
 
@@ -77,36 +78,68 @@ class StagingPattern:
 
         :raises StagingError: if the table could end at more than one place, as in ``{{TABLE}}-*`` and ``a-b-1.csv``.
         """
-        begins = ends(self._pieces[0], file, {0})
+        begins = sorted(ends(self._pieces[0], file, {0}))
         if len(self._pieces) == 1:
             return "" if len(file) in begins else None
-        is_captured_once = len(self._pieces) == 2
-        tried: dict[tuple[int, str], bool] = {}
+        if len(self._pieces) > 2:
+            return self._match_repeated(file, begins)
         # A wildcard in front of the table takes as much as it can.
-        for begin in sorted(begins, reverse=True):
+        begin = _last(begins, lambda some: self._matches_rest(file, name(file, some)))
+        if begin is None:
+            return None
+        possible = sorted(name(file, {begin}))
+        longest = _last(possible, lambda some: self._matches_rest(file, some))
+        shortest = _last(possible[::-1], lambda some: self._matches_rest(file, some))
+        return self._only(file, [file[begin:shortest], file[begin:longest]])
+
+    def _match_repeated(self, file: str, begins: Sequence[int]) -> str | None:
+        tried: dict[tuple[int, str], bool] = {}
+        for begin in reversed(begins):
             tables = []
             for end in sorted(name(file, {begin})):
                 table = file[begin:end]
-                way = (end, "" if is_captured_once else table)
-                if way not in tried:
-                    if not is_captured_once and len(tried) == _CANDIDATES:
+                if (end, table) not in tried:
+                    if len(tried) == _CANDIDATES:
                         raise StagingError(f"{file} could match {self.path} in very many ways. {_UNAMBIGUOUS}")
-                    tried[way] = self._matches_rest(file, end, table)
-                if tried[way]:
+                    tried[end, table] = self._matches_rest(file, {end}, table)
+                if tried[end, table]:
                     tables.append(table)
-            if len(tables) > 1:
-                raise StagingError(
-                    f"{file} matches {self.path} as the table {tables[0]!r} or {tables[-1]!r}. {_UNAMBIGUOUS}"
-                )
             if tables:
-                return tables[0]
+                return self._only(file, tables)
         return None
 
-    def _matches_rest(self, file: str, end: int, table: str) -> bool:
-        reached = {end}
+    def _only(self, file: str, tables: Sequence[str]) -> str:
+        if tables[0] != tables[-1]:
+            raise StagingError(
+                f"{file} matches {self.path} as the table {tables[0]!r} or {tables[-1]!r}. {_UNAMBIGUOUS}"
+            )
+        return tables[0]
+
+    def _matches_rest(self, file: str, reached: Iterable[int], table: str = "") -> bool:
+        """Return whether what is behind the first table matches, if the table ends at one of some positions."""
+        reached = set(reached)
         for piece in self._pieces[1:-1]:
             reached = literal(table)(file, ends(piece, file, reached))
         return len(file) in ends(self._pieces[-1], file, reached)
+
+
+def _last(positions: Sequence[int], is_match: Callable[[Sequence[int]], bool]) -> int | None:
+    """Return the last position that matches; None: none does.
+
+    Tokens take many positions at a time, so that halving is far quicker than to try one position after the other.
+
+    :param is_match: returns whether any of some positions matches.
+    """
+    if not is_match(positions):
+        return None
+    first, stop = 0, len(positions)
+    while stop - first > 1:
+        middle = (first + stop) // 2
+        if is_match(positions[middle:stop]):
+            first = middle
+        else:
+            stop = middle
+    return positions[first]
 
 
 def _translate(path: str) -> tuple[str, list[list[Token]]]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -9,7 +10,7 @@ from itertools import chain
 from typing import IO, Any
 
 from airflow_provider_s3dest.errors import RecordError
-from airflow_provider_s3dest.sources.encodings import undecodable_byte
+from airflow_provider_s3dest.sources.encodings import in_utf8, undecodable_byte
 from airflow_provider_s3dest.sources.source_file import SourceFile, option
 
 BLOCK_BYTES = 2**17
@@ -27,11 +28,25 @@ _UTF_16 = "in UTF-16"
 _NO_TEXT = {
     b"\x1f\x8b": "compressed with gzip, and does not end with .gz",
     b"\x28\xb5\x2f\xfd": "compressed with zstd, and does not end with .zst",
-    b"PK\x03\x04": "a ZIP archive",
+    b"\xfd7zXZ\0": "compressed with xz",
+    # The digit is the level. Text could begin with the letters alone, so that the mark of the first block counts too.
+    **{b"BZh%d1AY&SY" % level: "compressed with bzip2" for level in range(1, 10)},
+    b"PK\x03\x04": "a ZIP archive, as files of Excel are",
+    b"PK\x05\x06": "an empty ZIP archive",
+    b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1": "an old file of Excel or Word",
+    # Each page of Parquet, and its footer, begins with the byte behind its name.
+    b"PAR1\x15": "Parquet",
+    b"ARROW1\0\0": "Arrow IPC",
+    b"\xff\xff\xff\xff": "an Arrow IPC stream",
+    b"Obj\x01": "Avro",
+    b"ORC\x03": "ORC",
+    b"SQLite format 3\0": "a database of SQLite",
     b"\xff\xfe": _UTF_16,
     b"\xfe\xff": _UTF_16,
 }
 """The first bytes of files that are often staged under the ending of a text file."""
+
+_HEAD_BYTES = 64  # as many as a beginning takes in UTF-8, whatever the file's own encoding is
 
 
 @dataclass
@@ -114,8 +129,8 @@ def blocks(stream: IO[bytes], file: SourceFile, end: bytes = b"\n", *, checked: 
     :raises RecordError: at the line that holds such a byte, and at one that is longer than a record may be.
     """
     line = 1
-    rest = [beginning(stream, file)]
-    size = 0
+    head = beginning(stream, file)
+    rest, size = [head], len(head) - head.rfind(end) - 1
     while True:
         read = stream.read(BLOCK_BYTES)
         cut = read.rfind(end) + 1
@@ -125,7 +140,6 @@ def blocks(stream: IO[bytes], file: SourceFile, end: bytes = b"\n", *, checked: 
             if size > max_record_bytes(file):
                 raise too_long(line + sum(piece.count(b"\n") for piece in rest), file)
             continue
-        size = 0
         data = b"".join((*rest, read[:cut] if read else b""))
         if data:
             if checked:
@@ -135,7 +149,7 @@ def blocks(stream: IO[bytes], file: SourceFile, end: bytes = b"\n", *, checked: 
             line += block.lines
         if not read:
             return
-        rest = [read[cut:]]
+        rest, size = [read[cut:]], len(read) - cut
 
 
 def beginning(stream: IO[bytes], file: SourceFile) -> bytes:
@@ -143,14 +157,21 @@ def beginning(stream: IO[bytes], file: SourceFile) -> bytes:
 
     :raises RecordError: if they show that the file is not text in UTF-8.
     """
-    head = stream.read(4)
+    head = stream.read(_HEAD_BYTES)
     for magic, name in _NO_TEXT.items():
-        if head.startswith(magic):
+        if head.startswith(_as_read(magic, file.encoding)):
             remedy = "Stage text in UTF-8, or name the file by its format."
             if name == _UTF_16:
                 remedy = f"Stage text in UTF-8, or name the encoding: {option('encoding', 'utf-16')}."
             raise file.error(1, f"the file is no text but {name}.", remedy)
     return head.removeprefix(BOM)
+
+
+def _as_read(magic: bytes, encoding: str) -> tuple[bytes, ...]:
+    """Return how the first bytes of a file look in UTF-8; nothing if they may be text of the encoding."""
+    if encoding.startswith(("utf-16", "utf-32")) or (encoding != "utf-8" and _NO_TEXT[magic] == _UTF_16):
+        return ()
+    return (in_utf8(io.BytesIO(magic), encoding).read(_HEAD_BYTES),)
 
 
 def too_long(line: int, file: SourceFile) -> RecordError:

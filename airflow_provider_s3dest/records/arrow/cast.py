@@ -5,13 +5,11 @@ Arrow's own safe casts are not enough: some drop a part of the value or overflow
 
 from __future__ import annotations
 
-import json
 from decimal import Decimal
-from functools import partial
 from typing import Any
 
 from airflow_provider_s3dest.records.arrow.pyarrow_import import import_pyarrow
-from airflow_provider_s3dest.records.arrow.types import array_of, holds_views, is_list, unique_keys, whole_decimal
+from airflow_provider_s3dest.records.arrow.types import array_of, holds_views, is_list, parsed_json, whole_decimal
 from airflow_provider_s3dest.records.arrow.values import has_no_rule, values_of
 from airflow_provider_s3dest.records.values import csv_texts, too_deep
 
@@ -121,8 +119,7 @@ def with_items(array: Any, items: Any, target: Any) -> Any:
 
 
 def _from_json(array: Any, target: Any) -> Any:
-    load = partial(json.loads, parse_float=Decimal, object_pairs_hook=unique_keys)
-    parsed = [None if text is None else load(text) for text in array.to_pylist()]
+    parsed = [None if text is None else parsed_json(text, Decimal) for text in array.to_pylist()]
     return exact_cast(array_of(parsed, target), target)
 
 

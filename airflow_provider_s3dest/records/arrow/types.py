@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Hashable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from datetime import date, datetime, time
 from decimal import Decimal, InvalidOperation
 from enum import Enum
-from functools import lru_cache, reduce
+from functools import lru_cache, partial, reduce
 from typing import Any
 
 import msgspec
@@ -100,9 +100,9 @@ def _array_of(values: Sequence[Any], target: Any) -> Any:
     arrow_type = reduce(common_type, map(_type_of_shape, shapes), pyarrow.null())
     try:
         return pyarrow.array(values, arrow_type)
-    except pyarrow.ArrowInvalid as error:
-        if "precision" in str(error):
-            raise NoRuleError(f"the number has more than {DECIMAL_DIGITS} digits, the most of a decimal") from error
+    except ValueError as error:  # Arrow's own, or Python's for a number of more than 4,300 digits
+        if "precision" in str(error) or "int_max_str_digits" in str(error):
+            raise _too_many_digits() from error
         raise
 
 
@@ -270,13 +270,38 @@ def _parsed(values: Sequence[Any], as_decimals: bool) -> list[Any]:
     raws = b",".join(bytes(value) if isinstance(value, msgspec.Raw) else b"null" for value in values)
     parse_float = Decimal if as_decimals else _number
     try:
-        parsed: list[Any] = json.loads(b"[" + raws + b"]", parse_float=parse_float, object_pairs_hook=unique_keys)
+        parsed: list[Any] = parsed_json(b"[" + raws + b"]", parse_float)
     except InvalidOperation as error:  # in Decimal, whose exponents have 18 digits at most
         raise NoRuleError("the exponent of a number is larger than that of any decimal") from error
     return parsed
 
 
-def unique_keys(pairs: Sequence[tuple[str, Any]]) -> dict[str, Any]:
+def parsed_json(text: str | bytes, parse_float: Callable[[str], Any]) -> Any:
+    """Parse JSON without losing a value.
+
+    :raises NoRuleError: if an integer has too many digits for Python, which is far more than a decimal has.
+    :raises ValueError: if it is no JSON, or a key occurs twice in an object.
+    """
+    load = partial(json.loads, text, parse_float=parse_float, object_pairs_hook=_unique_keys)
+    try:
+        return load()
+    except ValueError:
+        # Python's own error names no rule of ours; a function that is called for each integer would be slow.
+        return load(parse_int=_integer)
+
+
+def _integer(text: str) -> int:
+    try:
+        return int(text)
+    except ValueError as error:
+        raise _too_many_digits() from error
+
+
+def _too_many_digits() -> NoRuleError:
+    return NoRuleError(f"the number has more than {DECIMAL_DIGITS} digits, the most of a decimal")
+
+
+def _unique_keys(pairs: Sequence[tuple[str, Any]]) -> dict[str, Any]:
     """Make a dict of the pairs of a JSON object, without losing a value.
 
     :raises ValueError: if a key occurs twice.

@@ -161,6 +161,7 @@ def test_values_have_the_type_that_the_document_says(
         (["x", object()], "there is no rule for object"),
         (["x", "\ud800"], "surrogates not allowed"),
         ([1, 10**38], "100000000000000000000000000000000000000"),
+        ([1, 10**5000], "the number has more than 38 digits, the most of a decimal"),
     ],
 )
 @pytest.mark.parametrize("make", [list, iter], ids=["list", "stream"])
@@ -224,6 +225,18 @@ def test_an_object_within_staged_json_that_has_a_key_twice_loses_neither_value(t
     put(tmp_path / "a.ndjson", '{"x": {"a": 1}}\n{"x": {"a": 1, "a": 2}}\n')
     with pytest.raises(RecordError, match=r"a.ndjson, line 2, column 'x': a nested object has the key 'a' twice"):
         files_of(staged_table(tmp_path))
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "schema"),
+    [("1", "%s", None), ("1", "%s", {"x": "float64"}), ('"[1]"', '"[%s]"', {"x": "list<int64>"})],
+)
+def test_a_number_of_more_digits_than_python_takes_is_refused_with_its_line(
+    tmp_path: Path, first: str, second: str, schema: Any
+) -> None:
+    put(tmp_path / "a.ndjson", f'{{"x": {first}}}\n{{"x": {second % ("1" * 5000)}}}\n')
+    with pytest.raises(RecordError, match=r"a.ndjson, line 2, column 'x': .*the number has more than 38 digits"):
+        files_of(staged_table(tmp_path), schema=schema)
 
 
 @pytest.mark.parametrize(

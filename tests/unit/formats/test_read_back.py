@@ -19,6 +19,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from airflow_provider_s3dest.errors import RecordError
 from airflow_provider_s3dest.sources import text_lines
 from tests.unit.tables import csv_of, fields_with_nulls, json_of, put, staged_rows, staged_table, written
 
@@ -246,6 +247,10 @@ def test_any_table_reads_back_from_csv_and_is_written_again_the_same(
             else:
                 assert field == (alone if value is None else as_text(value))
     path = put(tmp_path_factory.getbasetemp() / "any.csv", text)
+    if "" in records[0]:
+        with pytest.raises(RecordError, match="has no name"):
+            staged_table(path)
+        return
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(text_lines, "BLOCK_BYTES", block)
         assert written(staged_table(path), "csv").decode() == text

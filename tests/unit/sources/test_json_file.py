@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import bz2
 import gzip
 import io
 import json
@@ -372,6 +373,7 @@ def test_a_compressed_line_without_end_takes_little_memory() -> None:
         (gzip.compress(b"{}\n", mtime=0), 1, "the file is no text but compressed with gzip, and does not end with .gz"),
         (b"\x28\xb5\x2f\xfd\x04\x00\x29", 1, "the file is no text but compressed with zstd"),
         ('{"a":1}\n'.encode("utf-16"), 1, "the file is no text but in UTF-16"),
+        (bz2.compress(b"{}\n", 1), 1, "the file is no text but compressed with bzip2"),
     ],
 )
 def test_what_is_no_line_of_json_is_called_what_it_is(content: bytes, line: int, said: str) -> None:

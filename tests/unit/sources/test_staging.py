@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import os
+from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +14,9 @@ import pyarrow.parquet as pq
 import pytest
 
 from airflow_provider_s3dest.errors import RecordError, S3DestinationError, SpecError, StagingError
+from airflow_provider_s3dest.sources import staging_pattern
 from airflow_provider_s3dest.sources.file_stores import LocalFiles
+from airflow_provider_s3dest.sources.glob_tokens import Token, ends
 from airflow_provider_s3dest.sources.staged_files import open_staged
 from airflow_provider_s3dest.sources.staging import staged_tables
 from airflow_provider_s3dest.sources.staging_path import check_staging_path
@@ -135,6 +139,23 @@ class TestMatching:
     def test_many_wildcards_and_a_long_name_take_no_time(self, path: str, file: str) -> None:
         """A failing test does not end: a regular expression would try all ways to share out the characters."""
         assert StagingPattern.of(path).match(file) is None
+
+    @pytest.mark.parametrize("begin", ["*", "b*", "*-"])
+    @pytest.mark.parametrize("end", ["*x*y", "a*a*a.csv", "-*"])
+    def test_one_table_between_stars_is_not_tried_position_by_position(
+        self, begin: str, end: str, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        walks = 0
+
+        def counted(tokens: Sequence[Token], path: str, begins: Iterable[int]) -> set[int]:
+            nonlocal walks
+            walks += 1
+            return ends(tokens, path, begins)
+
+        monkeypatch.setattr(staging_pattern, "ends", counted)
+        with suppress(StagingError):
+            StagingPattern.of(f"{begin}{{{{TABLE}}}}{end}").match("ba-" * 300 + "a" * 100 + ".csv")
+        assert 0 < walks < 50
 
     def test_names_that_look_like_wildcards_are_files_of_that_name_first(self, tmp_path: Path) -> None:
         lay(tmp_path, "a[1].csv", "a1.csv", "what?.csv", "star*.csv", "starry.csv")

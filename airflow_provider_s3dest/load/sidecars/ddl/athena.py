@@ -132,7 +132,7 @@ def _type(sql_type: SqlType, column: str, table: TableData) -> str:
     if text or sql_type.family == "text":
         return "string"
     match sql_type.family:
-        case "bytes":
+        case "bytes" | "uuid":
             return "binary"
         case "date":
             return "date"

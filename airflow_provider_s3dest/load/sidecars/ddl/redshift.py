@@ -117,7 +117,7 @@ def _type(sql_type: SqlType, column: str, table: TableData) -> str:
     if text or sql_type.family == "text":
         return _TEXT
     match sql_type.family:
-        case "bytes":
+        case "bytes" | "uuid":
             return "VARBYTE(1024000)"
         case "duration":
             return "BIGINT"

@@ -15,7 +15,7 @@ class SqlType:
 
     :param family: ``bool``, ``int``, ``uint``, ``float``, ``decimal``, ``text``, ``bytes``, ``date``, ``time``,
         ``timestamp``, ``timestamptz`` (a timestamp in a time zone), ``duration``, ``list``, ``map``, ``struct``,
-        ``other``.
+        ``uuid`` (text in CSV and JSON, 16 bytes in Parquet), ``other``.
     :param arrow: the name of the Arrow type.
     :param bits: size of a number.
     :param digits: precision and scale of a decimal.
@@ -69,6 +69,8 @@ def sql_type_of(arrow: Any) -> SqlType:
     pyarrow = import_pyarrow()
     types, name = pyarrow.types, str(arrow)
     if isinstance(arrow, pyarrow.BaseExtensionType):
+        if arrow.extension_name == "arrow.uuid":
+            return SqlType("uuid", "uuid")
         return sql_type_of(arrow.storage_type)
     if types.is_dictionary(arrow) or types.is_run_end_encoded(arrow):
         return sql_type_of(arrow.value_type)

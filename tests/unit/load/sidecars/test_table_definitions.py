@@ -8,6 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
 import pytest
 import sqlglot
 from hypothesis import HealthCheck, given, settings
@@ -145,6 +146,18 @@ class TestTypes:
         text = athena.statements(table({"at": "timestamp[us, tz=UTC]", "tags": "list<int64>"}))
         assert "`at` string COMMENT 'timestamp[us, tz=UTC]'" in text
         assert "`tags` string COMMENT 'JSON'" in text
+
+    @pytest.mark.skipif(not hasattr(pa, "uuid"), reason="pyarrow has no such type before 18")
+    def test_of_uuids_are_text_but_in_parquet(self) -> None:
+        column = Column("id", sql_type_of(pa.uuid()))
+        for form, in_athena, in_redshift in (
+            ("csv", "`id` string COMMENT 'uuid'", '"id" VARCHAR(65535)'),
+            ("json", "`id` string COMMENT 'uuid'", '"id" VARCHAR(65535)'),
+            ("parquet", "`id` binary", '"id" VARBYTE(1024000)'),
+        ):
+            data = replace(table({"id": "string"}, form), columns=(column,))
+            assert f"{in_athena}\n" in athena.statements(data)
+            assert f"{in_redshift}\n" in redshift.statements(data)
 
     def test_are_text_where_none_is_known(self) -> None:
         assert Column("a").sql_type == sql_type_of(None) == sql_type_of(arrow_types({"a": "string"})["a"])
