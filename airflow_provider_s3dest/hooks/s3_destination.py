@@ -263,7 +263,7 @@ class S3DestinationHook(ConnectedHook):
             are CSV, Parquet or Arrow files; each file is opened for that.
         :param staging_format: the form of staged text, for this and for the loads; see the operator.
         :return: the arguments of each shard's load: ``staging_path``, ``table`` and, if they are known or given,
-            ``columns`` and ``staging_format``.
+            ``columns`` and ``staging_format``; and ``shard``, if the table has several shards and ``columns``.
         :raises SpecError: if ``table`` is missing, or given although the staging path has ``{{TABLE}}``; if a
             ``staging_format`` has faults.
         :raises StagingError: if a staging path matches nothing, or a file can't be read.

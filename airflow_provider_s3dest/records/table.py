@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -21,6 +21,8 @@ class Table:
     :param types: maps column names to ``pyarrow.DataType``; columns whose type the source does not know are left out.
     :param schema: the ``pyarrow.Schema`` of every chunk, each of which is then an ``ArrowChunk``; None: none yet.
     :param bad: quarantines the records that can't be delivered; None: the first of them ends the load.
+    :param stated: the columns that the source states: of a data frame, a cursor, or headers and schemas of files; none
+        if its records are mappings.
     """
 
     name: str
@@ -30,6 +32,7 @@ class Table:
     types: Callable[[Sequence[str]], Mapping[str, Any]] | None = None
     schema: Any = None
     bad: BadRecords | None = None
+    stated: Collection[str] = ()
 
     def __post_init__(self) -> None:
         # The names themselves: orjson takes no instance of a subclass, such as a StrEnum or SQLAlchemy's quoted_name.

@@ -226,7 +226,7 @@ def test_misspelt_arguments_are_told_with_the_other_faults_wherever_they_are_giv
             lambda: S3DestinationHook().load(**without(), regoin="x"),
         ]
         for call in calls:
-            with pytest.raises(SpecError, match="`regoin`: is no argument. Did you mean `region`?"):
+            with pytest.raises(SpecError, match=r"`regoin`: is no argument\. Did you mean `region`\?"):
                 call()
 
 
