@@ -15,7 +15,7 @@ from airflow.providers.common.compat.sdk import (
 
 from airflow_provider_s3dest.errors import Fault, SpecError
 from airflow_provider_s3dest.load.arguments import LoadArguments
-from airflow_provider_s3dest.operators import templates
+from airflow_provider_s3dest.operators import arguments, templates
 from airflow_provider_s3dest.operators.assets import outlets_for
 from airflow_provider_s3dest.operators.references import FromFunction
 from airflow_provider_s3dest.operators.s3_destination import S3DestinationOperator
@@ -126,6 +126,7 @@ def s3_destination_task(
 
         orders()
     """
+    arguments.check_names(_S3DestinationDecoratedOperator, kwargs.get("task_id"), kwargs)
     return task_decorator_factory(
         python_callable=python_callable,
         multiple_outputs=multiple_outputs,

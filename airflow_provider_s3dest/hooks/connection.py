@@ -5,15 +5,13 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
-from types import NoneType, UnionType
-from typing import Any, Union, get_args, get_origin
-
-from pydantic import TypeAdapter, ValidationError
+from typing import Any
 
 from airflow_provider_s3dest.errors import Fault, SpecError
 from airflow_provider_s3dest.safe_text import CONTROL
 from airflow_provider_s3dest.spec.fields import SpecFields
 from airflow_provider_s3dest.spec.rules import faults
+from airflow_provider_s3dest.spec.typed_texts import typed_field, types_of
 
 CONN_TYPE = "s3_destination"
 AWS_CONN_ID = "aws_conn_id"
@@ -99,21 +97,6 @@ def _parsed(text: str) -> Any:
 
 def _converted(key: str, text: Any) -> Any:
     """Return the value that a text stands for, in the type of the field; else the text, which the rules will refuse."""
-    types = _types(key)
-    if not isinstance(text, str) or str in types:
-        return text
-    if types <= {int, bool}:
-        try:
-            return TypeAdapter(types.pop()).validate_python(text)
-        except ValidationError:
-            return text
-    parsed = _parsed(text)
-    return parsed if isinstance(parsed, (Mapping, list)) else text
-
-
-def _types(key: str) -> set[Any]:
-    field = SpecFields.model_fields.get(key)
-    if field is None:
-        return {str}
-    several = get_origin(field.annotation) in (Union, UnionType)
-    return set(get_args(field.annotation) if several else (field.annotation,)) - {NoneType}
+    types = types_of(SpecFields, key)
+    parsed = _parsed(text) if isinstance(text, str) and not types <= {int, bool, str} else None
+    return typed_field(key, parsed if isinstance(parsed, (Mapping, list)) else text)

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
+import inspect
 import os
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime, timezone
 from typing import TYPE_CHECKING, Any
 from uuid import uuid4
-
-from airflow.providers.common.compat.sdk import AirflowNotFoundException, BaseHook
 
 from airflow_provider_s3dest.delivery.attempt import UNCOUNTED, Attempt
 from airflow_provider_s3dest.delivery.delivery import Delivery
@@ -17,35 +16,27 @@ from airflow_provider_s3dest.delivery.s3_state_store import S3StateStore
 from airflow_provider_s3dest.delivery.state_store import NoState, StateStore
 from airflow_provider_s3dest.delivery.sweeper import Sweeper
 from airflow_provider_s3dest.errors import Fault, S3DestinationError, SpecError, cut_unsafe_causes, short
-from airflow_provider_s3dest.hooks.aws_client import aws_faults, client_of, explained_key, extra_of, s3_hook
-from airflow_provider_s3dest.hooks.connection import (
-    AWS_CONN_ID,
-    CONN_TYPE,
-    CONSOLE_URL,
-    read_extra,
-    spec_fields_in,
-    without_value,
-)
+from airflow_provider_s3dest.hooks.aws_client import client_of, explained_key, s3_hook
+from airflow_provider_s3dest.hooks.connected_hook import ConnectedHook
+from airflow_provider_s3dest.hooks.connection import CONN_TYPE, without_value
 from airflow_provider_s3dest.hooks.connection_test import write_and_remove
 from airflow_provider_s3dest.hooks.object_storage import file_stores
-from airflow_provider_s3dest.load.arguments import LoadArguments
+from airflow_provider_s3dest.load.arguments import LoadArguments, misspelt_faults
 from airflow_provider_s3dest.load.columns import check_columns
 from airflow_provider_s3dest.load.deliver import deliver_as_planned
 from airflow_provider_s3dest.load.plan import LoadPlan
 from airflow_provider_s3dest.report import LoadReport
 from airflow_provider_s3dest.s3.retries import RetryCounter
 from airflow_provider_s3dest.s3.stop import StopFlag
-from airflow_provider_s3dest.safe_text import without_user
 from airflow_provider_s3dest.sources.shards import split
 from airflow_provider_s3dest.sources.staging import staged_tables
 from airflow_provider_s3dest.sources.staging_format import StagingFormat
 from airflow_provider_s3dest.spec.destination import SENT_ALONG, DestinationSpec, merged, spec_fields_of
+from airflow_provider_s3dest.spec.fields import SpecFields
 from airflow_provider_s3dest.spec.sentinels import NOT_GIVEN, UNKNOWN, NotGiven, is_given
 
 if TYPE_CHECKING:
     from airflow.providers.amazon.aws.hooks.s3 import S3Hook
-
-DEFAULT_AWS_CONN_ID = "aws_default"
 
 _OF_REQUESTS = (
     *SENT_ALONG,
@@ -59,7 +50,7 @@ _TESTED_FROM = (
 )
 
 
-class S3DestinationHook(BaseHook):
+class S3DestinationHook(ConnectedHook):
     """Delivers records to S3.
 
     The extra of a connection of type ``s3_destination`` may hold any field of the destination spec, and
@@ -99,10 +90,7 @@ class S3DestinationHook(BaseHook):
     def __init__(
         self, s3_destination_conn_id: str | None = None, aws_conn_id: str | NotGiven | None = NOT_GIVEN, **kwargs: Any
     ) -> None:
-        super().__init__(**kwargs)
-        self.s3_destination_conn_id = s3_destination_conn_id
-        self._aws_conn_id = aws_conn_id
-        self._connection_fields: dict[str, Any] | None = None
+        super().__init__(s3_destination_conn_id, aws_conn_id, **kwargs)
         self.client_meta: Any = None  # region, partition and endpoint of the client of the last load
         self._retry_counter: RetryCounter | None = None
 
@@ -119,12 +107,44 @@ class S3DestinationHook(BaseHook):
         atomic: bool = False,
         state_path: str | None = None,
         staging_format: Mapping[str, Any] | None = None,
+        shard: bool = False,
         dry_run: bool = False,
         manifest: str | None = None,
         on_bad_record: str = "fail",
         max_bad_records: float | None = None,
         quarantine_path: str | None = None,
-        **spec_fields: Any,
+        bucket: str | NotGiven = NOT_GIVEN,
+        path: str | NotGiven = NOT_GIVEN,
+        format: str | NotGiven = NOT_GIVEN,
+        format_spec: Mapping[str, Any] | NotGiven | None = NOT_GIVEN,
+        compression: str | NotGiven = NOT_GIVEN,
+        batch_size: int | str | NotGiven | None = NOT_GIVEN,
+        batch_size_bytes: int | str | NotGiven | None = NOT_GIVEN,
+        no_rotate: bool | str | NotGiven = NOT_GIVEN,
+        compression_level: int | str | NotGiven = NOT_GIVEN,
+        write_mode: str | NotGiven = NOT_GIVEN,
+        partition_columns: str | NotGiven = NOT_GIVEN,
+        uuid_namespace: str | NotGiven = NOT_GIVEN,
+        manifest_path: str | NotGiven = NOT_GIVEN,
+        ddl: Sequence[str] | NotGiven = NOT_GIVEN,
+        ddl_path: str | NotGiven = NOT_GIVEN,
+        athena: bool | str | NotGiven = NOT_GIVEN,
+        write_empty_objects_for_empty_tables: bool | str | NotGiven = NOT_GIVEN,
+        content_type: str | NotGiven = NOT_GIVEN,
+        acl: str | NotGiven = NOT_GIVEN,
+        server_side_encryption_configuration: Mapping[str, Any] | NotGiven = NOT_GIVEN,
+        tags: Mapping[str, str] | NotGiven = NOT_GIVEN,
+        metadata: Mapping[str, str] | NotGiven = NOT_GIVEN,
+        storage_class: str | NotGiven = NOT_GIVEN,
+        region: str | NotGiven = NOT_GIVEN,
+        endpoint_skip_tls_verify: bool | str | NotGiven = NOT_GIVEN,
+        use_path_style: bool | str | NotGiven = NOT_GIVEN,
+        max_retries: int | str | NotGiven = NOT_GIVEN,
+        part_size: int | str | NotGiven = NOT_GIVEN,
+        batch_timeout: str | int | NotGiven | None = NOT_GIVEN,
+        max_backoff: str | int | NotGiven = NOT_GIVEN,
+        test_write: bool | str | NotGiven = NOT_GIVEN,
+        **misspelt: Any,
     ) -> LoadReport:
         """Deliver records, or the records of staged files, to S3.
 
@@ -142,6 +162,7 @@ class S3DestinationHook(BaseHook):
         :param state_path: folder of S3 for the state of the load, as ``s3://bucket/folder`` or as a folder of the
             destination's bucket. With it, the load removes what an earlier load with the same ``load_id`` left.
         :param staging_format: the form of staged text; see the operator.
+        :param shard: the staged files are a shard, as :meth:`list_shards` gives it.
         :param dry_run: read and encode the records and report keys and counts, but write nothing.
         :param manifest: also write an object that lists all others, once they are complete: ``redshift`` for COPY, or
             ``s3dest`` with columns, records, bytes and checksums. Its key is ``manifest_path`` of the spec.
@@ -151,7 +172,39 @@ class S3DestinationHook(BaseHook):
             1; with more the load fails. By default any number.
         :param quarantine_path: template of the keys of quarantined records, with ``{{UUID}}``; by default
             ``_quarantine/{{TABLE}}/{{UUID}}.json`` in the fixed folder of ``path``.
-        :param spec_fields: fields of the spec by name; they override those of ``spec`` and of the connection.
+        :param bucket: name of the bucket.
+        :param path: template of the keys, with placeholders such as ``{{TABLE}}`` and ``{{UUID}}``.
+        :param format: ``csv``, ``json`` or ``parquet``.
+        :param format_spec: options of the format; see the operator.
+        :param compression: empty, or ``gzip``; for parquet ``snappy`` (the meaning of empty), ``zstd``, ``gzip`` or
+            ``none``.
+        :param batch_size: maximum number of records in an object (10,000).
+        :param batch_size_bytes: maximum size of an object in bytes (5 MiB), before compression.
+        :param no_rotate: write one object per table.
+        :param compression_level: level of the compression, 1 to 9, fast to small (2), for gzip and zstd.
+        :param write_mode: ``append``; S3 supports nothing else.
+        :param partition_columns: ``keep``, or ``drop`` to leave the columns of ``{{FIELD.name}}`` out of the objects.
+        :param uuid_namespace: text that enters every UUID, for another Airflow with the same DAG ids.
+        :param manifest_path: template of the key of the manifest.
+        :param ddl: table definitions to write beside the data: a list of ``athena``, ``redshift`` or both.
+        :param ddl_path: template of the keys of the table definitions.
+        :param athena: make the names of columns and of nested keys safe for Athena: letters, digits and ``_``.
+        :param write_empty_objects_for_empty_tables: write an object for a table without records.
+        :param content_type: Content-Type of the objects; by default the one of the format.
+        :param acl: canned ACL of the objects, such as ``bucket-owner-full-control``.
+        :param server_side_encryption_configuration: ``server_side_encryption``, and ``sse_kms_key_id`` for KMS.
+        :param tags: tags of every object, at most 10.
+        :param metadata: user metadata of every object.
+        :param storage_class: storage class of the objects, such as ``STANDARD_IA``.
+        :param region: region of the bucket, over that of the AWS connection.
+        :param endpoint_skip_tls_verify: do not verify the certificate of the endpoint.
+        :param use_path_style: address the bucket in the path, not in the host name.
+        :param max_retries: how often a request is sent again.
+        :param part_size: bytes of a part of a multipart upload (16 MiB).
+        :param batch_timeout: of CloudQuery: accepted and not used.
+        :param max_backoff: of CloudQuery: accepted and not used.
+        :param test_write: of CloudQuery: accepted and not used.
+        :param misspelt: refused, with the argument that was probably meant.
         :return: what was written. Dates in the path are those of the call, in UTC.
         :raises SpecError: with everything that is wrong with the arguments.
         :raises RecordError: at a record that can't be delivered.
@@ -159,14 +212,16 @@ class S3DestinationHook(BaseHook):
         :raises StagingError: if a staging path matches nothing, or a file can't be read.
         :raises StoreError: if S3 refuses or can't be reached.
         """
+        given = {name: value for name, value in locals().items() if name in SpecFields.model_fields and is_given(value)}
         fields, found = spec_fields_of(spec)
+        found += misspelt_faults(misspelt, _ARGUMENTS)
         if load_id == "" or not isinstance(load_id, (str, type(None))):
             found.append(Fault("load_id", f"is {short(load_id)}.", "Give a text, or leave it out for a random one."))
         if state_path is not None and load_id is None:
             problem = "has no effect without `load_id`: no later load finds the state."
             found.append(Fault("state_path", problem, "Give `load_id`, or leave `state_path` out."))
         arguments = LoadArguments(
-            fields=merged(spec_fields, fields, self.known_fields()),
+            fields=merged(given, fields, self.known_fields()),
             records=records,
             staging_path=staging_path,
             table=table,
@@ -175,6 +230,7 @@ class S3DestinationHook(BaseHook):
             atomic=atomic,
             state_path=state_path,
             staging_format=staging_format,
+            shard=shard,
             dry_run=dry_run,
             s3_destination_conn_id=self.s3_destination_conn_id,
             aws_conn_id=self._aws_conn_id,
@@ -207,7 +263,7 @@ class S3DestinationHook(BaseHook):
             are CSV, Parquet or Arrow files; each file is opened for that.
         :param staging_format: the form of staged text, for this and for the loads; see the operator.
         :return: the arguments of each shard's load: ``staging_path``, ``table`` and, if they are known or given,
-            ``columns`` and ``staging_format``.
+            ``columns`` and ``staging_format``; and ``shard``, if the table has several shards and ``columns``.
         :raises SpecError: if ``table`` is missing, or given although the staging path has ``{{TABLE}}``; if a
             ``staging_format`` has faults.
         :raises StagingError: if a staging path matches nothing, or a file can't be read.
@@ -300,55 +356,10 @@ class S3DestinationHook(BaseHook):
             keys = {fault.key for fault in faults}
             raise SpecError([*faults, *(fault for fault in self._connection_faults() if fault.key not in keys)])
 
-    def connection_fields(self) -> dict[str, Any]:
-        """Return the fields of the spec that the connection holds; none without a connection.
-
-        :raises SpecError: if the connection does not exist, or its extra is wrong.
-        """
-        return spec_fields_in(self._extra())
-
-    def known_fields(self) -> dict[str, Any]:
-        """Return the fields of the spec that the connection holds; all of them as ``UNKNOWN`` if it can't be read.
-
-        :meth:`deliver` then raises an error that names the fault of the connection together with all others.
-        """
-        try:
-            return self.connection_fields()
-        except SpecError:
-            return dict.fromkeys(DestinationSpec.model_fields, UNKNOWN)
-
-    @property
-    def aws_conn_id(self) -> str | None:
-        """The id of the AWS connection that is used; None: boto3's own chain of credentials."""
-        if is_given(self._aws_conn_id):
-            return self._aws_conn_id  # type: ignore[return-value]
-        return self._extra().get(AWS_CONN_ID) or DEFAULT_AWS_CONN_ID
-
     @property
     def retries(self) -> int:
         """Number of requests of the last load that were sent again."""
         return self._retry_counter.number if self._retry_counter else 0
-
-    @property
-    def console_url(self) -> str | None:
-        """The URL of the store's console, with ``{bucket}`` and ``{prefix}``, if the connection names one."""
-        url = self._extra().get(CONSOLE_URL)
-        return url and without_user(url)
-
-    def _connection_faults(self) -> Iterator[Fault]:
-        """Yield what is wrong with the connections themselves."""
-        conn_id: Any
-        try:
-            self._extra()
-            conn_id = self.aws_conn_id
-        except SpecError as error:
-            yield from error.faults
-            conn_id = self._aws_conn_id if is_given(self._aws_conn_id) else None  # the unreadable extra might name it
-        if conn_id is not None:
-            try:
-                self._check_aws(conn_id)
-            except SpecError as error:
-                yield from error.faults
 
     def s3_hook(self, spec: DestinationSpec | None = None) -> S3Hook:
         """Return the Amazon provider's hook; what the spec says about requests overrides the AWS connection.
@@ -390,27 +401,6 @@ class S3DestinationHook(BaseHook):
         fields = {name: value for name, value in self.connection_fields().items() if name in _OF_REQUESTS}
         return DestinationSpec(bucket=bucket, format="json", path="{{UUID}}", **fields)
 
-    def _extra(self) -> dict[str, Any]:
-        if self._connection_fields is None:
-            if not self.s3_destination_conn_id:
-                self._connection_fields = {}
-            else:
-                remedy = "Create it with the type s3_destination, or leave s3_destination_conn_id out."
-                connection = self._existing(self.s3_destination_conn_id, "s3_destination_conn_id", remedy)
-                self._connection_fields = read_extra(self.s3_destination_conn_id, connection)
-        return self._connection_fields
 
-    def _check_aws(self, conn_id: Any) -> None:
-        remedy = "Create it, or give aws_conn_id=None for boto3's own chain."
-        connection = self._existing(conn_id, "aws_conn_id", remedy)
-        faults = list(aws_faults(conn_id, extra_of(connection, "aws_conn_id")))
-        if faults:
-            raise SpecError(faults)
-
-    def _existing(self, conn_id: Any, argument: str, remedy: str) -> Any:
-        if not isinstance(conn_id, str):
-            raise SpecError([Fault(argument, f"is {short(conn_id)}.", "Give the id of a connection.")])
-        try:
-            return self.get_connection(conn_id)
-        except AirflowNotFoundException as error:
-            raise SpecError([Fault(argument, f"there is no connection {conn_id!r}.", remedy)]) from error
+_ARGUMENTS = tuple(inspect.signature(S3DestinationHook.load).parameters)[1:-1]
+"""Names of the arguments of a load: all but ``self`` and ``misspelt``."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import islice
@@ -17,9 +18,11 @@ from airflow_provider_s3dest.sources import staging_format
 from airflow_provider_s3dest.sources.input_kinds import is_arrow, is_records
 from airflow_provider_s3dest.sources.staging_path import check_staging_path, staging_path_faults
 from airflow_provider_s3dest.spec import path_template
+from airflow_provider_s3dest.spec.fields import REFUSED
 from airflow_provider_s3dest.spec.nested_texts import variable_faults
 from airflow_provider_s3dest.spec.rules import faults as spec_faults
 from airflow_provider_s3dest.spec.sentinels import NOT_GIVEN, UNKNOWN, is_given
+from airflow_provider_s3dest.spec.typed_texts import typed
 
 log = safe_logger(__name__)
 
@@ -39,6 +42,8 @@ _TEXTS = (
 _NAMES = frozenset({"columns", "schema"})
 """Arguments that name the columns of a table."""
 
+_SWITCHES = ("atomic", "delete_staging", "dry_run", "shard")
+
 
 @dataclass(frozen=True, slots=True)
 class LoadArguments:
@@ -49,6 +54,7 @@ class LoadArguments:
     :param keeps_state: whether the state of the load is kept even without ``state_path``.
     :param staging_format: options of :class:`~airflow_provider_s3dest.sources.staging_format.StagingFormat`; None: the
         default form.
+    :param shard: whether the staged files are one of several shards, each of which has the columns of all.
     :param manifest: kind of the manifest, or None.
     :param on_bad_record: ``fail`` or ``quarantine``.
     :param max_bad_records: a number, or a share of all records; None: any number.
@@ -69,6 +75,7 @@ class LoadArguments:
     state_path: Any = None
     delete_staging: bool = False
     staging_format: Any = None
+    shard: bool = False
     dry_run: bool = False
     s3_destination_conn_id: Any = None
     aws_conn_id: Any = NOT_GIVEN
@@ -81,6 +88,12 @@ class LoadArguments:
     sources: Mapping[str | None, Sequence[str]] = field(default_factory=dict)
     by_xcom: bool = False
     found: Sequence[Fault] = ()
+
+    def __post_init__(self) -> None:
+        # Jinja gives texts.
+        for name in _SWITCHES:
+            object.__setattr__(self, name, typed(getattr(self, name), {bool}))
+        object.__setattr__(self, "max_bad_records", typed(self.max_bad_records, {int, float}))
 
     def warn(self) -> None:
         """Log a warning about what is allowed but rarely intended."""
@@ -105,10 +118,11 @@ class LoadArguments:
         yield from variables
         # A text with a variable in it is reported once: no other rule judges it.
         unknown |= {fault.key for fault in variables}
-        yield from self._switch_faults()
+        yield from self._switch_faults(unknown)
         yield from self._state_path_faults(unknown)
         yield from self._connection_faults(unknown)
-        yield from manifest.faults(self.manifest)
+        if "manifest" not in unknown:
+            yield from manifest.faults(self.manifest)
         yield from self._quarantine_faults(unknown)
         yield from self._input_faults(unknown)
         yield from self._column_faults(unknown)
@@ -133,10 +147,10 @@ class LoadArguments:
         faults = list(spec_faults(fields, elsewhere=unknown))
         yield from faults
         # The rules of table definitions take a spec without faults.
-        if not faults and set(ddl_rules.NEEDED).isdisjoint(unknown):
+        if not faults and {*ddl_rules.NEEDED, "manifest"}.isdisjoint(unknown):
             copies_manifest = self.manifest == "redshift"
             yield from ddl_rules.faults(fields, copies_manifest=copies_manifest)
-            if self.on_bad_record == "quarantine" and "quarantine_path" not in unknown:
+            if self.on_bad_record == "quarantine" and {"on_bad_record", "quarantine_path"}.isdisjoint(unknown):
                 path = str(self.quarantine_path or quarantine_rules.default_path(fields["path"]))
                 yield from ddl_rules.quarantine_faults(fields, path, copies_manifest=copies_manifest)
 
@@ -145,14 +159,16 @@ class LoadArguments:
             if name not in unknown:
                 yield from variable_faults(getattr(self, name), name)
 
-    def _switch_faults(self) -> Iterator[Fault]:
-        for name in ("atomic", "delete_staging", "dry_run"):
+    def _switch_faults(self, unknown: Collection[str]) -> Iterator[Fault]:
+        for name in _SWITCHES:
             value = getattr(self, name)
+            if name in unknown:
+                continue
             if not isinstance(value, bool):
                 yield Fault(name, f"is {short(value)}.", "Give True or False.")
-            elif name == "delete_staging" and value and not is_given(self.staging_path):
+            elif name in ("delete_staging", "shard") and value and not is_given(self.staging_path):
                 yield Fault(name, "has no effect without `staging_path`.", "Leave it out, or give `staging_path`.")
-            elif name != "dry_run" and value and self.state_path is None and not self.keeps_state:
+            elif name in ("atomic", "delete_staging") and value and self.state_path is None and not self.keeps_state:
                 yield Fault(
                     name,
                     "needs the state of earlier attempts, which Airflow itself keeps for a task only from 3.3 on.",
@@ -179,7 +195,9 @@ class LoadArguments:
                 yield from path_template.refused_placeholders(conn_id, name)
 
     def _quarantine_faults(self, unknown: Collection[str]) -> Iterator[Fault]:
-        yield from quarantine_rules.faults(self.on_bad_record, self.quarantine_path, self.max_bad_records)
+        limit = UNKNOWN if "max_bad_records" in unknown else self.max_bad_records
+        if "on_bad_record" not in unknown:
+            yield from quarantine_rules.faults(self.on_bad_record, self.quarantine_path, limit)
         if self.quarantine_path is not None and "quarantine_path" not in unknown:
             yield from quarantine_rules.path_faults(self.quarantine_path, self._unrendered_path)
 
@@ -265,6 +283,17 @@ class LoadArguments:
 
     def _tasks(self, table: str | None) -> Sequence[str]:
         return self.sources.get(table) or self.sources.get(None) or ()
+
+
+def misspelt_faults(names: Iterable[str], known: Collection[str]) -> Iterator[Fault]:
+    """Yield a fault for each name that is no argument, with the argument that was probably meant.
+
+    :param known: the names of the arguments.
+    """
+    for name in names:
+        near = difflib.get_close_matches(name, known, n=1)
+        guess = f"Did you mean `{near[0]}`?" if near else "Leave it out; the reference has all arguments."
+        yield Fault(name, "is no argument.", REFUSED.get(name) or guess)
 
 
 def table_fault(table: Any) -> Fault | None:

@@ -9,6 +9,7 @@ from functools import partial
 from typing import Any
 
 from airflow_provider_s3dest.errors import RecordError
+from airflow_provider_s3dest.load.columns import check_columns, check_stated
 from airflow_provider_s3dest.load.plan import LoadPlan
 from airflow_provider_s3dest.load.schema import of_table
 from airflow_provider_s3dest.load.transforms import passing_for
@@ -92,15 +93,23 @@ def inputs_of(plan: LoadPlan, stores: FileStores, counted: Callable[[Iterable[An
     dialect = None if arguments.schema else passing_for(plan.spec)
     versions = ReadVersions()
     openers = {
-        name: partial(open_staged, name, files, arguments.columns_of(name), dialect, versions=versions)
+        name: _checking(plan, partial(open_staged, name, files, arguments.columns_of(name), dialect, versions=versions))
         for name, files in staged.items()
     }
     return Inputs(openers, versions, to_delete)
+
+
+def _checking(plan: LoadPlan, opener: Callable[..., Table]) -> Callable[[BadRecords | None], Table]:
+    """Return a function that opens a table and checks that its source has the columns that are named."""
+    arguments = plan.arguments
+    return lambda bad: check_stated(opener(bad=bad), check_columns(arguments.columns), is_shard=arguments.shard)
 
 
 def _records_opener(
     plan: LoadPlan, name: str, records: Any, counted: Callable[[Iterable[Any]], Iterator[Any]]
 ) -> Callable[[BadRecords | None], Table]:
     typed = of_table(plan.arguments.schema, name) or ()
-    opener = partial(open_records, name, records, plan.arguments.columns_of(name), counted, typed=typed)
+    opener = _checking(
+        plan, partial(open_records, name, records, plan.arguments.columns_of(name), counted, typed=typed)
+    )
     return (lambda bad: warning_of_decimals(opener(bad))) if plan.arguments.by_xcom else opener

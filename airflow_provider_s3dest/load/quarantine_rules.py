@@ -9,6 +9,7 @@ from typing import Any
 from airflow_provider_s3dest.errors import Fault, short
 from airflow_provider_s3dest.spec import path_template
 from airflow_provider_s3dest.spec.rules import template_faults
+from airflow_provider_s3dest.spec.sentinels import UNKNOWN
 
 MODES = ("fail", "quarantine")
 
@@ -17,6 +18,8 @@ def faults(on_bad_record: Any, path: Any, limit: Any) -> Iterator[Fault]:
     """Yield what is wrong with ``on_bad_record``, ``quarantine_path`` and ``max_bad_records``, in this order.
 
     The template itself has rules of its own: :func:`path_faults`.
+
+    :param limit: ``UNKNOWN`` if ``max_bad_records`` is given, and its value not known yet.
     """
     if on_bad_record not in MODES:
         yield Fault("on_bad_record", f"is {short(on_bad_record)}.", f"Give one of {', '.join(MODES)}.")
@@ -25,7 +28,7 @@ def faults(on_bad_record: Any, path: Any, limit: Any) -> Iterator[Fault]:
             if value is not None:
                 problem = 'has no effect while `on_bad_record` is "fail".'
                 yield Fault(name, problem, f'Set on_bad_record="quarantine", or leave `{name}` out.')
-    if limit is not None and not _is_limit(limit):
+    if limit is not None and limit is not UNKNOWN and not _is_limit(limit):
         remedy = "Give a whole number of records, or a share of all records between 0 and 1, such as 0.01."
         yield Fault("max_bad_records", f"is {short(limit)}.", remedy)
 

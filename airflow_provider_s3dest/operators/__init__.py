@@ -1,6 +1,7 @@
 """The operator, and what it adds to a load of the hook under Airflow.
 
 - ``s3_destination`` is the operator; start here.
+- ``arguments`` names its arguments, and makes those of a load of them.
 - ``references`` finds the outputs of other tasks among its arguments, ``hidden_records`` keeps literal records out of
   Airflow's database, ``templates`` tells templates from data, ``rendering`` renders Jinja beside placeholders.
 - ``sql_to_s3_destination`` is the operator for queries; ``queries`` checks and renders them.

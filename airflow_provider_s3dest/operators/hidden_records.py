@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sized
+from collections.abc import Callable, Iterable, Mapping, Sized
 from typing import Any
 
 from airflow_provider_s3dest.operators.references import has_reference, is_reference
@@ -98,19 +98,23 @@ class HidingPartial:
     ``pandas.NaT`` among the literals of ``expand()`` makes Airflow refuse the whole DAG.
 
     :param partial: what ``BaseOperator.partial()`` returns.
+    :param check: raises an error at names that are no arguments.
     """
 
-    def __init__(self, partial: Any) -> None:
-        self._partial = partial
+    def __init__(self, partial: Any, check: Callable[[Iterable[str]], None]) -> None:
+        self._partial, self._check = partial, check
 
     def expand(self, **mapped: Any) -> Any:
         """Expand the operator over arguments; see ``BaseOperator.partial().expand()``."""
+        self._check(mapped)
         if "records" in mapped:
             mapped["records"] = _each(hide, mapped["records"])
         return self._partial.expand(**mapped)
 
     def expand_kwargs(self, kwargs: Any, **options: Any) -> Any:
         """Expand the operator over sets of arguments; see ``BaseOperator.partial().expand_kwargs()``."""
+        for arguments in kwargs if isinstance(kwargs, (list, tuple)) else ():
+            self._check(arguments if isinstance(arguments, Mapping) else ())
         return self._partial.expand_kwargs(_each(_with_hidden_records, kwargs), **options)
 
 

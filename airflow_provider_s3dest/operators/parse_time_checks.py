@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -26,19 +26,16 @@ if TYPE_CHECKING:
 def parse_time_faults(
     arguments: LoadArguments,
     templated: Mapping[str, Any],
-    not_rendered: Collection[str],
     environment_of: Callable[[], jinja2.Environment],
 ) -> list[Fault]:
     """Find what is wrong with the literals among the arguments; the rest is checked when the task starts.
 
-    :param templated: the template fields with their values in the DAG file.
-    :param not_rendered: names of the fields of the spec that are arguments by their own names and no template fields.
+    :param templated: the arguments in which Jinja is rendered, with their values in the DAG file.
     :param environment_of: returns the environment that will render.
     """
     fields, spec = arguments.fields, templated["spec"]
-    rendered = {name: value for name, value in fields.items() if name not in not_rendered}
     unknown = {name for name, value in templated.items() if not _is_literal(value)}
-    unknown |= {name for name, value in rendered.items() if not _is_literal(value)}
+    unknown |= {name for name, value in fields.items() if not _is_literal(value)}
     # A text that is no destination as it stands may be one once Jinja is rendered in it.
     comes_later = "spec" in unknown and not isinstance(spec, Mapping) and UNKNOWN in fields.values()
     faults = [] if comes_later else list(arguments.found)
@@ -50,7 +47,7 @@ def parse_time_faults(
         tables = {table: records for table, records in tables.items() if table not in of_run}
     if arguments.s3_destination_conn_id is not None or "spec" in unknown:
         unknown |= SpecFields.model_fields.keys() - fields.keys()
-    texts = [(name, text) for name, text in _texts(templated, rendered) if path_template.has_jinja(text)]
+    texts = [(name, text) for name, text in _texts(templated, fields) if path_template.has_jinja(text)]
     environment = environment_of() if texts else None
     unreadable = [fault for name, text in texts if (fault := syntax_fault(text, name, environment))]
     unknown |= {fault.key for fault in unreadable}
@@ -64,7 +61,8 @@ def parse_time_faults(
         of_path = template_faults(quarantine_path, jinja=True)
         faults += [replace(fault, key="quarantine_path") for fault in of_path]
     faults += replace(arguments, found=()).faults(unknown)
-    if "records" not in unknown and arguments.on_bad_record != "quarantine" and is_given(tables):
+    fails = "on_bad_record" not in unknown and arguments.on_bad_record != "quarantine"
+    if "records" not in unknown and fails and is_given(tables):
         columns_known = "columns" not in unknown and all(fault.key != "columns" for fault in faults)
         faults += literal_record_faults(tables, arguments.table, arguments.columns if columns_known else ())
     return list(dict.fromkeys(faults))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
@@ -17,6 +16,7 @@ from airflow_provider_s3dest.operators import queries, templates
 from airflow_provider_s3dest.operators.hidden_records import hide_parameters, reveal_parameters
 from airflow_provider_s3dest.operators.references import FromQuery
 from airflow_provider_s3dest.operators.s3_destination import S3DestinationOperator
+from airflow_provider_s3dest.safe_text import safe_logger
 
 if TYPE_CHECKING:
     import jinja2
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from airflow_provider_s3dest.report import LoadReport
     from airflow_provider_s3dest.sources.sql.session import Session
 
-log = logging.getLogger(__name__)
+log = safe_logger(__name__)
 
 _REFUSED = ("records", "staging_path", "delete_staging")
 """Arguments of the operator for records that make no sense here."""

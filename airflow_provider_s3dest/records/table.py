@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -22,6 +22,8 @@ class Table:
     :param without_type: why a column has no type although its values could not decide it, by the names of such columns.
     :param schema: the ``pyarrow.Schema`` of every chunk, each of which is then an ``ArrowChunk``; None: none yet.
     :param bad: quarantines the records that can't be delivered; None: the first of them ends the load.
+    :param stated: the columns that the source states: of a data frame, a cursor, or headers and schemas of files; none
+        if its records are mappings.
     """
 
     name: str
@@ -32,6 +34,7 @@ class Table:
     schema: Any = None
     bad: BadRecords | None = None
     without_type: Mapping[str, str] = field(default_factory=dict)
+    stated: Collection[str] = ()
 
     def __post_init__(self) -> None:
         # The names themselves: orjson takes no instance of a subclass, such as a StrEnum or SQLAlchemy's quoted_name.

@@ -7,6 +7,7 @@ written: from a header or schema, from a look at all records of a list, or from 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Set
+from difflib import get_close_matches
 from functools import partial
 from itertools import chain
 from typing import Any
@@ -26,6 +27,9 @@ log = safe_logger(__name__)
 _ParsedChunk = RowChunk | ColumnChunk | ArrowChunk
 _StreamChunk = _ParsedChunk | LazyChunk
 
+_NAMES_KEPT = 1000
+"""Names of columns that are kept for a warning, besides those that `columns` names."""
+
 
 def table_of_known(
     name: str,
@@ -42,7 +46,8 @@ def table_of_known(
     :param known: the columns of the source.
     :param columns: the columns to write, in order; None: those of the source.
     """
-    return Table(name, _chosen(name, tuple(known), columns), iter(chunks), is_held, types, bad=bad)
+    stated = tuple(known)
+    return Table(name, columns or stated, iter(chunks), is_held, types, bad=bad, stated=stated)
 
 
 def table_of_list(
@@ -65,7 +70,8 @@ def table_of_list(
         start, size = start + len(rows), next_size(rows)
     # Made dicts again one chunk at a time, so that a list of other mappings is not held twice.
     dicts = chain.from_iterable(isolate_bad_records(partial(_with_dicts, name), chunk, bad) for chunk in chunks)
-    return Table(name, _chosen(name, tuple(seen), columns), dicts, is_held=True, bad=bad)
+    _warn_of_missing(name, columns, seen)
+    return Table(name, columns or tuple(seen), dicts, is_held=True, bad=bad)
 
 
 def table_of_stream(
@@ -85,8 +91,7 @@ def table_of_stream(
     """
     stream = iter(chunks)
     if columns:
-        read = chain.from_iterable(isolate_bad_records(partial(_checked, name), chunk, bad) for chunk in stream)
-        return Table(name, columns, read, bad=bad)
+        return Table(name, columns, _checked_stream(name, stream, columns, bad), bad=bad)
     head: list[_StreamChunk] = []
     seen: dict[str, None] = {}
     records = 0
@@ -127,12 +132,29 @@ def _read(chunk: _StreamChunk) -> _ParsedChunk:
     return chunk if isinstance(chunk, _ParsedChunk) else chunk.rows
 
 
-def _chosen(table: str, known: tuple[str, ...], columns: tuple[str, ...] | None) -> tuple[str, ...]:
-    of_source = {*known}
-    missing = [name for name in columns or () if name not in of_source]
-    if missing and known:
-        log.warning("Table %s: no record has the columns %s that `columns` names; they are null.", table, missing)
-    return columns or known
+def _warn_of_missing(table: str, columns: tuple[str, ...] | None, seen: Mapping[str, None]) -> None:
+    """Log a warning about columns that are named and that no record has.
+
+    :param seen: the columns of the records.
+    """
+    missing = [name for name in columns or () if name not in seen]
+    if not missing or not seen:
+        return
+    left_out = [name for name in seen if name not in (columns or ())]
+    log.warning(
+        "Table %s: no record has the columns %s that `columns` or `schema` names; they are null.%s%s",
+        table,
+        missing,
+        guesses(missing, left_out),
+        f" Columns of the records that are left out: {', '.join(map(repr, left_out[:20]))}." if left_out else "",
+    )
+
+
+def guesses(missing: Iterable[str], known: Sequence[str]) -> str:
+    """Return a question that names a column for each missing one that is like it; empty if there is none."""
+    near = [(name, get_close_matches(name, known, n=1)) for name in missing]
+    pairs = [f"{found[0]!r} for {name!r}" for name, found in near if found]
+    return f" Did you mean {', '.join(pairs)}?" if pairs else ""
 
 
 def _collect(
@@ -188,20 +210,31 @@ def _check_writable(table: str, chunk: RowChunk, position: int) -> None:
             ) from error
 
 
-def _checked(table: str, unread: _StreamChunk) -> _ParsedChunk:
-    """Parse a chunk, and check that each record is a mapping whose keys can be names of columns."""
+def _checked_stream(
+    table: str,
+    chunks: Iterable[_StreamChunk],
+    columns: tuple[str, ...],
+    bad: BadRecords | None,
+) -> Iterator[_ParsedChunk]:
+    """Yield parsed chunks, and warn at the end of columns that no record has."""
+    seen: dict[str, None] = {}
+    for chunk in chunks:
+        names: dict[str, None] = {}
+        yield from isolate_bad_records(partial(_checked, table, names), chunk, bad)
+        # Each record may have columns of its own: only some of those that are left out are kept.
+        seen.update({name: None for name in names if name in columns or len(seen) < _NAMES_KEPT})
+    _warn_of_missing(table, columns, seen)
+
+
+def _checked(table: str, seen: dict[str, None], unread: _StreamChunk) -> _ParsedChunk:
+    """Parse a chunk, and check that each record is a mapping whose keys can be names of columns.
+
+    :param seen: takes the columns of the records.
+    """
     chunk = _read(unread)
     if isinstance(chunk, RowChunk):
         chunk = _with_dicts(table, chunk)
-        if chunk.shape is not None:
-            _check_names(table, chunk.shape, chunk.origins, 0)
-            return chunk
-        last: Any = None
-        for position, row in enumerate(chunk.rows):
-            keys = _keys(table, row, chunk.origins, position)
-            if keys != last:
-                _check_names(table, keys, chunk.origins, position)
-                last = keys
+    _collect(table, chunk, seen)
     return chunk
 
 

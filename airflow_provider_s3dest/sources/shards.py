@@ -19,16 +19,20 @@ class Shard:
 
     :param columns: names of the columns to write, in order; None: those of the files.
     :param staging_format: the argument of the load; None: not given.
+    :param is_part: whether the table has further shards, whose files may have columns that these files lack.
     """
 
     table: str
     files: Sequence[StagedFile]
     columns: tuple[str, ...] | None = None
     staging_format: Mapping[str, Any] | None = None
+    is_part: bool = False
 
     def arguments(self) -> dict[str, Any]:
         """Return the arguments of the load, as JSON types."""
-        columns = {"columns": list(self.columns)} if self.columns else {}
+        columns: dict[str, Any] = {"columns": list(self.columns)} if self.columns else {}
+        if columns and self.is_part:
+            columns["shard"] = True
         form = {"staging_format": dict(self.staging_format)} if self.staging_format else {}
         paths = [literal_path(file.path) for file in self.files]
         return {"staging_path": paths, "table": self.table, **columns, **form}
@@ -60,7 +64,7 @@ def split(
     for name, files in tables.items():
         of_table = columns or known_columns(name, files)
         parts = _balanced(files, sizes[name], counts[name])
-        all_shards += [Shard(name, part, of_table, staging_format) for part in parts]
+        all_shards += [Shard(name, part, of_table, staging_format, len(parts) > 1) for part in parts]
     return all_shards
 
 

@@ -14,6 +14,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationErr
 
 from airflow_provider_s3dest.errors import Fault, SpecError, short
 from airflow_provider_s3dest.spec.path_template import is_unicode
+from airflow_provider_s3dest.spec.typed_texts import typed_options
 
 ROOT = "."
 """The value of ``records_at`` for records that are the values of the file themselves."""
@@ -106,7 +107,7 @@ class StagingFormat(BaseModel):
         """
         if wrong := list(faults(options)):
             raise SpecError(wrong)
-        return cls.model_validate(dict(options or {}))
+        return cls.model_validate(dict(typed_options(cls, options or {})))
 
     def with_names(self, columns: Sequence[str] | None) -> StagingFormat:
         """Return the format in which ``header=False`` is replaced by the names of the columns.
@@ -138,6 +139,8 @@ DEFAULT = StagingFormat()
 def faults(options: Any, *, has_columns: bool = True) -> Iterator[Fault]:
     """Yield what is wrong with a ``staging_format`` argument.
 
+    A text that stands for a number or a truth value is one, since Jinja gives texts.
+
     :param has_columns: whether ``columns`` or ``schema`` names the columns.
     """
     if options is None:
@@ -146,6 +149,7 @@ def faults(options: Any, *, has_columns: bool = True) -> Iterator[Fault]:
         remedy = 'Give a mapping of options, such as {"delimiter": ";", "encoding": "cp1252"}.'
         yield Fault("staging_format", f"is {short(options)}.", remedy)
         return
+    options = typed_options(StagingFormat, options)
     wrong = set()
     try:
         StagingFormat.model_validate(dict(options))

@@ -15,6 +15,7 @@ from airflow_provider_s3dest.spec import cloudquery, path_template
 from airflow_provider_s3dest.spec.fields import BATCH_LIMITS, NULLABLE, UNUSED, CsvOptions, ParquetOptions, SpecFields
 from airflow_provider_s3dest.spec.rules import faults
 from airflow_provider_s3dest.spec.sentinels import UNKNOWN
+from airflow_provider_s3dest.spec.typed_texts import typed_field
 
 SENT_ALONG = ("acl", "server_side_encryption_configuration", "tags", "metadata", "storage_class")
 """Fields that are sent to S3 with every object, whatever it holds."""
@@ -156,7 +157,8 @@ def spec_fields_of(spec: Any) -> tuple[dict[str, Any], list[Fault]]:
 def merged(*layers: Mapping[str, Any]) -> dict[str, Any]:
     """Merge the fields of several sources; the first source that sets a field wins.
 
-    If a source sets ``no_rotate``, the batch limits of later sources are ignored, since the two exclude each other.
+    Texts that stand for numbers and truth values are converted, since Jinja gives texts. If a source sets
+    ``no_rotate``, the batch limits of later sources are ignored, since the two exclude each other.
     """
     fields: dict[str, Any] = {}
     for layer in layers:
@@ -166,5 +168,5 @@ def merged(*layers: Mapping[str, Any]) -> dict[str, Any]:
                 continue
             if key in BATCH_LIMITS and one_object:
                 continue
-            fields.setdefault(key, value)
+            fields.setdefault(key, typed_field(key, value))
     return fields

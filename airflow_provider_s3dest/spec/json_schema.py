@@ -10,7 +10,7 @@ from pydantic import BaseModel
 
 from airflow_provider_s3dest.spec import DestinationSpec
 from airflow_provider_s3dest.spec.fields import BATCH_LIMITS, CANNED_ACLS, NULLABLE
-from airflow_provider_s3dest.spec.rules import OPTIONS
+from airflow_provider_s3dest.spec.typed_texts import OPTIONS
 
 _BAD_KEY = r"^/|//|\./"
 _HAS_UUID = r"\{\{-?\s*UUID\s*-?\}\}"

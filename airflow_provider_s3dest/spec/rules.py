@@ -21,8 +21,6 @@ from airflow_provider_s3dest.spec.fields import (
     UNUSED,
     CsvOptions,
     Encryption,
-    JsonOptions,
-    ParquetOptions,
     SpecFields,
 )
 from airflow_provider_s3dest.spec.limits import (
@@ -37,9 +35,7 @@ from airflow_provider_s3dest.spec.limits import (
 from airflow_provider_s3dest.spec.nested_texts import nested_texts, variable_faults
 from airflow_provider_s3dest.spec.path_template import is_unicode
 from airflow_provider_s3dest.spec.sentinels import UNKNOWN
-
-OPTIONS: Mapping[str, type[BaseModel]] = {"csv": CsvOptions, "json": JsonOptions, "parquet": ParquetOptions}
-"""The model of ``format_spec``, by format."""
+from airflow_provider_s3dest.spec.typed_texts import OPTIONS
 
 _TEMPLATES = ("bucket", "path", "manifest_path", "ddl_path")
 """Fields that may hold placeholders, or have rules of their own about them."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+from collections.abc import Callable
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
@@ -10,7 +11,9 @@ from typing import Any
 import pytest
 from airflow.providers.common.compat.sdk import DAG, task, task_group
 
+from airflow_provider_s3dest.decorators.s3_destination import s3_destination_task
 from airflow_provider_s3dest.errors import SpecError
+from airflow_provider_s3dest.hooks.s3_destination import S3DestinationHook
 from airflow_provider_s3dest.operators.s3_destination import S3DestinationOperator
 from airflow_provider_s3dest.spec import DestinationSpec
 from tests.airflow import versions
@@ -123,7 +126,24 @@ def test_all_faults_are_listed_at_once_with_the_task() -> None:
         ({"aws_conn_id": 5}, "`aws_conn_id`: is 5"),
         ({"s3_destination_conn_id": 5}, "`s3_destination_conn_id`: is 5"),
         ({"dry_run": "no"}, "`dry_run`: is 'no'"),
-        ({"format": "{{ params.format }}"}, "`format`: input should be"),
+        ({"batch_size": "ten"}, "`batch_size`: input should be a valid integer, not 'ten'."),
+        ({"batch_size": "1.0"}, "`batch_size`: input should be a valid integer, not '1.0'."),
+        ({"batch_size": "0"}, "`batch_size`: input should be greater than or equal to 1, not 0."),
+        ({"athena": "yes"}, "`athena`: input should be a valid boolean, not 'yes'."),
+        (
+            {"spec": {"format_spec": {"skip_header": "on"}}},
+            "`format_spec.skip_header`: input should be a valid boolean",
+        ),
+        ({"max_bad_records": "2.5", "on_bad_record": "quarantine"}, "`max_bad_records`: is 2.5."),
+        ({"tags": {"a": "{{ x y }}"}}, "`tags`: is no Jinja that can be read"),
+        ({"shard": True}, "`shard`: has no effect without `staging_path`"),
+        ({"colums": ["id"]}, "`colums`: is no argument. Did you mean `columns`?"),
+        ({"retrys": 3}, "`retrys`: is no argument. Did you mean `retries`?"),
+        (
+            {"endpoint": "http://x"},
+            "`endpoint`: is no argument. Set `endpoint_url` in the extra of the AWS connection.",
+        ),
+        ({"zzzzzz": 3}, "`zzzzzz`: is no argument. Leave it out"),
         ({"bucket": "${BUCKET}"}, "`bucket`: ${BUCKET} is CloudQuery's variable and is not replaced here. Use Jinja"),
         ({"state_path": "s3://b/${X}"}, "`state_path`: ${X}"),
         ({"columns": ["{{TABLE}}"]}, "`columns`: holds braces"),
@@ -163,16 +183,51 @@ def test_faults_of_spec_jinja_records_and_arguments_are_told_together() -> None:
     )
 
 
-def test_an_output_of_a_task_for_what_is_not_rendered_is_refused() -> None:
+def test_what_comes_at_run_time_is_taken_for_every_argument_but_asset() -> None:
     with DAG("parse_output", schedule=None, start_date=datetime(2026, 1, 1, tzinfo=timezone.utc)):
 
         @task
         def extract() -> int:
             return 5
 
-        for name in ("batch_size", "format", "no_rotate", "atomic", "dry_run"):
-            with pytest.raises(SpecError, match=f"`{name}`: "):
-                operator(task_id=name, **{name: extract()})
+        names = ("batch_size", "format", "no_rotate", "atomic", "dry_run", "on_bad_record", "manifest", "tags")
+        for name in names:
+            built = operator(task_id=name, **{name: extract()})
+            assert len(built.upstream_task_ids) == 1, name
+            operator(task_id=f"jinja_{name}", **{name: "{{ params.x }}"})
+            mapped = S3DestinationOperator.partial(
+                task_id=f"partial_{name}", **without("table", name), **{name: built.output}
+            )
+            assert built.task_id in mapped.expand(table=["a"]).upstream_task_ids, name
+        with pytest.raises(SpecError, match="`asset`: "):
+            operator(task_id="asset", asset=extract())
+
+
+def test_texts_that_stand_for_numbers_and_switches_are_judged_as_these() -> None:
+    operator(batch_size=" 10\n", athena="True", dry_run="false", max_retries="0", format_spec={"skip_header": "1"})
+    operator(on_bad_record="quarantine", max_bad_records="0.5")
+    operator(spec={"no_rotate": "true", "batch_size": "5"}, no_rotate="0")
+    with pytest.raises(SpecError) as caught:
+        operator(no_rotate="1", batch_size="5")
+    assert [fault.key for fault in caught.value.faults] == ["batch_size", "path"]
+
+
+def test_misspelt_arguments_are_told_with_the_other_faults_wherever_they_are_given() -> None:
+    with pytest.raises(SpecError) as caught:
+        operator(colums=["id"], bacth_size=5, bucket="a/b", owner="me")
+    assert {fault.key for fault in caught.value.faults} == {"colums", "bacth_size", "bucket"}
+    with DAG("parse_misspelt", schedule=None, start_date=datetime(2026, 1, 1, tzinfo=timezone.utc)):
+        given: dict[str, Any] = {"task_id": "load", **without("table")}
+        calls: list[Callable[[], Any]] = [
+            lambda: S3DestinationOperator.partial(**given, regoin="x"),
+            lambda: S3DestinationOperator.partial(**given).expand(regoin=["x"]),
+            lambda: S3DestinationOperator.partial(**given).expand_kwargs([{"table": "t"}, {"regoin": "x"}]),
+            lambda: s3_destination_task(table="t", regoin="x"),
+            lambda: S3DestinationHook().load(**without(), regoin="x"),
+        ]
+        for call in calls:
+            with pytest.raises(SpecError, match=r"`regoin`: is no argument\. Did you mean `region`\?"):
+                call()
 
 
 def test_tables_of_tasks_are_known_by_name_before_the_run() -> None:

@@ -147,6 +147,43 @@ def test_native_rendering_gives_lists_and_leaves_plain_text_as_text(run_dag: Run
     assert list(lake.objects("2026-02-03/2026/").values()) == [b'{"id":1}\n']
 
 
+def test_numbers_and_switches_come_from_jinja_in_arguments_in_spec_and_as_text_in_a_connection(
+    run_dag: RunDag, lake: Bucket, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    extra = {"batch_size": " 2", "format_spec": '{"skip_header": "True"}', "athena": "1"}
+    monkeypatch.setenv("AIRFLOW_CONN_LAKE", json.dumps({"conn_type": "s3_destination", "extra": extra}))
+    params = {"n": 2, "dry": True, "yes": "yes"}
+    common: dict[str, Any] = {**good(lake), "records": [{"a b": n} for n in range(4)], "format": "csv"}
+    common["path"] = "{{ task.task_id }}/{{UUID}}"
+    spec = {"batch_size": "{{ params.n }}", "format_spec": {"skip_header": "{{ 1 }}"}, "region": "{{ 'us-east-1' }}"}
+    wrong: dict[str, Any] = {"batch_size": "{{ params.dry }}", "atomic": "{{ params.yes }}"}
+    wrong |= {"on_bad_record": "quarantine", "max_bad_records": "{{ 2.5 }}"}
+    with dag_of("numbers", params=params, default_args={"compression_level": "{{ params.n }}"}) as dag:
+        S3DestinationOperator(task_id="own", spec=spec, athena="{{ params.dry }}", **common)
+        S3DestinationOperator(task_id="connection", s3_destination_conn_id="lake", **common)
+        dry = S3DestinationOperator(task_id="dry", dry_run="{{ params.dry }}", **common)
+        S3DestinationOperator.partial(task_id="mapped", **common).expand(dry_run=["{{ params.dry }}", "false"])
+        S3DestinationOperator.partial(task_id="late", **common).expand(dry_run=output("dry", ["{{ params.dry }}"]))
+        S3DestinationOperator(task_id="wrong", **wrong, **common)
+    dry.dry_run()  # BaseOperator's
+    run = run_dag(dag)
+
+    failed = {name for (name, _), state in run.task_states.items() if state != "success"}
+    assert failed == {"late", "wrong"}, run.log
+    assert sorted(lake.objects("own/").values()) == [b"0\n1\n", b"2\n3\n"]
+    assert sorted(lake.objects("connection/").values()) == [b"0\n1\n", b"2\n3\n"]
+    assert [len(lake.objects(f"{name}/")) for name in ("dry", "mapped", "late", "wrong")] == [0, 1, 0, 0]
+    for told in (
+        "`batch_size`: input should be a valid integer, not 'True'.",
+        "`atomic`: is 'yes'. Give True or False.",
+        "`max_bad_records`: is 2.5.",
+        "`dry_run`: is '{{ params.dry }}'.",  # what came from a task is data
+    ):
+        assert told in run.log
+    assert {"is_dry_run": "True", "compression_level": "2"}.items() <= run.rendered("dry", -1).items()
+    assert "region" not in run.rendered("dry", -1)
+
+
 def test_default_arguments_of_the_dag_carry_arguments(run_dag: RunDag, lake: Bucket) -> None:
     defaults = {"bucket": lake.name, "format": "json", "path": "{{TABLE}}/{{UUID}}", "spec": {"compression": "gzip"}}
     with dag_of("defaults", default_args=defaults) as dag:
