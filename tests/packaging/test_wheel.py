@@ -74,6 +74,7 @@ def test_airflow_lists_the_example_dags_of_the_installed_wheel(wheel: Path, tmp_
         "example_s3_destination_connection": "example_s3_destination_connection",
         "example_s3_destination_assets": "example_s3_destination_assets",
         "example_s3_destination_assets_consumer": "example_s3_destination_assets",
+        "example_s3_destination_sql": "example_s3_destination_sql",
     }
     assert {name: path for name, path in dags.items() if name.startswith("example_s3_destination")} == {
         name: str(installed / f"airflow_provider_s3dest/example_dags/{file}.py") for name, file in file_of.items()
