@@ -17,6 +17,7 @@ from airflow_provider_s3dest.operators.hidden_records import hide_parameters, re
 from airflow_provider_s3dest.operators.references import FromQuery
 from airflow_provider_s3dest.operators.s3_destination import S3DestinationOperator
 from airflow_provider_s3dest.safe_text import safe_logger
+from airflow_provider_s3dest.spec.typed_texts import typed
 
 if TYPE_CHECKING:
     import jinja2
@@ -145,7 +146,7 @@ class SqlToS3DestinationOperator(S3DestinationOperator):
 
     def _deliver(self, context: Context, hook: S3DestinationHook) -> LoadReport:
         attempt = context["ti"].try_number
-        if attempt > 1 and not self.atomic:
+        if attempt > 1 and typed(self.atomic, {bool}) is not True:
             log.warning(
                 "This is attempt %d. Until it succeeds, rows may be in S3 twice or not at all, if the query returned "
                 "them in another order before. ORDER BY a unique key prevents that, and so does atomic=True.",
