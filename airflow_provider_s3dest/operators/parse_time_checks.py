@@ -11,7 +11,8 @@ from airflow_provider_s3dest.load.arguments import LoadArguments
 from airflow_provider_s3dest.operators.hidden_records import reveal
 from airflow_provider_s3dest.operators.references import is_reference
 from airflow_provider_s3dest.operators.rendering import jinja_texts
-from airflow_provider_s3dest.sources.input_kinds import is_arrow, is_frame
+from airflow_provider_s3dest.records.many_records import is_frame
+from airflow_provider_s3dest.sources.input_kinds import is_arrow
 from airflow_provider_s3dest.spec import path_template
 from airflow_provider_s3dest.spec.fields import SpecFields
 from airflow_provider_s3dest.spec.jinja import syntax_fault

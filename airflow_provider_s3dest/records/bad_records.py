@@ -12,6 +12,7 @@ from typing import Any, Protocol, TypeVar
 import orjson
 
 from airflow_provider_s3dest.errors import RecordError, short
+from airflow_provider_s3dest.records.many_records import column_with_many
 from airflow_provider_s3dest.records.nesting import repeats_too_often
 from airflow_provider_s3dest.records.values import json_bytes
 
@@ -92,12 +93,27 @@ def isolate_bad_records(work: Callable[[C], T], records: C, bad: BadRecords | No
         return
     if len(records) == 1:
         originals = records.origins.originals
-        bad.add(refused, None if originals is None else originals[0])
+        original = None if originals is None else originals[0]
+        if many := column_with_many(original):
+            raise _many_records(refused, *many) from refused
+        bad.add(refused, original)
         return
     # Outside of the except block, so that the errors of the halves don't get this one as their context.
     half = len(records) // 2
     yield from isolate_bad_records(work, records.slice(0, half), bad)
     yield from isolate_bad_records(work, records.slice(half, len(records)), bad)
+
+
+def _many_records(refused: RecordError, column: str, value: Any) -> RecordError:
+    # Not separable: what holds many records is never one bad record.
+    return RecordError(
+        f"the value is a {type(value).__name__}, which holds many records.",
+        "Yield its records, or frames only.",
+        table=refused.table,
+        place=refused.place,
+        column=column,
+        separable=False,
+    )
 
 
 def _line(error: RecordError, original: Any) -> bytes:

@@ -98,7 +98,7 @@ class ArrowFile:
                 # Arrow trusts the offsets of an IPC file, and would read foreign memory by a damaged one. Parquet's
                 # reader checks by itself.
                 if not self._parquet:
-                    batch.validate(full=True)
+                    _validate(batch)
                 yield self._meant.read(batch)
 
     def _parquet_batches(self, columns: Sequence[str] | None) -> Iterator[Any]:
@@ -195,6 +195,23 @@ def _open_parquet(
         page_checksum_verification=True,
         coerce_int96_timestamp_unit=int96_unit,
     )
+
+
+def _validate(batch: Any) -> None:
+    """Check that all values of a record batch are where its buffers are.
+
+    A time that is outside of a day is not refused here, but with its record.
+    """
+    pyarrow = import_pyarrow()
+    types, columns = pyarrow.types, []
+    for column in batch.columns:
+        if types.is_time(column.type) or types.is_date64(column.type):
+            column.validate()
+            column = column.view(pyarrow.int32() if types.is_time32(column.type) else pyarrow.int64())
+        columns.append(column)
+    if columns:
+        batch = pyarrow.RecordBatch.from_arrays(columns, batch.schema.names)
+    batch.validate(full=True)
 
 
 def _to_the_end(reader: Any, stream: IO[bytes]) -> Iterator[Any]:

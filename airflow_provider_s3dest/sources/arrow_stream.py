@@ -30,7 +30,8 @@ def open_stream(frame: Any, table: str) -> tuple[dict[str, Any], Iterator[ArrowC
     except (pyarrow.ArrowException, ValueError, TypeError, OverflowError) as error:
         problem = f"table {table!r} has no form in Arrow: {error}."
         raise SpecError([Fault("records", problem, "Hand over a frame whose columns each have one type.")]) from error
-    meant = meant_fields(reader.schema, f"table {table!r}")
+    origin = getattr(frame, "schema", None) if type(frame).__module__.partition(".")[0] == "pyarrow" else None
+    meant = meant_fields(reader.schema, f"table {table!r}", origin)
     types = dict(zip(meant.schema.names, meant.schema.types, strict=True))
     return types, arrow_chunks(map(meant.read, reader), table)
 
@@ -42,17 +43,18 @@ def _refuse_polars_objects(frame: Any) -> None:
         raise TypeError(f"the columns {objects} hold Python objects, of which polars hands over only the addresses")
 
 
-def meant_fields(schema: Any, where: str) -> MeantFields:
+def meant_fields(schema: Any, where: str, origin: Any = None) -> MeantFields:
     """Return the columns of a ``pyarrow.Schema`` by what they mean.
 
     :param where: names the table, and the file if there is one, for the error.
+    :param origin: the schema of the object that the stream comes from, if that is pyarrow's own.
     :raises SpecError: if two are the same, if one is no UTF-8, or if pyarrow has no Python class for a type.
     """
     try:
         unique_names([field.name for field in schema], where)
         for field in schema:
             _check_type(field.type)
-        return MeantFields(schema)
+        return MeantFields(schema, origin)
     except UnicodeDecodeError as error:
         problem = f"{where} has a column or a field whose name is no UTF-8: {error.object!r}."
         raise SpecError([Fault("records", problem, "Rename it.")]) from error

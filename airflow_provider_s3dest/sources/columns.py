@@ -16,11 +16,11 @@ from airflow_provider_s3dest.errors import Place, RecordError, short
 from airflow_provider_s3dest.records.arrow.chunk import ArrowChunk
 from airflow_provider_s3dest.records.bad_records import BadRecords, isolate_bad_records
 from airflow_provider_s3dest.records.chunks import Chunk, ColumnChunk, LazyChunk, Origins, PassthroughChunk, RowChunk
+from airflow_provider_s3dest.records.many_records import holds_many
 from airflow_provider_s3dest.records.table import STREAM_WINDOW, Table
 from airflow_provider_s3dest.records.values import json_bytes
 from airflow_provider_s3dest.safe_text import safe_logger
 from airflow_provider_s3dest.sources.chunking import next_size
-from airflow_provider_s3dest.sources.input_kinds import holds_many
 
 log = safe_logger(__name__)
 

@@ -9,8 +9,9 @@ from typing import Any
 
 from airflow_provider_s3dest.errors import Fault, SpecError
 from airflow_provider_s3dest.records.arrow.chunk import ArrowChunk
+from airflow_provider_s3dest.records.many_records import is_frame
 from airflow_provider_s3dest.sources.arrow_stream import open_stream
-from airflow_provider_s3dest.sources.input_kinds import is_frame, is_pandas
+from airflow_provider_s3dest.sources.input_kinds import is_pandas
 
 _REMEDY = "Yield frames of one schema: cast them, or give the column's type with `schema=`."
 

@@ -9,11 +9,12 @@ from typing import Any
 
 from airflow_provider_s3dest.errors import Fault, S3DestinationError, SpecError, short
 from airflow_provider_s3dest.records.bad_records import BadRecords
+from airflow_provider_s3dest.records.many_records import is_cursor, is_frame
 from airflow_provider_s3dest.records.table import STREAM_WINDOW, Table
 from airflow_provider_s3dest.sources.chunking import CHUNK_RECORDS, chunks_of
 from airflow_provider_s3dest.sources.columns import table_of_known, table_of_list, table_of_stream
 from airflow_provider_s3dest.sources.frame_stream import open_frame, open_frames
-from airflow_provider_s3dest.sources.input_kinds import is_arrow, is_cursor, is_frame, is_pandas, is_records
+from airflow_provider_s3dest.sources.input_kinds import is_arrow, is_pandas, is_records
 from airflow_provider_s3dest.sources.sql.cursor_table import open_cursor
 from airflow_provider_s3dest.sources.xcom_values import explained
 

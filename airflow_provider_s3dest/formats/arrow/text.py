@@ -17,7 +17,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from airflow_provider_s3dest.formats.encoding import Encoded
-from airflow_provider_s3dest.records.arrow.values import MEANT_TYPES
+from airflow_provider_s3dest.records.arrow.values import MEANT_TYPES, check_days
 
 types = pa.types
 
@@ -78,6 +78,8 @@ def plain_text(array: Any) -> Any:
         texts = array.cast(pa.string())
         return None if b"E" in content(texts) else texts  # our rules write no exponents
     if types.is_date(arrow_type):
+        if types.is_date64(arrow_type):
+            check_days(array)
         return _dates(array.cast(pa.date32()))
     if types.is_time(arrow_type) or (types.is_timestamp(arrow_type) and arrow_type.tz in (None, "UTC")):
         return _times(array)

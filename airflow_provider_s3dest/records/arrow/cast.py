@@ -87,6 +87,8 @@ def _to_text(array: Any) -> Any:
 
 def _struct(array: Any, target: Any) -> Any:
     pyarrow = import_pyarrow()
+    if len({field.name for field in array.type.fields}) < array.type.num_fields:
+        raise InexactError("a struct names a field twice")
     names = {field.name for field in target.fields}
     members = {field.name: member for field, member in zip(array.type.fields, array.flatten(), strict=True)}
     if late := [name for name in members if name not in names and members[name].null_count < len(array)]:

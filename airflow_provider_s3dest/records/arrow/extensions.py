@@ -14,7 +14,7 @@ from uuid import UUID
 
 from airflow_provider_s3dest.records.arrow.cast import with_items
 from airflow_provider_s3dest.records.arrow.pyarrow_import import import_pyarrow
-from airflow_provider_s3dest.records.arrow.types import is_bytes, is_text
+from airflow_provider_s3dest.records.arrow.types import is_bytes, is_list, is_text
 from airflow_provider_s3dest.records.arrow.values import values_of
 
 NAME = b"ARROW:extension:name"
@@ -36,11 +36,14 @@ class MeantFields:
     """The columns of a stream of record batches, by what they mean.
 
     :param schema: the ``pyarrow.Schema`` of the stream.
+    :param origin: the schema of the object that the stream comes from, if that is pyarrow's own: a stream does not name
+        the extension type of encoded values.
     :raises TypeError: if a type has no rule, and this pyarrow can't mark it.
     """
 
-    def __init__(self, schema: Any) -> None:
-        meanings = {field.name: meaning_of(field) for field in schema}
+    def __init__(self, schema: Any, origin: Any = None) -> None:
+        named = schema if origin is None else map(_named, schema, origin)
+        meanings = {field.name: meaning_of(field) for field in named}
         self._meanings = {name: meaning for name, meaning in meanings.items() if meaning}
         fields = [(field.name, self._meanings[field.name].type) if meanings[field.name] else field for field in schema]
         self.schema = import_pyarrow().schema(fields) if self._meanings else schema
@@ -63,18 +66,57 @@ def meaning_of(field: Any) -> Meaning | None:
     types, arrow_type = pyarrow.types, field.type
     if isinstance(arrow_type, pyarrow.BaseExtensionType):
         rule = _RULES.get(arrow_type.extension_name)
-        return rule(arrow_type) if rule else None
+        return rule(arrow_type.storage_type if _is_encoded(arrow_type.storage_type) else arrow_type) if rule else None
     if rule := _RULES.get((field.metadata or {}).get(NAME, b"").decode(errors="replace")):
-        return rule(arrow_type)
-    if types.is_dictionary(arrow_type):
+        return rule(arrow_type.value_type if _is_encoded(arrow_type) else arrow_type)
+    if _is_encoded(arrow_type):
         return meaning_of(pyarrow.field("", arrow_type.value_type))
     if types.is_struct(arrow_type):
         return _struct(arrow_type)
     if types.is_map(arrow_type):
         return _map(arrow_type)
-    if types.is_list(arrow_type) or types.is_large_list(arrow_type) or types.is_fixed_size_list(arrow_type):
-        return _list(arrow_type)
-    return None
+    return _list(arrow_type) if is_list(arrow_type) else None
+
+
+def _is_encoded(arrow_type: Any) -> bool:
+    types = import_pyarrow().types
+    return bool(types.is_dictionary(arrow_type) or types.is_run_end_encoded(arrow_type))
+
+
+def _named(field: Any, origin: Any) -> Any:
+    """Return a field of a stream with the names of the extension types of its encoded values, at any level."""
+    try:
+        return _with_name(_through_ipc(origin), origin)
+    except import_pyarrow().ArrowException:  # types that pyarrow knows can't be read in a dictionary, but need no name
+        return field
+
+
+def _through_ipc(field: Any) -> Any:
+    """Return a field whose metadata name its extension type, as Arrow's files do also for members of dictionaries."""
+    pyarrow = import_pyarrow()
+    return pyarrow.ipc.read_schema(pyarrow.schema([field]).serialize()).field(0)
+
+
+def _with_name(field: Any, origin: Any) -> Any:
+    """Return a field with the names of the extension types of its run-end encoded values, at any level."""
+    pyarrow = import_pyarrow()
+    types, arrow_type, of_origin = pyarrow.types, field.type, origin.type
+    if isinstance(arrow_type, pyarrow.BaseExtensionType):
+        return field
+    if isinstance(of_origin, pyarrow.BaseExtensionType):
+        of_origin = of_origin.storage_type
+    if types.is_run_end_encoded(arrow_type):
+        return field.with_metadata(_through_ipc(of_origin.field(1)).metadata)
+    if types.is_struct(arrow_type):
+        return field.with_type(pyarrow.struct(list(map(_with_name, arrow_type.fields, of_origin.fields))))
+    if types.is_map(arrow_type):
+        key = _with_name(arrow_type.key_field, of_origin.key_field)
+        item = _with_name(arrow_type.item_field, of_origin.item_field)
+        return field.with_type(pyarrow.map_(key, item, keys_sorted=arrow_type.keys_sorted))
+    if is_list(arrow_type):
+        item = _with_name(arrow_type.value_field, of_origin.value_field)
+        return field.with_type((pyarrow.large_list if _is_large(arrow_type) else pyarrow.list_)(item))
+    return field
 
 
 def _read(meaning: Meaning | None, array: Any) -> Any:
@@ -83,7 +125,17 @@ def _read(meaning: Meaning | None, array: Any) -> Any:
         return array
     if pyarrow.types.is_dictionary(array.type):
         return _read(meaning, array.dictionary).take(array.indices)
+    if pyarrow.types.is_run_end_encoded(array.type):
+        return _read(meaning, array.values).take(_value_indices(array))
     return meaning.read(array.storage if isinstance(array, pyarrow.ExtensionArray) else array)
+
+
+def _value_indices(array: Any) -> Any:
+    """Return for each record of a run-end encoded array the index of its value; Arrow decodes no extension types."""
+    pyarrow = import_pyarrow()
+    numbers = pyarrow.array(range(len(array.values)), pyarrow.int64())
+    runs = pyarrow.RunEndEncodedArray.from_arrays(array.run_ends, numbers)
+    return pyarrow.compute.run_end_decode(runs.slice(array.offset, len(array)))
 
 
 def _struct(arrow_type: Any) -> Meaning | None:
@@ -106,9 +158,13 @@ def _list(arrow_type: Any) -> Meaning | None:
     item = meaning_of(arrow_type.value_field)
     if item is None:
         return None
-    make = pyarrow.large_list if pyarrow.types.is_large_list(arrow_type) else pyarrow.list_
-    target = make(item.type)
+    target = (pyarrow.large_list if _is_large(arrow_type) else pyarrow.list_)(item.type)
     return Meaning(target, lambda array: with_items(array, _read(item, array.flatten()), target))
+
+
+def _is_large(arrow_type: Any) -> bool:
+    types = import_pyarrow().types
+    return bool(types.is_large_list(arrow_type) or types.is_large_list_view(arrow_type))
 
 
 def _map(arrow_type: Any) -> Meaning | None:
@@ -173,8 +229,9 @@ _utc_time = _formatted(lambda value: f"{value if isinstance(value, str) else val
 
 def _if_bytes(rule: Callable[[Any], Meaning], width: int = 0) -> Callable[[Any], Meaning | None]:
     def meaning(arrow_type: Any) -> Meaning | None:
-        is_fixed = import_pyarrow().types.is_fixed_size_binary(arrow_type)
-        fits = is_fixed and arrow_type.byte_width == width if width else is_bytes(arrow_type)
+        storage = _storage(arrow_type)
+        is_fixed = import_pyarrow().types.is_fixed_size_binary(storage)
+        fits = is_fixed and storage.byte_width == width if width else is_bytes(storage)
         return rule(arrow_type) if fits else None
 
     return meaning

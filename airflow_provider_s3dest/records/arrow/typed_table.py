@@ -25,6 +25,7 @@ from airflow_provider_s3dest.records.arrow.types import (
     common_type,
     storable_type,
 )
+from airflow_provider_s3dest.records.arrow.values import check_values
 from airflow_provider_s3dest.records.bad_records import isolate_bad_records
 from airflow_provider_s3dest.records.chunks import Chunk
 from airflow_provider_s3dest.records.table import STREAM_WINDOW, Table
@@ -130,20 +131,21 @@ def _typed(table: str, schema: Any, chunk: Chunk) -> ArrowChunk:
         try:
             arrays.append(_cast(chunk, column, arrow_type))
         except Exception as error:
-            misfit = _misfit(chunk, column, arrow_type)
+            misfit = _misfit(table, chunk, column, arrow_type)
             if misfit is None:
                 raise
-            misfits.append((*misfit, column, error))
+            misfits.append((*misfit, error))
     if misfits:
         # The first record of all columns, so that the error does not depend on the order of the columns.
-        position, problem, column, cause = min(misfits, key=lambda misfit: misfit[0])
-        raise _error(problem, table, chunk, position, column) from cause
+        _, refusal, cause = min(misfits, key=lambda misfit: misfit[0])
+        raise refusal from cause
     batch = import_pyarrow().RecordBatch.from_arrays(arrays, schema=schema)
     return ArrowChunk(batch, chunk.origins, len(chunk), table)
 
 
 def _cast(chunk: Chunk, column: str, target: Any) -> Any:
     if (array := _arrow_array(chunk, column)) is not None:
+        check_values(array)
         return exact_cast(array, target)
     return _array_from(chunk.column(column), target)
 
@@ -206,18 +208,24 @@ def _with_texts(value: Any) -> Any:
         return text
 
 
-def _misfit(chunk: Chunk, column: str, target: Any) -> tuple[int, str] | None:
+def _misfit(table: str, chunk: Chunk, column: str, target: Any) -> tuple[int, RecordError] | None:
     """Find the position of the first value that a type does not hold, and describe the problem."""
     array = _arrow_array(chunk, column)
     for position in range(len(chunk)):
         try:
             if array is not None:
+                check_values(array.slice(position, 1))
                 exact_cast(array.slice(position, 1), target)
             else:
                 _array_from(chunk.column(column)[position : position + 1], target)
         except Exception as error:
-            value = short(_for_display(chunk.column(column)[position]))
-            return position, f"{value} does not fit the column's type {target}: {error}."
+            record = chunk.slice(position, position + 1)
+            try:
+                value = short(_for_display(record.column(column)[0]))
+            except RecordError as refusal:  # the value has no form in any format
+                return position, refusal
+            problem = f"{value} does not fit the column's type {target}: {error}."
+            return position, _error(problem, table, record, 0, column)
     return None
 
 

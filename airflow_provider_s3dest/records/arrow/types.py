@@ -166,9 +166,14 @@ def _stored(arrow_type: Any, nanoseconds: bool) -> Any:
         return whole_decimal(arrow_type)
     if types.is_timestamp(arrow_type) and arrow_type.unit == "ns" and not nanoseconds:
         return pyarrow.timestamp("us", arrow_type.tz)
+    if types.is_fixed_size_binary(arrow_type) and not arrow_type.byte_width:
+        return pyarrow.binary()
     if types.is_struct(arrow_type):
         if not arrow_type.num_fields:
             raise TypeError("an object without fields, for which Parquet has no type")
+        names = [field.name for field in arrow_type.fields]
+        if len(set(names)) < len(names):
+            raise NoRuleTypeError(f"an object that has the field {max(names, key=names.count)!r} twice")
         return pyarrow.struct([(field.name, _stored(field.type, nanoseconds)) for field in arrow_type.fields])
     if is_list(arrow_type):
         make = pyarrow.large_list if types.is_large_list(arrow_type) else pyarrow.list_
@@ -180,7 +185,7 @@ def _stored(arrow_type: Any, nanoseconds: bool) -> Any:
     if types.is_map(arrow_type):
         # Also with nanoseconds, for the TypeErrors alone: Parquet's writer undoes encodings in a map itself.
         stored = [_stored(inside, nanoseconds) for inside in (arrow_type.key_type, arrow_type.item_type)]
-        as_it_is = nanoseconds and not holds_views(arrow_type) and not _has_negative_scale(arrow_type)
+        as_it_is = nanoseconds and not holds_views(arrow_type) and not _has_other_form(arrow_type)
         return arrow_type if as_it_is else pyarrow.map_(*stored, keys_sorted=arrow_type.keys_sorted)
     return arrow_type
 
@@ -204,11 +209,16 @@ def holds_views(arrow_type: Any) -> bool:
     return bool(types.is_null(arrow_type) or types.is_string_view(arrow_type) or types.is_binary_view(arrow_type))
 
 
-def _has_negative_scale(arrow_type: Any) -> bool:
-    """Return whether a type has at any level a decimal without its last digits, for which Parquet has no type."""
+def _has_other_form(arrow_type: Any) -> bool:
+    """Return whether a type has at any level a decimal without its last digits, or bytes of the fixed length 0.
+
+    Parquet has no type for either.
+    """
     types = import_pyarrow().types
     if types.is_nested(arrow_type):
-        return any(_has_negative_scale(arrow_type.field(number).type) for number in range(arrow_type.num_fields))
+        return any(_has_other_form(arrow_type.field(number).type) for number in range(arrow_type.num_fields))
+    if types.is_fixed_size_binary(arrow_type) and not types.is_decimal(arrow_type):
+        return bool(arrow_type.byte_width == 0)
     return bool(types.is_decimal(arrow_type)) and arrow_type.scale < 0
 
 

@@ -18,6 +18,9 @@ from airflow_provider_s3dest.records.values import NoRuleError, too_deep
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
 
+_DAY = {"s": 86_400, "ms": 86_400_000, "us": 86_400_000_000, "ns": 86_400_000_000_000}
+"""A day, by the name of the unit."""
+
 _PYTHON_TYPES = frozenset({"arrow.uuid", "arrow.bool8"})
 """Extension types whose values pyarrow returns as Python values."""
 
@@ -54,7 +57,8 @@ def values_of(array: Any) -> list[Any]:
     Values with nanoseconds, which Python's types would round, become ISO 8601 text. A 32 or 16 bit float becomes the
     double with the same shortest text (0.1 stays 0.1), not the double of the same binary value (0.10000000149011612).
 
-    :raises OverflowError, ValueError: for a date or time outside the years 1 to 9999.
+    :raises OverflowError, ValueError: for a date or time outside the years 1 to 9999, a time of day outside of a day,
+        and a date in milliseconds that is no whole day.
     :raises TypeError: for a type that has no rule.
     """
     pyarrow = import_pyarrow()
@@ -67,10 +71,17 @@ def values_of(array: Any) -> list[Any]:
             return [None if text is None else _json_fragment(text) for text in stored]
         return stored
     if types.is_dictionary(arrow_type):
-        members = values_of(array.dictionary)
+        try:
+            members = values_of(array.dictionary)
+        except Exception:  # maybe at a member that none of these records has
+            return values_of(array.dictionary.take(array.indices))
         return [None if index is None else members[index] for index in array.indices.to_pylist()]
     if types.is_run_end_encoded(arrow_type):
         return values_of(pyarrow.compute.run_end_decode(array))
+    if types.is_time(arrow_type):
+        check_times(array)
+    if types.is_date64(arrow_type):
+        check_days(array)
     if types.is_float32(arrow_type):
         return [None if text is None else float(text) for text in array.cast(pyarrow.string()).to_pylist()]
     if types.is_float16(arrow_type):
@@ -112,6 +123,69 @@ def _json_fragment(text: str) -> orjson.Fragment:
     return orjson.Fragment(text.replace("\n", " ").replace("\r", " ").encode())
 
 
+def check_times(array: Any) -> None:
+    """Check that times of day are within a day. Arrow takes others as they are, and Python returns their rest.
+
+    :raises OverflowError: if one is not.
+    """
+    pyarrow = import_pyarrow()
+    unit = array.type.unit
+    bounds = pyarrow.compute.min_max(array.view(pyarrow.int32() if unit in ("s", "ms") else pyarrow.int64())).as_py()
+    if bounds["min"] is not None and (bounds["min"] < 0 or bounds["max"] >= _DAY[unit]):
+        number = bounds["min"] if bounds["min"] < 0 else bounds["max"]
+        raise OverflowError(f"{number} {unit} is no time from 00:00:00 to before 24:00:00")
+
+
+def check_days(array: Any) -> None:
+    """Check that dates in milliseconds are whole days.
+
+    :raises ValueError: if one is not.
+    """
+    pyarrow = import_pyarrow()
+    compute, numbers = pyarrow.compute, array.view(pyarrow.int64())
+    # Arrow divides integers towards zero.
+    days = compute.multiply(compute.divide(numbers, _DAY["ms"]), _DAY["ms"])
+    if compute.all(compute.equal(days, numbers)).as_py() is False:
+        raise ValueError("a date in milliseconds is no whole day")
+
+
+def check_values(array: Any) -> None:
+    """Check what Arrow takes as it is: times and dates, and whether text is UTF-8 and JSON is JSON, at any level.
+
+    :raises Exception: at a value that its type does not have.
+    """
+    pyarrow = import_pyarrow()
+    types, arrow_type = pyarrow.types, array.type
+    if isinstance(arrow_type, pyarrow.BaseExtensionType):
+        if arrow_type.extension_name == "arrow.json":
+            values_of(array)
+        else:
+            check_values(array.storage)
+    elif types.is_dictionary(arrow_type):
+        try:
+            check_values(array.dictionary)
+        except Exception:  # maybe at a member that none of these records has
+            check_values(array.dictionary.take(array.indices))
+    elif types.is_run_end_encoded(arrow_type):
+        check_values(pyarrow.compute.run_end_decode(array))
+    elif types.is_time(arrow_type):
+        check_times(array)
+    elif types.is_date64(arrow_type):
+        check_days(array)
+    elif types.is_string(arrow_type) or types.is_large_string(arrow_type):
+        array.validate(full=True)
+    elif types.is_string_view(arrow_type):
+        array.cast(pyarrow.string()).validate(full=True)
+    elif types.is_struct(arrow_type):
+        for member in array.flatten():
+            check_values(member)
+    elif types.is_map(arrow_type):
+        for part in _pairs(array):
+            check_values(part)
+    elif types.is_nested(arrow_type) and not types.is_union(arrow_type):
+        check_values(array.flatten())
+
+
 def has_no_rule(arrow_type: Any) -> bool:
     """Return whether a type is one whose values only the program that made them can read."""
     is_extension = isinstance(arrow_type, import_pyarrow().BaseExtensionType)
@@ -140,11 +214,17 @@ def _lists(array: Any, items: list[Any]) -> list[Any]:
     return [None if length is None else list(islice(stream, length)) for length in lengths]
 
 
+def _pairs(array: Any) -> tuple[Any, Any]:
+    """Return the keys and the items of an array of maps, end to end."""
+    # A slice still refers to the keys and items of its whole array: only those between its offsets are its own.
+    first, last = array.offsets[0].as_py(), array.offsets[-1].as_py()
+    return array.keys.slice(first, last - first), array.items.slice(first, last - first)
+
+
 def _mappings(array: Any) -> list[dict[Any, Any] | None]:
-    # A slice still refers to the keys and items of its whole array: convert only those between its offsets.
     bounds = array.offsets.to_pylist()
-    first, size = bounds[0], bounds[-1] - bounds[0]
-    keys, items = values_of(array.keys.slice(first, size)), values_of(array.items.slice(first, size))
+    first = bounds[0]
+    keys, items = map(values_of, _pairs(array))
     mappings: list[dict[Any, Any] | None] = []
     for is_valid, begin, end in zip(array.is_valid().to_pylist(), bounds, bounds[1:], strict=False):
         begin, end = begin - first, end - first

@@ -12,11 +12,11 @@ from typing import Any
 from airflow_provider_s3dest.errors import Fault, QueryError, SpecError, short
 from airflow_provider_s3dest.records.bad_records import BadRecords
 from airflow_provider_s3dest.records.chunks import Origins, RowChunk
+from airflow_provider_s3dest.records.many_records import is_cursor
 from airflow_provider_s3dest.records.table import Table
 from airflow_provider_s3dest.safe_text import safe_logger
 from airflow_provider_s3dest.sources.chunking import CHUNK_RECORDS, next_size
 from airflow_provider_s3dest.sources.columns import table_of_known
-from airflow_provider_s3dest.sources.input_kinds import is_cursor
 from airflow_provider_s3dest.sources.sql.column import Column, types_of
 from airflow_provider_s3dest.sources.sql.drivers import driver_of_cursor
 from airflow_provider_s3dest.sources.sql.session import QueryCursor

@@ -19,7 +19,7 @@ import pytest
 
 from airflow_provider_s3dest.errors import RecordError, SpecError, StagingError
 from tests.unit.records.arrow.test_values import CASES, array_of
-from tests.unit.tables import put, staged_rows
+from tests.unit.tables import put, staged_rows, staged_table, written
 
 
 def parquet(table: pa.Table) -> bytes:
@@ -245,3 +245,16 @@ def test_column_named_twice_in_a_file_is_refused(tmp_path: Path) -> None:
 def test_index_that_pandas_stored_as_a_column_is_kept(tmp_path: Path) -> None:
     pandas.DataFrame({"a": [1]}).set_axis(["x"]).to_parquet(tmp_path / "x.parquet")
     assert staged_rows(tmp_path) == [{"a": 1, "__index_level_0__": "x"}]
+
+
+@pytest.mark.parametrize("file_format", ["arrow", "parquet"])
+def test_time_outside_of_a_day_is_refused_with_its_record(tmp_path: Path, file_format: str) -> None:
+    table = pa.table({"a": pa.array([1, 86_400_000_000], pa.time64("us"))})
+    path = tmp_path / f"t.{file_format}"
+    if file_format == "parquet":
+        pyarrow.parquet.write_table(table, path)
+    else:
+        with pa.ipc.new_file(path, table.schema) as writer:
+            writer.write_table(table)
+    with pytest.raises(RecordError, match=r"row 2, column 'a': .* 86400000000 us is no time"):
+        written(staged_table(path), "json")

@@ -17,6 +17,7 @@ import pytest
 from pyarrow.cffi import ffi
 
 from airflow_provider_s3dest.errors import RecordError, SpecError
+from airflow_provider_s3dest.records.arrow.chunk import ArrowChunk
 from airflow_provider_s3dest.records.arrow.typed_table import with_types
 from airflow_provider_s3dest.sources.arrow_stream import meant_fields
 from airflow_provider_s3dest.sources.python_records import open_records
@@ -159,6 +160,48 @@ def test_extension_types_are_what_they_mean(table: pa.Table, json: str, times: i
     assert json_of(nested.slice(0, 1)) == f'{{"s":{{"a":{json}}}}}\n'
     lists = pa.ListArray.from_arrays(pa.array([0, 2], pa.int32()), members, type=pa.list_(many.schema.field(0)))
     assert json_of(pa.table([lists], names=["s"])) == f'{{"s":[{json},null]}}\n'
+
+
+class Named(pa.ExtensionType):  # type: ignore[misc]
+    """An extension type that pyarrow knows only as long as it is not passed as a stream."""
+
+    def __init__(self, storage: pa.DataType, name: str) -> None:
+        super().__init__(storage, name)
+
+    def __arrow_ext_serialize__(self) -> bytes:
+        return b""
+
+    @classmethod
+    def __arrow_ext_deserialize__(cls, storage: pa.DataType, serialized: bytes) -> Named:
+        return cls(storage, "any")
+
+
+@pytest.mark.parametrize(
+    ("name", "storage", "value", "json"),
+    [
+        ("json", pa.string(), '{"b": 1.10}', '{"b": 1.10}'),
+        ("uuid", pa.binary(16), bytes(range(16)), '"00010203-0405-0607-0809-0a0b0c0d0e0f"'),
+        ("mac", pa.binary(), b"\x00\x1b\x44\x11\x3a\xb7", '"00:1b:44:11:3a:b7"'),
+        ("inet", pa.string(), "10.0.0.0/8", '"10.0.0.0/8"'),
+    ],
+)
+def test_encoded_extension_types_are_what_they_mean_at_any_level(
+    name: str, storage: pa.DataType, value: Any, json: str
+) -> None:
+    members = pa.ExtensionArray.from_storage(Named(storage, name), pa.array([value], storage))
+    texts = {}
+    for how, encoded in (
+        ("dictionary", pa.DictionaryArray.from_arrays(pa.array([0, 0, None], pa.int8()), members)),
+        ("run ends", pa.RunEndEncodedArray.from_arrays([2], members)),
+    ):
+        lists = pa.ListArray.from_arrays([0, 1], encoded.slice(1, 1))
+        table = pa.table({"a": encoded.slice(1, 1), "l": lists, "s": pa.StructArray.from_arrays([lists], ["x"])})
+        texts[how] = json_of(table)
+        (chunk,) = with_types(open_records("t", table, None), {}, for_parquet=True).chunks
+        assert isinstance(chunk, ArrowChunk)
+        assert pa.types.is_string(getattr(chunk.batch.schema.types[0], "storage_type", chunk.batch.schema.types[0]))
+        assert chunk.batch.column(0).to_pylist() == [json.strip('"')]
+    assert {*texts.values()} == {f'{{"a":{json},"l":[{json}],"s":{{"x":[{json}]}}}}\n'}
 
 
 @pytest.mark.parametrize(

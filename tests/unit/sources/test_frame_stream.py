@@ -6,15 +6,17 @@ from collections import deque
 from collections.abc import Callable, Iterator
 from typing import Any
 
+import numpy
 import pandas
 import polars
 import pyarrow as pa
 import pytest
 
 from airflow_provider_s3dest.errors import RecordError, SpecError
+from airflow_provider_s3dest.formats.json import JsonEncoder
 from airflow_provider_s3dest.operators.parse_time_checks import literal_record_faults
 from airflow_provider_s3dest.records.arrow.typed_table import with_types
-from airflow_provider_s3dest.records.bad_records import BadRecords
+from airflow_provider_s3dest.records.bad_records import BadRecords, isolate_bad_records
 from airflow_provider_s3dest.sources.python_records import open_records
 from tests.unit.tables import csv_of, read_chunks
 
@@ -76,6 +78,19 @@ def test_a_frame_that_differs_is_an_error_that_names_column_and_number(items: li
             csv_of(records)
 
 
+class Page:
+    """A page of records that is no sequence by its class."""
+
+    def __len__(self) -> int:
+        return 2
+
+    def __getitem__(self, index: int) -> dict[str, int]:
+        return [{"id": 1}, {"id": 2}][index]
+
+    def __iter__(self) -> Iterator[dict[str, int]]:
+        return iter([{"id": 1}, {"id": 2}])
+
+
 @pytest.mark.parametrize(
     "many",
     [
@@ -85,6 +100,15 @@ def test_a_frame_that_differs_is_an_error_that_names_column_and_number(items: li
         [{"id": 1}, {"id": 2}],
         deque([{"id": 1}]),
         iter([{"id": 1}]),
+        next(iter(TABLE.to_pandas().groupby("id"))),
+        pandas.Series([{"id": 1}, {"id": 2}]),
+        Page(),
+        numpy.array([(1, 2)], dtype=[("id", "i4"), ("b", "i4")]),
+        numpy.array([[1, 2], [3, 4]]),
+        numpy.array([{"id": 1}], dtype=object),
+        [(1,), (2,)],
+        [[1, 2], [3, 4]],
+        frozenset([(1,), (2,)]),
     ],
 )
 @pytest.mark.parametrize("columns", [None, ("id",)])
@@ -97,3 +121,34 @@ def test_what_holds_many_records_is_never_one_bad_record(
     with pytest.raises(RecordError, match=r"record 2: .* which holds many records\. Flatten .* frames only"):
         list(read_chunks(open_records("t", form([{"id": 0}, 7, many]), columns, bad=bad)))
     assert len(quarantined) <= 1  # the 7
+
+
+@pytest.mark.parametrize(
+    "value", [TABLE, TABLE.to_pandas(), [{"rows": TABLE}], pandas.Series([{"id": 1}]), (row for row in [1])]
+)
+@pytest.mark.parametrize("columns", [None, ("id", "rows")])
+@pytest.mark.parametrize("form", [list, iter])
+def test_record_with_many_records_as_a_value_is_never_one_bad_record(
+    value: Any, columns: tuple[str, ...] | None, form: Callable[[Any], Any]
+) -> None:
+    quarantined: list[bytes] = []
+    bad = BadRecords(lambda table, line: quarantined.append(line))
+
+    def write() -> None:
+        table = open_records("t", form([{"id": 0}, {"id": 1, "rows": value}]), columns, bad=bad)
+        for chunk in read_chunks(table):
+            list(isolate_bad_records(JsonEncoder("t", table.columns).encode, chunk, bad))
+
+    with pytest.raises(RecordError, match=r"record 1, column 'rows': the value is a .* which holds many records\."):
+        write()
+    assert not quarantined
+
+
+@pytest.mark.parametrize(
+    "one", [[1, 2], (1, "a"), {1, 2}, (), numpy.array([1, 2]), pandas.Series([1, 2]), '[{"id": 1}]', object()]
+)
+def test_values_of_one_record_are_one_bad_record(one: Any) -> None:
+    quarantined: list[bytes] = []
+    bad = BadRecords(lambda table, line: quarantined.append(line))
+    list(read_chunks(open_records("t", iter([{"id": 0}, one]), None, bad=bad)))
+    assert len(quarantined) == 1

@@ -18,7 +18,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from airflow_provider_s3dest.errors import RecordError
+from airflow_provider_s3dest.errors import RecordError, SpecError
+from airflow_provider_s3dest.records.arrow.chunk import ArrowChunk
+from airflow_provider_s3dest.records.arrow.typed_table import with_types
 from airflow_provider_s3dest.records.arrow.values import values_of
 from airflow_provider_s3dest.sources.python_records import open_records
 from tests.unit.tables import csv_of, json_of, rows_of
@@ -201,6 +203,80 @@ def test_value_that_has_no_exact_form_is_refused_with_its_place(array: pa.Array,
     assert said in str(refused.value)
     assert (refused.value.table, refused.value.column) == ("t", "x")
     assert refused.value.index == (0 if pa.types.is_interval(array.type) or len(array) == 1 else 1)
+
+
+NO_UTF8 = pa.StringArray.from_buffers(2, pa.py_buffer(struct.pack("iii", 0, 1, 2)), pa.py_buffer(b"a\xff"))
+
+
+@pytest.mark.parametrize("times", [1, 200], ids=["record by record", "by column"])
+@pytest.mark.parametrize(
+    ("array", "said"),
+    [
+        (pa.array([0, 86_400], pa.time32("s")), "86400 s is no time"),
+        (pa.array([None, -1], pa.time32("ms")), "-1 ms is no time"),
+        (pa.array([1, 86_400_000_000], pa.time64("us")), "86400000000 us is no time"),
+        (pa.array([1, -1], pa.time64("us")), "-1 us is no time"),
+        (pa.array([1, 86_400_000_000_005], pa.time64("ns")), "86400000000005 ns is no time"),
+        (pa.array([0, 86_400_001], pa.date64()), "no whole day"),
+        (pa.array([-86_400_000, -1], pa.date64()), "no whole day"),
+        (NO_UTF8, "utf"),
+        (pa.array(["{}", "{bad"]).cast(pa.json_()), "the column is JSON, and the text is not"),
+    ],
+    ids=["s", "ms", "us", "below", "ns", "date64", "date64 below", "UTF-8", "JSON"],
+)
+def test_value_that_its_type_does_not_have_is_refused_alike_in_every_format_and_level(
+    array: pa.Array, said: str, times: int
+) -> None:
+    good = pa.concat_arrays([array.slice(0, 1)] * times)
+    many = pa.concat_arrays([good, array.slice(1, 1), array.slice(0, 1)])
+    lists = pa.ListArray.from_arrays(pa.array(range(len(many) + 1), pa.int32()), many)
+    maps = pa.MapArray.from_arrays(lists.offsets, pa.array(["k"] * len(many)), many)
+    encoded = pa.DictionaryArray.from_arrays(pa.array([*[0] * times, 1, 0], pa.int32()), array)
+    for values in (many, lists, maps, pa.StructArray.from_arrays([many], ["x"]), encoded):
+        table = pa.table({"x": values})
+        messages = set()
+        for write in (
+            csv_of,
+            json_of,
+            lambda table: list(with_types(open_records("t", table, None), {}, for_parquet=True).chunks),
+        ):
+            with pytest.raises(RecordError, match="Cast the column upstream") as refused:
+                write(table)
+            assert (refused.value.index, refused.value.column) == (times, "x")
+            messages.add(str(refused.value))
+        assert len(messages) == 1
+        assert said in messages.pop()
+        # The members of a dictionary that no record has are no values.
+        list(with_types(open_records("t", table.slice(0, times), None), {}, for_parquet=True).chunks)
+        (chunk,) = open_records("t", table.slice(0, times), None).chunks
+        assert isinstance(chunk, ArrowChunk)
+        assert len(chunk.column("x")) == times
+
+
+def test_struct_that_names_a_field_twice_has_no_form_in_parquet_and_no_bytes_of_length_0() -> None:
+    twice = pa.StructArray.from_arrays([pa.array([1]), pa.array([2])], ["y", "y"])
+    for values in (twice, pa.ListArray.from_arrays([0, 1], twice)):
+        with pytest.raises(SpecError, match="the column 'x' of table 't' is an object that has the field 'y' twice"):
+            with_types(open_records("t", pa.table({"x": values}), None), {}, for_parquet=True)
+        with pytest.raises(RecordError, match="names a field twice"):
+            list(
+                with_types(
+                    open_records("t", pa.table({"x": twice}), None), {"x": pa.struct([("y", pa.int64())])}
+                ).chunks
+            )
+    empty = pa.binary(0)
+    table = pa.table(
+        {
+            "x": pa.array([b"", None], empty),
+            "l": pa.array([[b""], None], pa.list_(empty)),
+            "m": pa.array([[("k", b"")], None], pa.map_(pa.string(), empty)),
+        }
+    )
+    typed = with_types(open_records("t", table, None), {}, for_parquet=True)
+    assert typed.schema.types == [pa.binary(), pa.list_(pa.binary()), pa.map_(pa.string(), pa.binary())]
+    (chunk,) = typed.chunks
+    assert isinstance(chunk, ArrowChunk)
+    assert chunk.batch.to_pylist() == table.to_pylist()
 
 
 def test_json_of_typed_values() -> None:
