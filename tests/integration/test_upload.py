@@ -438,10 +438,16 @@ class TestAnOpenMultipartUpload:
     def test_is_aborted_when_a_later_record_can_not_be_encoded(self, bucket: Bucket) -> None:
         watched = Watched(bucket.server.client())
 
+        def records() -> Iterator[Any]:
+            for record in self.records({"text": object()}):
+                if record is not RECORD:
+                    watched.wait_for(begun=2)  # a slow thread would send no part before the error
+                yield record
+
         with pytest.raises(Exception, match=r"record 2000, column 'text'"):
             load(
                 bucket,
-                self.records({"text": object()}),
+                records(),
                 columns=["text"],
                 client=watched.client,
                 path="out/{{TABLE}}.json",

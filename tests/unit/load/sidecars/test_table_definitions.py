@@ -22,6 +22,7 @@ from airflow_provider_s3dest.load.sidecars.ddl import rules as layout
 from airflow_provider_s3dest.load.sidecars.ddl.sql_types import Column, columns_of, sql_type_of
 from airflow_provider_s3dest.load.sidecars.ddl.table import TableData
 from airflow_provider_s3dest.spec import DestinationSpec
+from airflow_provider_s3dest.spec.path_template import placeholders
 
 FORMATS = st.sampled_from(["csv", "json", "parquet"])
 
@@ -50,7 +51,7 @@ TYPES = st.recursive(
 NAMES = st.one_of(
     st.sampled_from(["select", "table", "`", "``", '"', '""', "'", "\\", ";", "--", "/*", "a;b--", "%s", "{x}", "é😀"]),
     st.text(st.characters(exclude_categories=["C", "Z"]), min_size=1, max_size=12),
-)
+).filter(lambda name: not placeholders(name))
 SCHEMAS = st.dictionaries(NAMES, TYPES, min_size=1, max_size=6)
 
 
