@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import replace
+from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_s3dest.errors import Fault, SpecError, short
@@ -86,11 +87,17 @@ def mask_credentials(values: Iterable[Any]) -> None:
 
     A load refuses them, but Airflow stores what templated fields hold before the load begins.
     """
-    from airflow.providers.common.compat.sdk import mask_secret
-
     for _, text in nested_texts([*values]):
         if "://" in text and has_credentials(text):
-            mask_secret(text)
+            _masker().mask_secret(text)
+
+
+def _masker() -> Any:
+    """Return the module of Airflow that masks secrets; the compatibility provider has it from 1.21 on only."""
+    try:
+        return import_module("airflow.sdk.log")
+    except ImportError:  # Airflow 2
+        return import_module("airflow.utils.log.secrets_masker")
 
 
 def jinja_texts(records: Any) -> Iterator[str]:
